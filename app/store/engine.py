@@ -1,0 +1,94 @@
+"""The connection to PostgreSQL: one pool for everything, one transaction per request or job step.
+
+Owns `Store`. SQLAlchemy, COPY and the job engine draw on the same psycopg pool, so that a job can be enqueued on the
+connection of the change that needs it. What happens inside a transaction is the services' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.errors import ErrorCode, Unavailable
+
+BUSY = (pg.LockNotAvailable, pg.DeadlockDetected, pg.SerializationFailure, pg.QueryCanceled, pg.TooManyConnections)
+GONE = (pg.OperationalError, pg.InterfaceError)
+
+
+class Store:
+    """A pool of connections to one database. `open()` before use, `close()` at the end."""
+
+    def __init__(self, url: str, *, max_connections: int = 20, wait_seconds: float = 10.0) -> None:
+        self.url = libpq_url(url)
+        self.pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+            self.url,
+            min_size=1,
+            max_size=max_connections,
+            timeout=wait_seconds,
+            open=False,
+            close_returns=True,
+            check=AsyncConnectionPool.check_connection,
+            name="metrograph",
+            # A caller waits at most this long for somebody else's lock; then it hears that the store is busy.
+            kwargs={"options": f"-c lock_timeout={int(wait_seconds * 1000)} -c timezone=UTC"},
+        )
+        self.engine: AsyncEngine = create_async_engine(
+            "postgresql+psycopg://", poolclass=NullPool, async_creator=self.pool.getconn
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    async def open(self) -> Store:
+        """Open the pool; raises when the database does not answer."""
+        await self.pool.open(wait=True, timeout=30)
+        return self
+
+    async def close(self) -> None:
+        """Give everything back."""
+        await self.engine.dispose()
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session in one transaction: committed when the block ends, rolled back when it raises.
+
+        Errors: `Unavailable` when the database is busy (locks, pool) or gone, so that no caller meets a driver's words.
+        """
+        try:
+            async with self._sessions() as session, session.begin():
+                yield session
+        except PoolTimeout as error:
+            raise Unavailable(ErrorCode.UNAVAILABLE, "All database connections are in use; try again.") from error
+        except DBAPIError as error:
+            if isinstance(error.orig, (*BUSY, *GONE)):
+                raise Unavailable(
+                    ErrorCode.UNAVAILABLE, "The database is busy or restarting; nothing was changed, try again."
+                ) from error
+            raise
+        except (*BUSY, *GONE) as error:
+            raise Unavailable(
+                ErrorCode.UNAVAILABLE, "The database is busy or restarting; nothing was changed, try again."
+            ) from error
+
+
+async def raw_connection(session: AsyncSession) -> psycopg.AsyncConnection[Any]:
+    """The session's own psycopg connection, inside its transaction: for COPY and for enqueuing jobs."""
+    connection = await session.connection()
+    raw = await connection.get_raw_connection()
+    assert raw.driver_connection is not None
+    return raw.driver_connection
+
+
+def libpq_url(url: str) -> str:
+    """Accept SQLAlchemy's spellings of a PostgreSQL URL too."""
+    for spelling in ("postgresql+psycopg://", "postgresql+asyncpg://", "postgres://"):
+        if url.startswith(spelling):
+            return "postgresql://" + url.removeprefix(spelling)
+    return url

@@ -1,0 +1,38 @@
+"""One lock per customer, and a few named ones, held to the end of the transaction.
+
+Owns the numbering of advisory locks. Whatever draws on a customer's balances, finalizes its invoices or plans its
+metering takes the customer's lock first; that is what makes two workers at once harmless.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+
+def _number(*parts: str) -> int:
+    return int.from_bytes(hashlib.blake2b("\0".join(parts).encode(), digest_size=8).digest(), "big", signed=True)
+
+
+async def lock_customer(session: AsyncSession, customer_id: UUID) -> None:
+    """Take the customer's lock; other holders are waited for, up to the store's limit."""
+    await session.execute(text("select pg_advisory_xact_lock(:n)"), {"n": _number("customer", str(customer_id))})
+
+
+async def lock_named(session: AsyncSession, name: str) -> None:
+    """Take one of the few global locks (`audit`, `metrics`, `numbers`)."""
+    await session.execute(text("select pg_advisory_xact_lock(:n)"), {"n": _number("named", name)})
+
+
+async def share_named(session: AsyncSession, name: str) -> None:
+    """Hold a global lock together with other sharers; excludes those who take it whole."""
+    await session.execute(text("select pg_advisory_xact_lock_shared(:n)"), {"n": _number("named", name)})
+
+
+async def try_lock_named(session: AsyncSession, name: str) -> bool:
+    """Take a global lock if it is free; False when somebody holds it."""
+    found = await session.execute(text("select pg_try_advisory_xact_lock(:n)"), {"n": _number("named", name)})
+    return bool(found.scalar_one())
