@@ -1,0 +1,119 @@
+"""The inputs of a calculation: metrics, products, rates and the terms of one contract.
+
+Owns frozen values shaped for computing; `contracts/terms.py` makes them from rows. Keeping rows out of the engine
+makes it fast, and lets a preview or a simulation feed it terms that nobody has stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from app.core.money import Unit
+from app.core.period import Period, StatementSchedule
+from app.core.rates import Rate
+
+Group = tuple[tuple[str, str | None], ...]
+"""Property names with their values, sorted by name; None where an event lacks the property."""
+
+
+class Aggregation(StrEnum):
+    """How the events of a metric become a quantity."""
+
+    COUNT = "COUNT"
+    SUM = "SUM"
+
+
+class ProductType(StrEnum):
+    """What a product is and so where its price and its quantity come from."""
+
+    USAGE = "USAGE"
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyFilter:
+    """A condition on one property of an event; every given part must hold. An empty tuple means not given.
+
+    `exists` True asks for the property, False for its absence, None leaves it open. `in_values` asks for it too;
+    `not_in_values` lets an event without the property pass.
+    """
+
+    name: str
+    exists: bool | None = None
+    in_values: tuple[str, ...] = ()
+    not_in_values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How raw events become a quantity. `key` is the property that is added up; COUNT has none.
+
+    `group_keys` are the compound keys by which usage of the metric may be split.
+    """
+
+    id: UUID
+    name: str
+    aggregation: Aggregation
+    key: str | None = None
+    event_types_in: tuple[str, ...] = ()
+    event_types_not_in: tuple[str, ...] = ()
+    filters: tuple[PropertyFilter, ...] = ()
+    group_keys: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.key is None) is not (self.aggregation is Aggregation.COUNT):
+            raise ValueError(f"{self.aggregation} {'takes no' if self.key else 'needs an'} aggregation key")
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What is sold. Its quantity and its tiers are counted for each combination of both group keys."""
+
+    id: UUID
+    name: str
+    type: ProductType
+    metric_id: UUID | None
+    pricing_group_key: tuple[str, ...] = ()
+    presentation_group_key: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RateEntry:
+    """One dated price of a product on a rate card, for one combination of pricing group values or, empty, for all.
+
+    `added` is its place in the order of addition: the later of two entries wins where both apply.
+    """
+
+    id: UUID
+    product_id: UUID
+    rate: Rate
+    period: Period
+    entitled: bool
+    group_values: Group
+    added: int
+
+    def __post_init__(self) -> None:
+        if self.group_values != tuple(sorted(self.group_values, key=lambda pair: pair[0])):
+            raise ValueError("group values are sorted by name")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Everything about one contract that decides what its usage costs, in one unit.
+
+    `products` are those of the rate card and `rates` all its entries, in any order; `product_order` is the card's
+    order of lines and need not name every product. An invoice becomes final `grace` after its period.
+    """
+
+    contract_id: UUID
+    customer_id: UUID
+    unit: Unit
+    period: Period
+    schedule: StatementSchedule
+    grace: timedelta
+    products: tuple[Product, ...]
+    rates: tuple[RateEntry, ...]
+    product_order: tuple[UUID, ...] = ()
