@@ -23,11 +23,24 @@ DEMO_FILE = "demo.toml"
 KNOWN = frozenset(
     PREFIX + name
     for name in (
-        "DATA_DIR", "EVENT_STORE", "SECRET_KEY", "BOOTSTRAP_KEY", "ENVIRONMENT", "CLOCK", "STRIPE_API_BASE",
-        "AZURE_MARKETPLACE_API_BASE", "AZURE_AUTHORITY", "AZURE_STATIC_TOKEN", "ENTRA_OPENID_BASE", "CONNECTIONS",
-        "ALLOW_PRIVATE_WEBHOOKS", "TRUSTED_PROXIES", "FAILPOINT", "LOG_LEVEL",
+        "DATA_DIR",
+        "EVENT_STORE",
+        "SECRET_KEY",
+        "BOOTSTRAP_KEY",
+        "ENVIRONMENT",
+        "CLOCK",
+        "STRIPE_API_BASE",
+        "AZURE_MARKETPLACE_API_BASE",
+        "AZURE_AUTHORITY",
+        "AZURE_STATIC_TOKEN",
+        "ENTRA_OPENID_BASE",
+        "CONNECTIONS",
+        "ALLOW_PRIVATE_WEBHOOKS",
+        "TRUSTED_PROXIES",
+        "FAILPOINT",
+        "LOG_LEVEL",
     )
-)  # fmt: skip
+)
 
 
 class BadSettings(Exception):
@@ -126,22 +139,50 @@ def _problems(settings: Settings) -> list[str]:
         "METROGRAPH_FAILPOINT": settings.failpoint,
     }
     checks: list[tuple[bool, str, object, str]] = [
-        (settings.environment in {"production", "sandbox"}, "METROGRAPH_ENVIRONMENT", settings.environment,
-         "write production or sandbox"),
-        (settings.database_url is None or settings.database_url.startswith(("postgres://", "postgresql")), "DATABASE_URL",
-         (settings.database_url or "").split("@")[-1], "write postgresql://user:password@host/database"),
-        (settings.event_store == "postgres", "METROGRAPH_EVENT_STORE", settings.event_store,
-         "only 'postgres' is available in this release"),
-        (settings.secret_key is None or len(settings.secret_key) >= 32, "METROGRAPH_SECRET_KEY", "(hidden)",
-         "too short: at least 32 characters"),
-        (settings.bootstrap_key is None or len(settings.bootstrap_key) >= 24, "METROGRAPH_BOOTSTRAP_KEY", "(hidden)",
-         "too short: at least 24 characters"),
-        (settings.connections_file is None or settings.connections_file.is_file(), "METROGRAPH_CONNECTIONS",
-         settings.connections_file, "no such file"),
-        (settings.log_level in {"debug", "info", "warning", "error"}, "METROGRAPH_LOG_LEVEL", settings.log_level,
-         "write debug, info, warning or error"),
+        (
+            settings.environment in {"production", "sandbox"},
+            "METROGRAPH_ENVIRONMENT",
+            settings.environment,
+            "write production or sandbox",
+        ),
+        (
+            settings.database_url is None or settings.database_url.startswith(("postgres://", "postgresql")),
+            "DATABASE_URL",
+            (settings.database_url or "").split("@")[-1],
+            "write postgresql://user:password@host/database",
+        ),
+        (
+            settings.event_store == "postgres",
+            "METROGRAPH_EVENT_STORE",
+            settings.event_store,
+            "only 'postgres' is available in this release",
+        ),
+        (
+            settings.secret_key is None or len(settings.secret_key) >= 32,
+            "METROGRAPH_SECRET_KEY",
+            "(hidden)",
+            "too short: at least 32 characters",
+        ),
+        (
+            settings.bootstrap_key is None or len(settings.bootstrap_key) >= 24,
+            "METROGRAPH_BOOTSTRAP_KEY",
+            "(hidden)",
+            "too short: at least 24 characters",
+        ),
+        (
+            settings.connections_file is None or settings.connections_file.is_file(),
+            "METROGRAPH_CONNECTIONS",
+            settings.connections_file,
+            "no such file",
+        ),
+        (
+            settings.log_level in {"debug", "info", "warning", "error"},
+            "METROGRAPH_LOG_LEVEL",
+            settings.log_level,
+            "write debug, info, warning or error",
+        ),
         (settings.trusted_proxies >= 0, "METROGRAPH_TRUSTED_PROXIES", settings.trusted_proxies, "a number from 0 up"),
-    ]  # fmt: skip
+    ]
     found = [settings_problem(name, value, accepted) for ok, name, value, accepted in checks if not ok]
     if not settings.is_sandbox:
         found += [

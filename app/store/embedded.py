@@ -61,6 +61,7 @@ with open(start, "a") as gate:
 class Cluster:
     """A running private server. `url(database)` is a libpq URL; `stop()` leaves, and stops it if we were the last."""
 
+    data_dir: Path
     socket_dir: Path
     password: str
     _users: int
@@ -89,6 +90,13 @@ class Cluster:
         with self._admin() as connection:
             connection.execute(
                 sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+            )
+
+    def rename_database(self, name: str, new_name: str) -> None:
+        """Give a database to which nobody is connected another name."""
+        with self._admin() as connection:
+            connection.execute(
+                sql.SQL("alter database {} rename to {}").format(sql.Identifier(name), sql.Identifier(new_name))
             )
 
     def drop_database(self, name: str) -> None:
@@ -141,7 +149,7 @@ def start(data_dir: Path, *, durable: bool = True) -> Cluster:
             start_new_session=True,
             cwd="/",
         )
-    return Cluster(socket_dir, password, users, watchdog)
+    return Cluster(pg, socket_dir, password, users, watchdog)
 
 
 def _folder(wanted: Path, account: binaries.Account) -> Path:

@@ -15,11 +15,6 @@ from sqlalchemy import DateTime, Dialect
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
-EXACT_NUMERIC_DOMAIN = (
-    "create domain exact_numeric as numeric "
-    "check (value is null or (value <> 'NaN' and value < 'Infinity' and value > '-Infinity'))"
-)
-
 
 class _ExactNumeric(UserDefinedType[Decimal]):
     cache_ok = True

@@ -1,0 +1,73 @@
+"""Rows of the catalog: metrics, products, rate cards and their dated rates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from app.core.rates import rate_from_json, rate_to_json
+from app.store.base import Row, Unique, instant
+from app.store.types import JsonOf
+
+
+class MetricRow(Row, Unique, table=True):
+    """How events become a quantity. The definition never changes; `filters` and `group_keys` as in the API.
+
+    Events of batches up to `events_before_batch` came before the metric existed: they are in no bucket until
+    `buckets_ready`, and are read from the events themselves meanwhile.
+    """
+
+    __tablename__ = "metrics"
+    name: str = Field(max_length=200)
+    aggregation: str = Field(max_length=32)
+    key: str | None = Field(default=None, max_length=200)
+    event_types_in: list[str] | None = Field(default=None, sa_type=JSONB)
+    event_types_not_in: list[str] | None = Field(default=None, sa_type=JSONB)
+    filters: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
+    group_keys: list[list[str]] = Field(default_factory=list, sa_type=JSONB)
+    events_before_batch: int = Field(default=0, sa_type=BigInteger)
+    buckets_ready: bool = True
+    archived_at: datetime | None = instant(default=None, nullable=True)
+
+
+class ProductRow(Row, Unique, table=True):
+    """What is sold. A USAGE product is measured by one metric."""
+
+    __tablename__ = "products"
+    name: str = Field(max_length=200)
+    type: str = Field(max_length=32)
+    metric_id: UUID | None = Field(default=None, foreign_key="metrics.id")
+    pricing_group_key: list[str] = Field(default_factory=list, sa_type=JSONB)
+    presentation_group_key: list[str] = Field(default_factory=list, sa_type=JSONB)
+    tags: list[str] = Field(default_factory=list, sa_type=JSONB)
+    archived_at: datetime | None = instant(default=None, nullable=True)
+
+
+class RateCard(Row, Unique, table=True):
+    """A list of prices in one fiat currency. `product_order` lists product ids for the order of invoice lines."""
+
+    __tablename__ = "rate_cards"
+    name: str = Field(max_length=200)
+    currency: str = Field(max_length=3)
+    description: str | None = Field(default=None, max_length=2000)
+    product_order: list[str] = Field(default_factory=list, sa_type=JSONB)
+    archived_at: datetime | None = instant(default=None, nullable=True)
+
+
+class RateRow(Row, table=True):
+    """One effective-dated price. Rows are only added; `added` counts them per card, and the last added wins."""
+
+    __tablename__ = "rates"
+    rate_card_id: UUID = Field(foreign_key="rate_cards.id", index=True)
+    product_id: UUID = Field(foreign_key="products.id", index=True)
+    rate: Any = Field(sa_type=JsonOf(rate_to_json, rate_from_json))  # type: ignore[call-overload]
+    starting_at: datetime | None = instant(default=None, nullable=True)
+    ending_before: datetime | None = instant(default=None, nullable=True)
+    entitled: bool = True
+    group_values: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
+    added: int

@@ -1,0 +1,121 @@
+"""Rows of the delivery slice: what is owed to which provider, what was sent, and what came back.
+
+Intents (`DeliveryAttempt`, `MeteringSlot`) hold what will be sent, frozen before the call; receipts hold the answer.
+Both are only ever added. `Delivery.status` and `MeteringSlot.status` are the running summary of them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from app.store.base import Row, exact, instant
+
+
+class Delivery(Row, table=True):
+    """The task of bringing one finalized invoice to its provider, exactly once."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index(
+            "ix_deliveries_open",
+            "next_attempt_at",
+            postgresql_where=text("status in ('PENDING', 'SENDING', 'FAILED')"),
+        ),
+    )
+    invoice_id: UUID = Field(foreign_key="invoices.id", unique=True)
+    customer_id: UUID = Field(foreign_key="customers.id", index=True)
+    billing_configuration_id: UUID = Field(foreign_key="billing_configurations.id", index=True)
+    provider: str = Field(max_length=64)
+    connection: str = Field(max_length=128)
+    mode: str = Field(max_length=16)
+    status: str = Field(max_length=16, index=True)
+    currency: str = Field(max_length=3)
+    total: Decimal = exact()
+    acknowledged: Decimal = exact()
+    attempts: int = 0
+    next_attempt_at: datetime | None = instant(default=None, nullable=True)
+    provider_reference: str | None = Field(default=None, max_length=255)
+    provider_status: str | None = Field(default=None, max_length=64)
+    effective_at: datetime | None = instant(default=None, nullable=True)
+    error_code: str | None = Field(default=None, max_length=64)
+    error_message: str | None = Field(default=None, max_length=2000)
+    error_hint: str | None = Field(default=None, max_length=2000)
+    delivered_at: datetime | None = instant(default=None, nullable=True)
+    updated_at: datetime = instant()
+
+
+class DeliveryAttempt(Row, table=True):
+    """The intent of one call: the document and the key, committed before the provider hears of it."""
+
+    __tablename__ = "delivery_attempts"
+    __table_args__ = (UniqueConstraint("delivery_id", "number"),)
+    delivery_id: UUID = Field(foreign_key="deliveries.id")
+    number: int
+    key: str = Field(max_length=255)
+    document: dict[str, Any] = Field(sa_type=JSONB)
+
+
+class DeliveryReceipt(Row, table=True):
+    """What came of an attempt; an attempt without a receipt has an unknown effect."""
+
+    __tablename__ = "delivery_receipts"
+    attempt_id: UUID = Field(foreign_key="delivery_attempts.id", unique=True)
+    outcome: str = Field(max_length=16)
+    acknowledged: Decimal | None = exact(default=None, nullable=True)
+    provider_reference: str | None = Field(default=None, max_length=255)
+    provider_status: str | None = Field(default=None, max_length=64)
+    code: str | None = Field(default=None, max_length=64)
+    message: str | None = Field(default=None, max_length=2000)
+    hint: str | None = Field(default=None, max_length=2000)
+    request_ids: list[str] = Field(default_factory=list, sa_type=JSONB)
+
+
+class MeteringSlot(Row, table=True):
+    """One hour of one dimension at a marketplace: a quantity that is frozen before the call and never changes.
+
+    `quantity` counts the listed unit (`unit_price` each). The slot is the intent; its receipts are beside it.
+    """
+
+    __tablename__ = "metering_slots"
+    __table_args__ = (
+        UniqueConstraint("billing_configuration_id", "dimension", "hour"),
+        Index("ix_metering_slots_open", "connection", "hour", postgresql_where=text("status = 'SENDING'")),
+    )
+    customer_id: UUID = Field(foreign_key="customers.id")
+    billing_configuration_id: UUID = Field(foreign_key="billing_configurations.id")
+    provider: str = Field(max_length=64)
+    connection: str = Field(max_length=128)
+    dimension: str = Field(max_length=255)
+    hour: datetime = instant()
+    quantity: Decimal = exact()
+    unit_price: Decimal = exact()
+    currency: str = Field(max_length=3)
+    owed: Decimal = exact()
+    record: dict[str, Any] = Field(sa_type=JSONB)
+    status: str = Field(max_length=16)
+    attempts: int = 0
+    error_code: str | None = Field(default=None, max_length=64)
+    error_message: str | None = Field(default=None, max_length=2000)
+    error_hint: str | None = Field(default=None, max_length=2000)
+    updated_at: datetime = instant()
+
+
+class MeteringReceipt(Row, table=True):
+    """What a marketplace answered for one slot in one call."""
+
+    __tablename__ = "metering_receipts"
+    slot_id: UUID = Field(foreign_key="metering_slots.id", index=True)
+    outcome: str = Field(max_length=16)
+    acknowledged: Decimal | None = exact(default=None, nullable=True)
+    provider_reference: str | None = Field(default=None, max_length=255)
+    code: str | None = Field(default=None, max_length=64)
+    message: str | None = Field(default=None, max_length=2000)
+    hint: str | None = Field(default=None, max_length=2000)
+    request_ids: list[str] = Field(default_factory=list, sa_type=JSONB)

@@ -1,0 +1,85 @@
+"""Rows of the invoices slice: finalized invoices and their lines, which the database keeps from ever changing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from app.store.base import Row, exact, instant
+
+
+class Invoice(Row, table=True):
+    """A finalized invoice: a fact. The id is derived from contract, type, start and regeneration.
+
+    `content_hash` is the digest of its content; what it was computed from stands in its `InvoiceInputs`.
+    """
+
+    __tablename__ = "invoices"
+    __table_args__ = (UniqueConstraint("contract_id", "type", "starting_at", "regeneration"),)
+    number: int = Field(sa_type=BigInteger, unique=True)
+    customer_id: UUID = Field(foreign_key="customers.id", index=True)
+    contract_id: UUID = Field(foreign_key="contracts.id", index=True)
+    billing_configuration_id: UUID | None = Field(default=None, foreign_key="billing_configurations.id", index=True)
+    type: str = Field(max_length=32)
+    regeneration: int = 0
+    starting_at: datetime = instant()
+    ending_before: datetime = instant()
+    issued_at: datetime = instant(index=True)
+    due_at: datetime = instant()
+    payment_due_at: datetime | None = instant(default=None, nullable=True)
+    currency: str = Field(max_length=3)
+    subtotal: Decimal = exact()
+    total: Decimal = exact()
+    content_hash: str = Field(max_length=64)
+
+
+class InvoiceLine(SQLModel, table=True):
+    """One line of a finalized invoice, in the order of `position`. Lines with `in_total` add up to the total."""
+
+    __tablename__ = "invoice_lines"
+    invoice_id: UUID = Field(foreign_key="invoices.id", primary_key=True)
+    position: int = Field(primary_key=True)
+    type: str = Field(max_length=32)
+    product_id: UUID | None = Field(default=None, foreign_key="products.id")
+    product_name: str | None = Field(default=None, max_length=200)
+    unit: str = Field(max_length=16)
+    quantity: Decimal | None = exact(default=None, nullable=True)
+    unit_price: Decimal | None = exact(default=None, nullable=True)
+    amount: Decimal = exact()
+    starting_at: datetime | None = instant(default=None, nullable=True)
+    ending_before: datetime | None = instant(default=None, nullable=True)
+    pricing: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    presentation: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    tier: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    rate_id: UUID | None = Field(default=None, foreign_key="rates.id")
+    in_total: bool = True
+
+
+class InvoiceInputs(SQLModel, table=True):
+    """Everything that an invoice was computed from, frozen with it: terms, hourly usage, release, and their digest.
+
+    The events behind the usage may be dropped one day, and late ones may be added; the invoice can still be computed
+    again to the same bytes.
+    """
+
+    __tablename__ = "invoice_inputs"
+    invoice_id: UUID = Field(foreign_key="invoices.id", primary_key=True)
+    terms: dict[str, Any] = Field(sa_type=JSONB)
+    usage: list[dict[str, Any]] = Field(sa_type=JSONB)
+    ingest_batch: int = Field(sa_type=BigInteger)
+    release: str = Field(max_length=64)
+    digest: str = Field(max_length=64)
+
+
+class Counter(SQLModel, table=True):
+    """The next invoice number; one row, taken last before commit so that numbers have no gaps."""
+
+    __tablename__ = "counters"
+    name: str = Field(primary_key=True, max_length=32)
+    next: int = Field(sa_type=BigInteger)

@@ -1,0 +1,82 @@
+"""What an event store must do, whatever keeps the events.
+
+Owns the values that cross the border (`NewEvent`, `Delta`, `Stored`) and the protocol. The default keeps them in
+PostgreSQL (`events_postgres.py`); a scale-out store implements the same five verbs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.metering import HourQuantity
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """A checked event on its way in. `id` and `payload` are digests of the transaction id and of the content."""
+
+    id: UUID
+    payload: UUID
+    transaction_id: str
+    reference: str
+    event_type: str
+    occurred_at: datetime
+    properties_json: str
+    deltas: tuple[Delta, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one event adds to one hour of one metric and group."""
+
+    metric_id: UUID
+    group_values: str
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a batch: ids that were new, ids that were there, and those there with another payload."""
+
+    accepted: int
+    duplicates: frozenset[UUID]
+    conflicts: frozenset[UUID]
+
+
+class EventStore(Protocol):
+    """Keeps events and answers for their hourly quantities. Every call runs in the caller's transaction."""
+
+    async def append(self, session: AsyncSession, events: Sequence[NewEvent], *, batch: int) -> Stored:
+        """Store a batch without repeated ids; what is accepted here is billable when the transaction commits."""
+        ...
+
+    async def hours(
+        self,
+        session: AsyncSession,
+        *,
+        metric_id: UUID,
+        references: Sequence[str],
+        starting_at: datetime,
+        ending_before: datetime,
+    ) -> Mapping[str, Sequence[HourQuantity]]:
+        """Hourly quantities by group (canonical JSON text), hours ascending, zero hours left out."""
+        ...
+
+    async def backfill(self, session: AsyncSession, metric: Any, *, up_to_batch: int) -> int:
+        """Put the events of earlier batches into the buckets of a new metric; returns how many events counted."""
+        ...
+
+    async def fold(self, session: AsyncSession, *, limit: int) -> int:
+        """Move up to `limit` appended deltas into the hourly buckets; returns how many were moved."""
+        ...
+
+    async def watermark(self, session: AsyncSession) -> int:
+        """Number of the last batch that this transaction sees."""
+        ...
