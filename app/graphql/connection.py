@@ -1,0 +1,173 @@
+"""Relay connections with keyset cursors.
+
+Owns the connection types and what a cursor looks like from outside; the WHERE of a page belongs to `store.paging`. A
+cursor carries the sort values of its row and a checksum over them and the order, so that a cursor of another list, or
+one made up, is refused in plain words instead of meeting the database.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+import strawberry
+from sqlalchemy import Select
+
+from app.core.money import canonical
+from app.errors import ErrorCode, InvalidInput
+from app.graphql.context import Info
+from app.store.paging import MAX_PAGE, keyset_page, total_count
+
+T = TypeVar("T")
+DEFAULT_PAGE = 25
+CHECK_BYTES = 9
+
+First = Annotated[int, strawberry.argument(description=f"How many to return, 1 to {MAX_PAGE}.")]
+After = Annotated[
+    str | None, strawberry.argument(description="Cursor of the last entry seen; the page starts after it.")
+]
+
+
+@strawberry.type(description="Where a page lies in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether entries follow this page.")
+    has_previous_page: bool = strawberry.field(description="Whether entries come before this page.")
+    start_cursor: str | None = strawberry.field(default=None, description="Cursor of the first entry of the page.")
+    end_cursor: str | None = strawberry.field(default=None, description="Cursor of the last entry; pass it as after.")
+
+
+@strawberry.type(description="An entry of a list with its cursor.")
+class Edge(Generic[T]):
+    cursor: str = strawberry.field(description="Cursor of this entry.")
+    node: T = strawberry.field(description="The entry.")
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[T]):
+    edges: list[Edge[T]] = strawberry.field(description="The entries with their cursors.")
+    nodes: list[T] = strawberry.field(description="The entries alone.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies.")
+    count: strawberry.Private[Callable[[], Awaitable[int]] | None] = None
+
+    @strawberry.field(description="How many entries the whole list has; null where counting is not offered.")
+    async def total_count(self) -> int | None:
+        return None if self.count is None else await self.count()
+
+
+async def connection(
+    info: Info,
+    statement: Select[Any],
+    *,
+    sort: Sequence[Any],
+    first: int = DEFAULT_PAGE,
+    after: str | None = None,
+    descending: bool = False,
+) -> Connection[Any]:
+    """The page of a statement that selects one entity, sorted by columns of it; the last column is unique (its id)."""
+    first = page_size(first)
+    session = info.context.session
+    order = ",".join(str(column) for column in sort) + ("-" if descending else "+")
+    position = None if after is None else read_cursor(after, order=order, size=len(sort))
+    page = await keyset_page(session, statement, sort=sort, first=first, after=position, descending=descending)
+    keys = [column.key for column in sort]
+    cursors = [write_cursor([getattr(row, key) for key in keys], order=order) for row in page.rows]
+    return _page(page.rows, cursors, page.has_next, after is not None, lambda: total_count(session, statement))
+
+
+def list_connection(
+    items: Sequence[T], *, key: Callable[[T], str], first: int = DEFAULT_PAGE, after: str | None = None
+) -> Connection[T]:
+    """A page of a short list that is at hand anyway, such as an invoice's lines; `key` is unique in the list."""
+    first = page_size(first)
+    start = 0
+    if after is not None:
+        wanted = read_cursor(after, order="list", size=1)[0]
+        start = next((index + 1 for index, item in enumerate(items) if key(item) == wanted), len(items))
+    shown = items[start : start + first]
+    cursors = [write_cursor([key(item)], order="list") for item in shown]
+
+    async def count() -> int:
+        return len(items)
+
+    return _page(shown, cursors, start + first < len(items), start > 0, count)
+
+
+def _page(
+    rows: Sequence[Any], cursors: list[str], has_next: bool, has_previous: bool, count: Callable[[], Awaitable[int]]
+) -> Connection[Any]:
+    return Connection(
+        edges=[Edge(cursor=cursor, node=row) for cursor, row in zip(cursors, rows, strict=True)],
+        nodes=list(rows),
+        page_info=PageInfo(
+            has_next_page=has_next,
+            has_previous_page=has_previous,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        ),
+        count=count,
+    )
+
+
+def page_size(first: int) -> int:
+    """`first` when it is acceptable; InvalidInput otherwise."""
+    if not 0 < first <= MAX_PAGE:
+        raise InvalidInput(
+            ErrorCode.INVALID, f"first is {first}; write a number from 1 to {MAX_PAGE}.", path=("first",)
+        )
+    return first
+
+
+def write_cursor(values: Sequence[Any], *, order: str) -> str:
+    """The opaque text of a position."""
+    body = json.dumps([_out(value) for value in values], separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(_check(body, order) + body).rstrip(b"=").decode()
+
+
+def read_cursor(cursor: str, *, order: str, size: int) -> list[Any]:
+    """The position that a cursor of this order names; InvalidInput for any other text."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        check, body = raw[:CHECK_BYTES], raw[CHECK_BYTES:]
+        if len(cursor) <= 2000 and hmac.compare_digest(check, _check(body, order)):
+            values = [_in(value) for value in json.loads(body)]
+            if len(values) == size:
+                return values
+    except (binascii.Error, ValueError):
+        pass
+    raise InvalidInput(
+        ErrorCode.INVALID, "after is not a cursor of this list; pass an endCursor of it.", path=("after",)
+    )
+
+
+def _check(body: bytes, order: str) -> bytes:
+    return hashlib.blake2b(body, digest_size=CHECK_BYTES, key=b"metrograph cursor", salt=_salt(order)).digest()
+
+
+def _salt(order: str) -> bytes:
+    return hashlib.blake2b(order.encode(), digest_size=16).digest()
+
+
+def _out(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {"t": value.isoformat()}
+    if isinstance(value, UUID):
+        return {"u": value.hex}
+    if isinstance(value, Decimal):
+        return {"d": canonical(value)}
+    assert isinstance(value, (str, int)), f"{type(value).__name__} cannot be in a cursor"
+    return value
+
+
+def _in(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    [(kind, text)] = value.items()
+    return {"t": datetime.fromisoformat, "u": lambda digits: UUID(hex=digits), "d": Decimal}[kind](text)

@@ -1,0 +1,115 @@
+"""Objects with an id: the `Node` interface, the registry behind `node(id:)`, and the batching loaders.
+
+Owns which kind of id is loaded how and by whose permission. Slices register their types with `@node_type`; ids are
+made and taken apart by `app.store.ids`. A row is returned as it is; the decorated class only says how it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import strawberry
+from sqlalchemy import select
+
+from app.actor import Actor
+from app.graphql.errors import forbidden
+from app.store import ids
+
+if TYPE_CHECKING:
+    from app.graphql.context import Context
+
+T = TypeVar("T", bound=type)
+Batch = Callable[["Context", Sequence[Any]], Awaitable[Sequence[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKind:
+    """One kind of object: what its rows are, which scope shows it, and how many are loaded at once."""
+
+    kind: str
+    sources: tuple[type, ...]
+    scope: str
+
+
+KINDS: dict[str, NodeKind] = {}
+LOADERS: dict[str, Batch] = {}
+"""Name -> batch function `(context, keys) -> values in the order of the keys`; slices add theirs when imported."""
+
+
+@strawberry.interface(description="An object with an id that is unique over all kinds.")
+class Node:
+    @strawberry.field(description="Id with a readable prefix; opaque, sortable by creation, usable in node(id:).")
+    def id(self) -> strawberry.ID:
+        # `self` is the row or core value that a resolver returned.
+        return strawberry.ID(node_id(self))
+
+
+def node_type(
+    kind: str, *, of: type | tuple[type, ...], scope: str, description: str, load: Batch | None = None
+) -> Callable[[T], T]:
+    """Make a class that derives from `Node` the GraphQL type of the rows `of`, found by `node(id:)`.
+
+    `kind` is a key of `ids.PREFIXES`; `scope` shows it. Without `load`, rows of the first class are found by id.
+    """
+    sources = of if isinstance(of, tuple) else (of,)
+    assert kind in ids.PREFIXES, f"{kind} has no prefix"
+
+    def decorate(cls: T) -> T:
+        # Resolvers return rows, so the executor must not ask for an instance of the GraphQL class.
+        cls.is_type_of = staticmethod(lambda value, _info: isinstance(value, sources))  # type: ignore[attr-defined]
+        KINDS[kind] = NodeKind(kind, sources, scope)
+        LOADERS[kind] = load or rows_by_id(sources[0])
+        return strawberry.type(cls, description=description)
+
+    return decorate
+
+
+def rows_by_id(row_class: Any) -> Batch:
+    """A loader of rows by primary key, one statement for all keys of a step."""
+
+    async def load(context: Context, keys: Sequence[UUID]) -> Sequence[Any]:
+        found = await context.session.execute(select(row_class).where(row_class.id.in_(keys)))
+        rows = {row.id: row for row in found.scalars()}
+        return [rows.get(key) for key in keys]
+
+    return load
+
+
+def node_id(value: Any) -> str:
+    """The public id of a row or core value of a registered kind."""
+    return ids.to_text(kind_of(value).kind, value.id)
+
+
+def kind_of(value: object) -> NodeKind:
+    """The kind whose rows include this value."""
+    return next(kind for kind in KINDS.values() if isinstance(value, kind.sources))
+
+
+def as_node(value: object) -> object | None:
+    """The value when it is of a registered kind, else None: errors may name rows that the API does not show."""
+    return value if any(isinstance(value, kind.sources) for kind in KINDS.values()) else None
+
+
+def visible(actor: Actor, row: Any) -> bool:
+    """A customer's own token sees that customer and what belongs to it, and nothing that has no customer."""
+    if actor.customer_id is None:
+        return True
+    return actor.customer_id in (getattr(row, "customer_id", None), row.id if kind_of(row).kind == "customer" else None)
+
+
+async def load_node(context: Context, text: str) -> Any | None:
+    """The object of an id; None for one that does not exist, is not an id, or belongs to somebody else.
+
+    The three are answered alike, so that an answer never tells whether a foreign id exists.
+    """
+    found = ids.parse(text)
+    if found is None or found[0] not in KINDS:
+        return None
+    kind = KINDS[found[0]]
+    if not context.actor.may(kind.scope):
+        raise forbidden(kind.scope)
+    row = await context.load(kind.kind, found[1])
+    return row if row is not None and visible(context.actor, row) else None
