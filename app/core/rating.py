@@ -1,0 +1,218 @@
+"""The rating loop: terms and hourly usage of one statement, to exact lines.
+
+Owns the steps of semantics 6.3 from quantities to lines. Totals and rounding are left to `invoice`. The same function
+serves drafts, previews, alerts and finalization, so a draft shows what the final invoice will say.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from app.core.metering import HourQuantity
+from app.core.money import ZERO, exact
+from app.core.period import Period
+from app.core.phases import phases
+from app.core.pricing import change_instants, entry_at, rate_book
+from app.core.rates import Slice, slices
+from app.core.terms import Group, Product, Terms
+
+
+class LineType(StrEnum):
+    """What a line stands for."""
+
+    USAGE = "usage"
+    ROUNDING = "rounding"
+
+
+class UsageKey(NamedTuple):
+    """What usage is priced together: one product and one combination of its pricing and presentation values."""
+
+    product_id: UUID
+    pricing: Group = ()
+    presentation: Group = ()
+
+
+Usage = Mapping[UsageKey, Sequence[HourQuantity]]
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Usage of one key in one phase at one price: the unit in which balances will be drawn down."""
+
+    product: Product
+    key: UsageKey
+    phase: Period
+    priced: Slice
+    rate_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class LineTier:
+    """The tier of a line: its number from 1, the quantity at which it begins, its width (None: without end)."""
+
+    level: int
+    starting_at: Decimal
+    size: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an invoice, exact.
+
+    `unit` is the code of the unit of `amount`; `rate_id` names the rate entry that gave the price. A line with `in_total` false is shown and does not count. Fields that a type does not need are None or empty.
+    """
+
+    type: LineType
+    product_id: UUID | None
+    product_name: str | None
+    unit: str
+    quantity: Decimal | None
+    unit_price: Decimal | None
+    amount: Decimal
+    starting_at: datetime | None
+    ending_before: datetime | None
+    pricing: Group = ()
+    presentation: Group = ()
+    tier: LineTier | None = None
+    rate_id: UUID | None = None
+    in_total: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unrated:
+    """Usage that no rate prices. It is not billed, and is shown so that somebody adds the rate (semantics 2.4)."""
+
+    key: UsageKey
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What a statement says: lines in the order of display, and the usage that has no price."""
+
+    lines: tuple[Line, ...]
+    unrated: tuple[Unrated, ...]
+
+
+def usage_of(
+    product: Product, hours_by_group: Mapping[Group, Sequence[HourQuantity]]
+) -> dict[UsageKey, list[HourQuantity]]:
+    """The usage of a product from the hours of its metric, which may be split by more properties than the product uses.
+
+    A name that is in both group keys has its value in both.
+    """
+    usage: dict[UsageKey, list[HourQuantity]] = {}
+    for group, hours in hours_by_group.items():
+        key = UsageKey(
+            product.id,
+            tuple(pair for pair in group if pair[0] in product.pricing_group_key),
+            tuple(pair for pair in group if pair[0] in product.presentation_group_key),
+        )
+        usage.setdefault(key, []).extend(hours)
+    return usage
+
+
+def rate_statement(terms: Terms, period: Period, usage: Usage) -> Rating:
+    """The lines of one statement period of a contract.
+
+    *Shapes*: a line for each product, group, phase and tier; sorted by the card's product order, product name, product
+    id, pricing values, presentation values, start, tier, rate id. Lines of no quantity are left out. The period lies
+    in the contract, the hours in the period, in any order; every product with usage is among the terms' products.
+    """
+    assert terms.period.intersect(period) == period, "a statement lies inside its contract"
+    charges, unrated = price(terms, period, usage)
+    order = _display_order(terms)
+    return Rating(
+        lines=tuple(
+            _line(charge, terms.unit.code) for charge in sorted(charges, key=lambda c: _charge_order(c, order))
+        ),
+        unrated=tuple(sorted(unrated, key=lambda item: _key_order(item.key, order))),
+    )
+
+
+def price(terms: Terms, period: Period, usage: Usage) -> tuple[list[Charge], list[Unrated]]:
+    """Charges at base price, in no stated order, and usage without a rate.
+
+    The tier position of a key counts from the start of the period and runs on through phases in which its product is
+    not entitled or has no rate (golden decision 11). A product that is not entitled gives no charge.
+    """
+    products = {product.id: product for product in terms.products}
+    book = rate_book(terms.rates)
+    stretches = phases(period, change_instants(terms.rates))
+    charges: list[Charge] = []
+    unrated: list[Unrated] = []
+    with exact():
+        for key, hours in usage.items():
+            position = without_rate = ZERO
+            for phase, quantity in _by_phase(hours, stretches):
+                entry = entry_at(book, product_id=key.product_id, pricing=key.pricing, at=phase.starting_at)
+                if entry is None:
+                    without_rate += quantity
+                elif entry.entitled:
+                    parts = slices(entry.rate, before=position, quantity=quantity)
+                    assert sum((part.quantity for part in parts), ZERO) == quantity, "tiers share the quantity out"
+                    product = products[key.product_id]
+                    charges.extend(Charge(product, key, phase, part, entry.id) for part in parts)
+                position += quantity
+            if without_rate:
+                unrated.append(Unrated(key, without_rate))
+    return charges, unrated
+
+
+def _by_phase(hours: Sequence[HourQuantity], stretches: tuple[Period, ...]) -> list[tuple[Period, Decimal]]:
+    """The quantity of each phase, in order of time. Sums are enough: the slices of a sum are the sums of the slices."""
+    starts = [phase.starting_at for phase in stretches]
+    end = stretches[-1].ending_before
+    assert end is not None, "a statement has an end"
+    quantities = [ZERO] * len(stretches)
+    for item in hours:
+        assert starts[0] <= item.hour < end, "the hours of a statement lie inside it"
+        quantities[bisect_right(starts, item.hour) - 1] += item.quantity
+    return list(zip(stretches, quantities, strict=True))
+
+
+def _line(charge: Charge, unit: str) -> Line:
+    part = charge.priced
+    tier = None
+    if part.level is not None:
+        assert part.tier_starting_at is not None, "a tier begins somewhere"
+        tier = LineTier(part.level, part.tier_starting_at, part.tier_size)
+    return Line(
+        type=LineType.USAGE,
+        product_id=charge.product.id,
+        product_name=charge.product.name,
+        unit=unit,
+        quantity=part.quantity,
+        unit_price=part.unit_price,
+        amount=part.amount,
+        starting_at=charge.phase.starting_at,
+        ending_before=charge.phase.ending_before,
+        pricing=charge.key.pricing,
+        presentation=charge.key.presentation,
+        tier=tier,
+        rate_id=charge.rate_id,
+    )
+
+
+def _display_order(terms: Terms) -> dict[UUID, tuple[int, str, UUID]]:
+    """Products as on the card; those that its order does not name follow by name."""
+    places = {product_id: place for place, product_id in enumerate(terms.product_order)}
+    return {product.id: (places.get(product.id, len(places)), product.name, product.id) for product in terms.products}
+
+
+def _key_order(key: UsageKey, order: Mapping[UUID, tuple[int, str, UUID]]) -> tuple[object, ...]:
+    # None sorts before every text, and is not the same as an empty one.
+    values = [[(name, value is not None, value or "") for name, value in group] for group in key[1:]]
+    return (*order[key.product_id], *values)
+
+
+def _charge_order(charge: Charge, order: Mapping[UUID, tuple[int, str, UUID]]) -> tuple[object, ...]:
+    level = charge.priced.level or 0
+    return (*_key_order(charge.key, order), charge.phase.starting_at, level, charge.rate_id)
