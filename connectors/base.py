@@ -20,6 +20,7 @@ from app.core.period import Period
 Clock: TypeAlias = Callable[[], datetime]
 Json: TypeAlias = dict[str, Any]
 NOT_SUPPORTED = "NOT_SUPPORTED"
+SKIPPED = "SKIPPED"
 
 
 class Transient(Exception):
@@ -91,8 +92,8 @@ class DocumentLine:
 class InvoiceDocument:
     """A finalized invoice on its way to a provider. `reference` is our invoice id; `lines` add up to `total`.
 
-    The service period is half-open and absent for scheduled charges. `options` are the customer's overrides of the
-    connection's settings, `customer` the provider's side of the billing configuration.
+    The service period is half-open and absent for scheduled charges. `customer` is the provider's side of the
+    billing configuration; `options` overrides it for this invoice alone, with the same keys.
     """
 
     reference: str
@@ -161,7 +162,8 @@ class Outcome:
     """The provider's answer for one record or invoice.
 
     `acknowledged` is what the provider counts: the invoice total in the major unit, or the quantity of the slot; None
-    when it is not known. `provider_status` is the provider's own word; `hint` tells a person what to do next.
+    when it is not known. `provider_status` is the provider's own word; `hint` tells a person what to do next. ACCEPTED
+    with code `SKIPPED`: the account's settings say that such an invoice is not sent; nothing exists at the provider.
     """
 
     reference: str

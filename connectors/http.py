@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -86,19 +86,17 @@ class SettingsTable:
 
     def choice(self, key: str, default: str, *, among: Mapping[object, str]) -> str:
         """One of the given spellings, translated to its meaning."""
-        return self._read(key, default, default, "one of " + ", ".join(map(str, among)), lambda value: among.get(value))
+        like = "one of " + ", ".join(str(spelling).lower() for spelling in among)
+        return self._read(key, default, default, like, lambda v: among.get(v) if isinstance(v, str | bool) else None)
 
     def flag(self, key: str, default: bool) -> bool:
-        """true or false."""
-        return self._read(
-            key, default, default, "true or false", lambda value: value if value in (True, False) else None
-        )
+        """true or false; a customer's settings are texts, so both spellings count."""
+        return self._read(key, default, default, "true or false", _flag)
 
     def whole(self, key: str, default: int, *, least: int, most: int) -> int:
-        """A whole number within bounds."""
-        return self._read(
-            key, default, default, f"a whole number from {least} to {most}", lambda v: _whole(v, least, most)
-        )
+        """A whole number within bounds, also written as a text."""
+        like = f"a whole number from {least} to {most}"
+        return self._read(key, default, default, like, lambda value: _whole(value, least, most))
 
     def decimal(self, key: str, default: str) -> Decimal:
         """A positive exact number, written as a text; a TOML float is refused because it is not exact."""
@@ -182,7 +180,16 @@ def _matching(value: object, pattern: str) -> str | None:
     return value if isinstance(value, str) and re.fullmatch(pattern, value) else None
 
 
+_FLAGS: Mapping[object, bool] = {True: True, False: False, "true": True, "false": False}
+
+
+def _flag(value: object) -> bool | None:
+    return _FLAGS.get(value) if isinstance(value, str | bool) else None
+
+
 def _whole(value: object, least: int, most: int) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
+        value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most else None
 
 
@@ -242,3 +249,8 @@ def wait_from(headers: Mapping[str, str]) -> timedelta | None:
     """The wait that `Retry-After` asks for, at most an hour; None when it is absent or a date."""
     value = headers.get("retry-after") or headers.get("Retry-After") or ""
     return timedelta(seconds=min(int(value), 3600)) if value.isdecimal() and len(value) < 10 else None
+
+
+def member(value: object, key: str) -> Any:
+    """One key of a decoded answer; None when it is absent or the answer is no object at all."""
+    return cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None

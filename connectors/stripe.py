@@ -1,0 +1,333 @@
+"""Finalized invoices become Stripe invoices: one for each, whatever breaks in between.
+
+Owns the calls, their order and their keys. Leaves amounts, dates and lines to `stripe_invoice`, failures and notices
+to `stripe_calls`. Every delivery first looks our invoice id up and goes on from the state it finds, because Stripe's
+memory of idempotency keys ends after a day and ours does not.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import stripe
+
+from app.core import money
+from app.core.period import Period
+from connectors import base, stripe_invoice
+from connectors.base import Outcome, OutcomeStatus, Terminal
+from connectors.http import Secret, SettingsTable
+from connectors.stripe_calls import (
+    MAX_PAGES,
+    ServerError,
+    all_invoices,
+    call,
+    checked,
+    entry_of,
+    instant_of,
+    metadata_of,
+    verified_notice,
+)
+from connectors.stripe_invoice import InvoiceOptions, Plan, plan_invoice
+
+log = logging.getLogger("metrograph.connectors.stripe")
+
+# Chunks stay below the 250 items of an invoice; Stripe states no limit of its own for one call.
+LINES_PER_CALL = 100
+# Stripe keeps a 500 under its key for a day, so a repeat needs a new key; three are enough to pass a bad minute.
+REVISIONS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripeConfig:
+    """One Stripe account."""
+
+    api_key: Secret
+    webhook_secrets: tuple[Secret, ...] = ()
+    options: InvoiceOptions = field(default_factory=InvoiceOptions)
+    api_base: str = "https://api.stripe.com"
+    timeout_seconds: int = 30
+    network_retries: int = 2
+
+    @classmethod
+    def from_table(cls, name: str, table: Mapping[str, Any], environ: Mapping[str, str]) -> StripeConfig:
+        """Read `[connections.NAME]`; `SettingsError` with every problem."""
+        read = SettingsTable(name, table, environ, defaults={"api_base": "METROGRAPH_STRIPE_API_BASE"})
+        config = cls(
+            api_key=read.secret("api_key") or Secret(""),
+            webhook_secrets=read.secrets("webhook_secrets"),
+            options=stripe_invoice.read_options(read, InvoiceOptions()),
+            api_base=read.address("api_base", cls.api_base),
+            timeout_seconds=read.whole("timeout_seconds", cls.timeout_seconds, least=1, most=300),
+            network_retries=read.whole("network_retries", cls.network_retries, least=0, most=5),
+        )
+        read.finish()
+        return config
+
+
+class StripeConnector:
+    """Stripe invoices over the SDK's async client."""
+
+    name: ClassVar[str] = "stripe"
+    # docs.stripe.com/api/invoices/add_lines (250 items) and docs.stripe.com/currencies, November 2026.
+    capabilities: ClassVar[base.Capabilities] = base.Capabilities(
+        mode="invoice", batch_size=1, max_lines=stripe_invoice.MAX_LINES, accepts_negative=True
+    )
+    Config: ClassVar[type[Any]] = StripeConfig
+    CustomerConfig: ClassVar[type[Any]] = stripe_invoice.CustomerConfig
+
+    def __init__(self, config: StripeConfig, clock: base.Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._http = stripe.HTTPXClient(timeout=config.timeout_seconds)
+        # The client class makes no retries unless told to, whatever the module default says (SDK 16.1, measured).
+        self._client = stripe.StripeClient(
+            config.api_key.reveal(),
+            http_client=self._http,
+            max_network_retries=config.network_retries,
+            base_addresses={"api": config.api_base},
+        )
+
+    @staticmethod
+    def validate_customer(settings: Mapping[str, str]) -> list[base.Problem]:
+        """Every problem of the customer's side: stripeCustomerId, collectionMethod and the overrides."""
+        return stripe_invoice.customer_problems(settings)
+
+    async def deliver(self, document: base.Document, key: str) -> list[Outcome]:
+        """One invoice at Stripe for the document: look up, create, fill, compare, finalize; safe at every break.
+
+        After a 5xx the state is read again before the next revision of the key is used.
+        """
+        assert isinstance(document, base.InvoiceDocument), "Stripe takes invoices"
+        plan = plan_invoice(document, self._config.options)
+        if plan.is_skipped:
+            text = "The total is zero or below the minimum charge, and the settings say to skip such invoices."
+            return [
+                Outcome(
+                    reference=document.reference,
+                    status=OutcomeStatus.ACCEPTED,
+                    acknowledged=Decimal(0),
+                    code=base.SKIPPED,
+                    message=text,
+                )
+            ]
+        failure = ServerError("Stripe was not asked")
+        for revision in range(1, REVISIONS + 1):
+            run = _Run(self._client, plan, key if revision == 1 else f"{key}:r{revision}")
+            try:
+                return [await run.advance()]
+            except ServerError as error:
+                failure = error
+                log.warning("stripe failed on %s, revision %d: %s", document.reference, revision, error.message)
+        raise failure
+
+    async def find(self, document: base.Document) -> Outcome | None:
+        """The Stripe invoice that carries our id; UNKNOWN with code INCOMPLETE for a draft that is not filled yet."""
+        assert isinstance(document, base.InvoiceDocument), "Stripe takes invoices"
+        run = _Run(self._client, plan_invoice(document, self._config.options), "")
+        invoice = await run.look_up()
+        return None if invoice is None else run.judge(invoice)
+
+    async def void(self, receipt: base.Receipt) -> Outcome:
+        """Delete a draft, void an open or uncollectible invoice. A paid one needs a credit note: NOT_SUPPORTED."""
+        invoices = self._client.v1.invoices
+        identifier = receipt.provider_reference
+        invoice = checked(await call("retrieve", invoices.retrieve_async(identifier), writes=False))
+        if invoice.status == "paid":
+            raise base.not_supported("stripe", "a paid invoice cannot be voided; issue a credit note in Stripe")
+        status = "void"
+        if invoice.status == "draft":
+            await call("delete", invoices.delete_async(identifier))
+            status = "deleted"
+        elif invoice.status != "void":
+            key: stripe.RequestOptions = {"idempotency_key": f"{receipt.reference}:{identifier}:void"}
+            checked(await call("void", invoices.void_invoice_async(identifier, options=key)))
+        return Outcome(
+            reference=receipt.reference,
+            status=OutcomeStatus.ACCEPTED,
+            provider_reference=identifier,
+            provider_status=status,
+        )
+
+    async def list(self, period: Period) -> Sequence[base.ProviderEntry]:
+        """Every invoice created in the period, oldest first; those without our id have no reference."""
+        created = {"gte": int(period.starting_at.timestamp())}
+        if period.ending_before is not None:
+            created["lt"] = int(period.ending_before.timestamp())
+        found = await all_invoices(self._client, {"created": created})
+        return [entry_of(invoice) for invoice in reversed(found)]
+
+    async def status(self, provider_reference: str) -> base.ProviderEntry:
+        """The invoice as Stripe shows it now."""
+        request = self._client.v1.invoices.retrieve_async(provider_reference)
+        return entry_of(checked(await call("retrieve", request, writes=False)))
+
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> base.Notification:
+        """Verify `Stripe-Signature` over the raw body and name the invoice to read again.
+
+        Any configured secret and any v1 value may match (rotation); the time may be 300 s off in either direction,
+        which the SDK checks for the past only. Source: docs.stripe.com/webhooks/signature, November 2026.
+        """
+        return verified_notice(headers, body, secrets=self._config.webhook_secrets, now=self._clock())
+
+    async def close(self) -> None:
+        """Close the HTTP client."""
+        await self._http.close_async()
+
+
+class _Run:
+    """One attempt at one invoice: its plan, its key, and the request ids that Stripe gave on the way."""
+
+    def __init__(self, client: stripe.StripeClient, plan: Plan, key: str) -> None:
+        self._client = client
+        self._invoices = client.v1.invoices
+        self._plan = plan
+        self._key = key
+        self._request_ids: list[str] = []
+
+    async def advance(self) -> Outcome:
+        """Take the invoice from whatever state it is in to the last one."""
+        found = await self.look_up()
+        if found is not None and (found.status != "draft" or not self._is_ours(found)):
+            return self.judge(found)
+        invoice = await self._fill(found or await self._create(), is_new=found is None)
+        self._compare(invoice)
+        if not self._plan.customer.options.leave_in_draft:
+            request = self._invoices.finalize_invoice_async(
+                invoice.id, {"auto_advance": True}, self._options(f"{invoice.id}:finalize")
+            )
+            invoice = self._seen(await call("finalize", request))
+        return self._told(invoice, OutcomeStatus.ACCEPTED)
+
+    async def look_up(self) -> stripe.Invoice | None:
+        """The customer's invoice with our id in its metadata, a voided one only when there is no other.
+
+        Lists, because Stripe's search is eventually consistent and must not be used for read-after-write.
+        """
+        reference = self._plan.document.reference
+        customer = {"customer": self._plan.customer.stripe_customer_id}
+        found = [
+            one
+            for one in await all_invoices(self._client, customer)
+            if metadata_of(one, stripe_invoice.INVOICE_KEY) == reference
+        ]
+        living = [invoice for invoice in found if invoice.status != "void"]
+        if len(living) > 1:
+            names = ", ".join(str(invoice.id) for invoice in living)
+            raise Terminal("TWICE_AT_PROVIDER", f"{reference} is at Stripe as {names}.", hint="Void all but one there.")
+        return living[0] if living else found[0] if found else None
+
+    def judge(self, invoice: stripe.Invoice) -> Outcome:
+        """What an invoice that stands at Stripe means for this document."""
+        if not self._is_ours(invoice):
+            text = "Stripe holds an invoice with our id and other content."
+            return self._told(
+                invoice, OutcomeStatus.COLLISION, "OTHER_CONTENT", text, "Void that invoice in Stripe first."
+            )
+        if invoice.status == "void":
+            text = "The invoice was voided in Stripe."
+            return self._told(
+                invoice, OutcomeStatus.REFUSED, "VOIDED_AT_PROVIDER", text, "Void it here too, or regenerate it."
+            )
+        if self._counted(invoice) == self._plan.total:
+            if invoice.status != "draft" or self._plan.customer.options.leave_in_draft:
+                return self._told(invoice, OutcomeStatus.DUPLICATE)
+        elif invoice.status != "draft":
+            text = "The invoice at Stripe has another total."
+            return self._told(
+                invoice, OutcomeStatus.COLLISION, "TOTAL_DRIFT", text, "Compare the two invoices line by line."
+            )
+        return self._told(invoice, OutcomeStatus.UNKNOWN, "INCOMPLETE", "The draft is not finished yet.")
+
+    async def _create(self) -> stripe.Invoice:
+        parameters: Any = self._plan.create
+        request = self._invoices.create_async(parameters, self._options("create"))
+        invoice = self._seen(await call("create", request))
+        if invoice.last_response is not None and invoice.last_response.headers.get("idempotent-replayed") == "true":
+            # The look-up did not see what the key remembers: deleted since, or the list lags behind.
+            invoice = await self._reread(str(invoice.id))
+        return invoice
+
+    async def _reread(self, identifier: str) -> stripe.Invoice:
+        try:
+            return self._seen(await call("retrieve", self._invoices.retrieve_async(identifier), writes=False))
+        except Terminal as error:
+            raise ServerError(f"{identifier} was deleted at Stripe; its key is spent") from error
+
+    async def _fill(self, invoice: stripe.Invoice, *, is_new: bool) -> stripe.Invoice:
+        """Add the lines that the draft lacks, told by their place in the metadata."""
+        present = set[str]() if is_new else await self._present(str(invoice.id))
+        missing = [line for line in self._plan.lines if line["metadata"][stripe_invoice.LINE_KEY] not in present]
+        for start in range(0, len(missing), LINES_PER_CALL):
+            lines: Any = missing[start : start + LINES_PER_CALL]
+            first, last = (line["metadata"][stripe_invoice.LINE_KEY] for line in (lines[0], lines[-1]))
+            key = self._options(f"{invoice.id}:lines:{first}-{last}-{len(lines)}")
+            request = self._invoices.add_lines_async(str(invoice.id), {"lines": lines}, key)
+            invoice = self._seen(await call("add_lines", request))
+        return invoice
+
+    async def _present(self, identifier: str) -> set[str]:
+        places = set[str]()
+        after: dict[str, Any] = {}
+        for _ in range(MAX_PAGES):
+            parameters: Any = {"limit": 100, **after}
+            page = await call("lines", self._invoices.line_items.list_async(identifier, parameters), writes=False)
+            places |= {str(metadata_of(line, stripe_invoice.LINE_KEY)) for line in page.data}
+            if not page.has_more:
+                break
+            after = {"starting_after": page.data[-1].id}
+        return places
+
+    def _compare(self, invoice: stripe.Invoice) -> None:
+        """Stripe's total against ours, before anything is final. The draft stays for a person to look at."""
+        theirs = self._counted(invoice)
+        if theirs == self._plan.total:
+            return
+        currency = self._plan.document.currency
+        ours, other = (money.canonical(stripe_invoice.major_units(n, currency)) for n in (self._plan.total, theirs))
+        raise Terminal(
+            "TOTAL_DRIFT",
+            f"Stripe computes {other} {currency} for {invoice.id}, we billed {ours}.",
+            hint="Look for foreign lines, discounts or taxes on the draft, delete it and retry.",
+        )
+
+    def _counted(self, invoice: stripe.Invoice) -> int:
+        untaxed = invoice.total_excluding_tax if self._plan.customer.options.tax == "stripe" else None
+        return invoice.total if untaxed is None else untaxed
+
+    def _is_ours(self, invoice: stripe.Invoice) -> bool:
+        return metadata_of(invoice, stripe_invoice.DIGEST_KEY) in (self._plan.digest, None)
+
+    def _options(self, step: str) -> stripe.RequestOptions:
+        return {"idempotency_key": f"{self._key}:{step}"}
+
+    def _seen(self, invoice: object) -> stripe.Invoice:
+        seen = checked(invoice)
+        if seen.last_response is not None and seen.last_response.request_id:
+            self._request_ids.append(seen.last_response.request_id)
+        return seen
+
+    def _told(
+        self,
+        invoice: stripe.Invoice,
+        status: OutcomeStatus,
+        code: str | None = None,
+        message: str | None = None,
+        hint: str | None = None,
+    ) -> Outcome:
+        currency = self._plan.document.currency
+        return Outcome(
+            reference=self._plan.document.reference,
+            status=status,
+            acknowledged=stripe_invoice.major_units(self._counted(invoice), currency),
+            provider_reference=invoice.id,
+            provider_status=invoice.status,
+            code=code,
+            message=message,
+            hint=hint,
+            request_ids=tuple(self._request_ids),
+            effective_at=instant_of(invoice.effective_at),
+        )

@@ -1,0 +1,178 @@
+"""What comes back from Stripe: checked answers, pages, the two failures, verified notices.
+
+Owns the translation of the SDK's objects and exceptions into the protocol's. Leaves what to ask, and when, to
+`connectors/stripe.py`. An answer is believed only after its id, status and total were seen in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar, cast
+
+import stripe
+
+from connectors.base import Notification, ProviderEntry, Terminal, Transient
+from connectors.http import Secret, member, wait_from
+from connectors.stripe_invoice import INVOICE_KEY, major_units
+
+log = logging.getLogger("metrograph.connectors.stripe")
+
+T = TypeVar("T")
+
+# 100 invoices a page: nobody has more with one customer than this, and every loop is bounded.
+MAX_PAGES = 100
+# docs.stripe.com/webhooks, November 2026: the default tolerance of the SDK, here in both directions.
+TOLERANCE = timedelta(seconds=300)
+# Codes of docs.stripe.com/error-codes, November 2026, in plain language.
+_HINTS = {
+    "resource_missing": "Check stripeCustomerId, and that the key belongs to the same account and mode.",
+    "idempotency_error": "The document changed after an earlier try; finish or void that one first.",
+    "amount_too_small": "The total is below the currency's minimum charge; set skip_zero or bill it later.",
+    "amount_too_large": "Split the invoice, or settle it outside Stripe.",
+    "customer_tax_location_invalid": "Complete the customer's address in Stripe, or set tax to off.",
+    "invoice_not_editable": "Someone finalized or changed the draft in Stripe; compare it with ours.",
+}
+
+
+class ServerError(Transient):
+    """Stripe answered 5xx: the key is spent and the effect may exist. Outside it is an ordinary `Transient`."""
+
+
+async def call(step: str, request: Awaitable[T], *, writes: bool = True) -> T:
+    """Await one SDK request; its exceptions become `Transient` or `Terminal`, and a log line names step and id."""
+    try:
+        answer = await request
+    except stripe.StripeError as error:
+        log.info("stripe %s -> %s (%s)", step, error.http_status, error.request_id)
+        raise _translated(error, step, writes=writes) from error
+    response = getattr(answer, "last_response", None)
+    log.info("stripe %s -> %s (%s)", step, getattr(response, "code", None), getattr(response, "request_id", None))
+    return answer
+
+
+def _translated(error: stripe.StripeError, step: str, *, writes: bool) -> Exception:
+    """Retry later: network, 409, 429, 5xx, unreadable 200. Never unchanged: 400, 402, 403, 404. Stop all: 401."""
+    status = error.http_status
+    code = _code(error)
+    message = f"Stripe, {step}: {error.user_message or code or status}"
+    if isinstance(error, stripe.APIConnectionError):
+        return Transient(f"Stripe did not answer ({step})", unknown=writes)
+    if status == 401:
+        # Stripe's own sentence repeats a part of the key.
+        hint = "Replace the connection's api_key; no delivery of this account can work before."
+        return Terminal("AUTHENTICATION", "Stripe does not accept the API key.", hint=hint, stop_connection=True)
+    if status == 429 or status == 409:
+        return Transient(message, wait=wait_from(error.headers or {}))
+    if status is not None and status >= 500:
+        return ServerError(message, wait=wait_from(error.headers or {}), unknown=writes)
+    if status in (400, 402, 403, 404):
+        hint = _HINTS.get(code, "Correct what Stripe names and retry; a repeat without a change will not help.")
+        return Terminal(code.upper(), message, hint=hint)
+    # A 200 that is not JSON: something between us and Stripe answered, or the answer was cut.
+    return Transient(f"Stripe's answer cannot be read ({step}, {status})", unknown=writes)
+
+
+def _code(error: stripe.StripeError) -> str:
+    """The code of the body: `error.code` itself is None on rate limits (SDK 16.1, measured)."""
+    inner = member(error.json_body, "error")
+    named = (member(inner, "code"), member(inner, "type"), error.code)
+    return str(next((name for name in named if name), "rejected"))
+
+
+def checked(answer: object) -> stripe.Invoice:
+    """The invoice of a 200, once it proves to be one: the SDK also passes `{}` and `{"error": …}` (measured)."""
+    whole = isinstance(answer, stripe.Invoice) and str(getattr(answer, "id", "")).startswith("in_")
+    if not whole or not isinstance(getattr(answer, "total", None), int) or not getattr(answer, "status", None):
+        raise Transient("Stripe answered 200 without an invoice in it", unknown=True)
+    return cast("stripe.Invoice", answer)
+
+
+async def all_invoices(client: stripe.StripeClient, filters: dict[str, Any]) -> list[stripe.Invoice]:
+    """Every page of a filtered invoice list, newest first. `Terminal` past the bound, since half a look-up is none."""
+    found: list[stripe.Invoice] = []
+    parameters: Any = {"limit": 100, **filters}
+    for _ in range(MAX_PAGES):
+        page = await call("list", client.v1.invoices.list_async(parameters), writes=False)
+        if not isinstance(getattr(page, "data", None), list):
+            raise Transient("Stripe answered 200 without a list in it")
+        found.extend(checked(invoice) for invoice in page.data)
+        if not page.has_more:
+            return found
+        parameters = {**parameters, "starting_after": found[-1].id}
+    raise Terminal("TOO_MANY", f"More than {MAX_PAGES * 100} invoices match.", hint="Archive the customer in Stripe.")
+
+
+def metadata_of(item: object, key: str) -> str | None:
+    """One metadata value, or None."""
+    metadata = getattr(item, "metadata", None)
+    return None if metadata is None else cast("dict[str, str]", metadata.to_dict()).get(key)
+
+
+def instant_of(seconds: int | None) -> datetime | None:
+    """Unix seconds as an instant."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def entry_of(invoice: stripe.Invoice) -> ProviderEntry:
+    """A Stripe invoice as reconciliation sees it; amounts in the major unit."""
+    currency = invoice.currency.upper()
+    return ProviderEntry(
+        provider_reference=str(invoice.id),
+        provider_status=str(invoice.status),
+        reference=metadata_of(invoice, INVOICE_KEY),
+        amount=major_units(invoice.total, currency),
+        amount_paid=major_units(invoice.amount_paid, currency),
+        currency=currency,
+        effective_at=instant_of(invoice.effective_at),
+        created_at=instant_of(invoice.created),
+    )
+
+
+def verified_notice(
+    headers: Mapping[str, str], body: bytes, *, secrets: Sequence[Secret], now: datetime
+) -> Notification:
+    """Verify `Stripe-Signature` over the raw body, then read the notice.
+
+    Any secret and any v1 value may match (rotation). The time may be 300 s off in either direction; the SDK checks the
+    past only, and by the wall clock. `Terminal` SIGNATURE otherwise. Source: docs.stripe.com/webhooks, November 2026.
+    """
+    header = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
+    pairs = [part.strip().partition("=") for part in header.split(",")]
+    stamp = next((v for name, _, v in pairs if name == "t" and v.isascii() and v.isdecimal() and len(v) < 12), None)
+    if stamp is None:
+        raise Terminal("SIGNATURE", "The Stripe-Signature header has no time.")
+    if abs(now - datetime.fromtimestamp(int(stamp), UTC)) > TOLERANCE:
+        raise Terminal("SIGNATURE", "The notice was signed too long ago, or in the future.")
+    signed = stamp.encode() + b"." + body
+    ours = [hmac.new(secret.reveal().encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
+    theirs = [value.encode() for name, _, value in pairs if name == "v1"]
+    if not any(hmac.compare_digest(mine.encode(), other) for mine in ours for other in theirs):
+        raise Terminal("SIGNATURE", "No signature of the notice matches a webhook secret of this connection.")
+    return _notice(body)
+
+
+def _notice(body: bytes) -> Notification:
+    """A snapshot or a thin event; kinds that concern no invoice have no reference, and unknown ones pass."""
+    try:
+        event: Any = json.loads(body)
+        kind, created = str(event["type"]), event["created"]
+        # Thin events write an RFC 3339 time and name a related object; snapshots write seconds and carry the object.
+        occurred = datetime.fromisoformat(created) if isinstance(created, str) else datetime.fromtimestamp(created, UTC)
+        subject: Any = event["related_object"] if event.get("related_object") else event["data"]["object"]
+        named: list[Any] = [subject.get("id"), subject.get("invoice")]
+        identifier = str(event["id"])
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise Terminal("BAD_NOTICE", "The body of the notice is not a Stripe event.") from error
+    invoice = next((name for name in named if isinstance(name, str) and name.startswith("in_")), None)
+    return Notification(
+        event_id=identifier,
+        kind=kind.removeprefix("v1."),
+        occurred_at=occurred,
+        provider_reference=invoice,
+        payload=event,
+    )
