@@ -66,7 +66,8 @@ class LineTier:
 class Line:
     """One line of an invoice, exact.
 
-    `unit` is the code of the unit of `amount`; `rate_id` names the rate entry that gave the price. A line with `in_total` false is shown and does not count. Fields that a type does not need are None or empty.
+    `unit` is the code of the unit of `amount`; `rate_id` names the rate entry that gave the price. A line with
+    `in_total` false is shown and does not count. Fields that a type does not need are None or empty.
     """
 
     type: LineType
@@ -129,12 +130,9 @@ def rate_statement(terms: Terms, period: Period, usage: Usage) -> Rating:
     assert terms.period.intersect(period) == period, "a statement lies inside its contract"
     charges, unrated = price(terms, period, usage)
     order = _display_order(terms)
-    return Rating(
-        lines=tuple(
-            _line(charge, terms.unit.code) for charge in sorted(charges, key=lambda c: _charge_order(c, order))
-        ),
-        unrated=tuple(sorted(unrated, key=lambda item: _key_order(item.key, order))),
-    )
+    charges.sort(key=lambda charge: _charge_order(charge, order))
+    unrated.sort(key=lambda item: _key_order(item.key, order))
+    return Rating(lines=tuple(_line(charge, terms.unit.code) for charge in charges), unrated=tuple(unrated))
 
 
 def price(terms: Terms, period: Period, usage: Usage) -> tuple[list[Charge], list[Unrated]]:
@@ -150,15 +148,16 @@ def price(terms: Terms, period: Period, usage: Usage) -> tuple[list[Charge], lis
     unrated: list[Unrated] = []
     with exact():
         for key, hours in usage.items():
+            assert key.product_id in products, "usage belongs to a product of the terms"
+            product = products[key.product_id]
             position = without_rate = ZERO
             for phase, quantity in _by_phase(hours, stretches):
-                entry = entry_at(book, product_id=key.product_id, pricing=key.pricing, at=phase.starting_at)
+                entry = entry_at(book, product_id=product.id, pricing=key.pricing, at=phase.starting_at)
                 if entry is None:
                     without_rate += quantity
                 elif entry.entitled:
                     parts = slices(entry.rate, before=position, quantity=quantity)
                     assert sum((part.quantity for part in parts), ZERO) == quantity, "tiers share the quantity out"
-                    product = products[key.product_id]
                     charges.extend(Charge(product, key, phase, part, entry.id) for part in parts)
                 position += quantity
             if without_rate:
