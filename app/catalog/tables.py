@@ -1,5 +1,8 @@
 """Rows of the catalog: metrics, products, rate cards and their dated rates."""
 
+# pyright: reportAssignmentType=false
+# SQLModel types __tablename__ as a descriptor, though it takes the plain text.
+
 from __future__ import annotations
 
 from datetime import datetime

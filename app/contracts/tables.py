@@ -1,5 +1,8 @@
 """Rows of the contracts slice: the agreement with a customer, its period of validity and its statements."""
 
+# pyright: reportAssignmentType=false
+# SQLModel types __tablename__ as a descriptor, though it takes the plain text.
+
 from __future__ import annotations
 
 from datetime import datetime

@@ -1,5 +1,8 @@
 """Rows of the customers slice: customers, their ingest aliases, and how each is billed by which provider."""
 
+# pyright: reportAssignmentType=false
+# SQLModel types __tablename__ as a descriptor, though it takes the plain text.
+
 from __future__ import annotations
 
 from datetime import datetime

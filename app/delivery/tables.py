@@ -4,6 +4,9 @@ Intents (`DeliveryAttempt`, `MeteringSlot`) hold what will be sent, frozen befor
 Both are only ever added. `Delivery.status` and `MeteringSlot.status` are the running summary of them.
 """
 
+# pyright: reportAssignmentType=false
+# SQLModel types __tablename__ as a descriptor, though it takes the plain text.
+
 from __future__ import annotations
 
 from datetime import datetime

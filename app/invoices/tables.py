@@ -1,5 +1,8 @@
 """Rows of the invoices slice: finalized invoices and their lines, which the database keeps from ever changing."""
 
+# pyright: reportAssignmentType=false
+# SQLModel types __tablename__ as a descriptor, though it takes the plain text.
+
 from __future__ import annotations
 
 from datetime import datetime

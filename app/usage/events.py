@@ -6,16 +6,16 @@ PostgreSQL (`events_postgres.py`); a scale-out store implements the same five ve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.metering import HourQuantity
+from app.core.metering import Event, HourQuantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,20 @@ class EventStore(Protocol):
         """Hourly quantities by group (canonical JSON text), hours ascending, zero hours left out."""
         ...
 
-    async def backfill(self, session: AsyncSession, metric: Any, *, up_to_batch: int) -> int:
-        """Put the events of earlier batches into the buckets of a new metric; returns how many events counted."""
+    def earlier(
+        self,
+        session: AsyncSession,
+        *,
+        up_to_batch: int,
+        references: Sequence[str] | None = None,
+        starting_at: datetime | None = None,
+        ending_before: datetime | None = None,
+    ) -> AsyncIterator[Sequence[Event]]:
+        """The events of batches up to a number, oldest first, in pages."""
+        ...
+
+    async def add_deltas(self, session: AsyncSession, rows: Iterable[tuple[UUID, str, datetime, str, Decimal]]) -> int:
+        """Append deltas (metric, reference, hour, group, quantity) for events that are stored already."""
         ...
 
     async def fold(self, session: AsyncSession, *, limit: int) -> int:

@@ -4,6 +4,9 @@ Events, their ids and their buckets are written by COPY and read by SQL in `even
 declared in the migration, since nothing ever loads them as objects.
 """
 
+# pyright: reportAssignmentType=false
+# SQLModel types __tablename__ as a descriptor, though it takes the plain text.
+
 from __future__ import annotations
 
 from datetime import datetime

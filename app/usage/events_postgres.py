@@ -1,0 +1,228 @@
+"""The default event store: PostgreSQL tables, one transaction from the batch to billable buckets.
+
+Owns the SQL of usage. A batch is copied into a temporary table; one statement takes the ids that are new, stores their
+events and appends their bucket deltas; a second one, with a fresh snapshot, tells repeats from conflicts. Readers add
+folded hours and unfolded deltas, so what was accepted is billable at once. Everything is sorted before it is written,
+because concurrent batches that touch the same ids in another order would deadlock.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from psycopg.sql import SQL, Composed, Identifier
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.metering import Event, HourQuantity
+from app.store.engine import raw_connection
+from app.usage.events import NewEvent, Stored
+
+STAGE = """
+create temp table if not exists ingest_stage (
+    id uuid, payload uuid, transaction_id text, reference text, event_type text, occurred_at timestamptz,
+    properties jsonb
+) on commit delete rows
+"""
+STAGE_DELTAS = """
+create temp table if not exists ingest_deltas (id uuid, metric_id uuid, group_values text, quantity numeric)
+on commit delete rows
+"""
+TAKE = """
+with taken as (
+    insert into event_ids (id, payload) select id, payload from ingest_stage order by id
+    on conflict (id) do nothing returning id
+), kept as (
+    insert into events (id, transaction_id, reference, event_type, occurred_at, properties, batch)
+    select s.id, s.transaction_id, s.reference, s.event_type, s.occurred_at, s.properties, %(batch)s
+    from ingest_stage s join taken using (id)
+), added as (
+    insert into bucket_deltas (metric_id, reference, hour, group_values, quantity, events)
+    select d.metric_id, s.reference, date_trunc('hour', s.occurred_at), d.group_values, sum(d.quantity), count(*)
+    from ingest_deltas d join taken using (id) join ingest_stage s using (id)
+    group by 1, 2, 3, 4 order by 2, 3, 1, 4
+)
+select count(*), (select array_agg(s.id) from ingest_stage s where s.id not in (select id from taken)) from taken
+"""
+# The conflict check is a statement of its own: ON CONFLICT DO NOTHING can skip a row that its own snapshot cannot see,
+# and under READ COMMITTED the next statement gets a new snapshot.
+SKIPPED = "select id, payload from event_ids where id = any(%(ids)s)"
+HOURS = """
+select group_values, hour, sum(quantity) as quantity
+from (
+    select group_values, hour, quantity from bucket_hours
+    where metric_id = :metric_id and reference = any(:references) and hour >= :starting_at and hour < :ending_before
+    union all
+    select group_values, hour, quantity from bucket_deltas
+    where metric_id = :metric_id and reference = any(:references) and hour >= :starting_at and hour < :ending_before
+) both_halves
+group by group_values, hour having sum(quantity) <> 0
+order by group_values, hour
+"""
+EARLIER = """
+select reference, event_type, occurred_at, properties from events
+where batch <= :up_to_batch
+  and (cast(:references as text[]) is null or reference = any(:references))
+  and (cast(:starting_at as timestamptz) is null or occurred_at >= :starting_at)
+  and (cast(:ending_before as timestamptz) is null or occurred_at < :ending_before)
+order by occurred_at, id
+"""
+FOLD = """
+with chosen as (
+    select ctid from bucket_deltas order by reference, hour, metric_id, group_values limit :limit for update skip locked
+), moved as (
+    delete from bucket_deltas where ctid in (select ctid from chosen)
+    returning metric_id, reference, hour, group_values, quantity, events
+), summed as (
+    select reference, metric_id, hour, group_values, sum(quantity) as quantity, sum(events) as events
+    from moved group by 1, 2, 3, 4 order by 1, 2, 3, 4
+), folded as (
+    insert into bucket_hours as h (reference, metric_id, hour, group_values, quantity, events)
+    select reference, metric_id, hour, group_values, quantity, events from summed
+    on conflict (reference, metric_id, hour, group_values)
+    do update set quantity = h.quantity + excluded.quantity, events = h.events + excluded.events
+)
+select count(*) from moved
+"""
+
+
+class PostgresEvents:
+    """The event store on the gateway's own database."""
+
+    async def append(self, session: AsyncSession, events: Sequence[NewEvent], *, batch: int) -> Stored:
+        """Store a batch whose ids are distinct; see `EventStore.append`."""
+        ordered = sorted(events, key=lambda event: event.id)
+        connection = await raw_connection(session)
+        async with connection.cursor() as cursor:
+            await cursor.execute(STAGE)
+            await cursor.execute(STAGE_DELTAS)
+            async with cursor.copy("copy ingest_stage from stdin") as copy:
+                for event in ordered:
+                    await copy.write_row(
+                        (
+                            event.id, event.payload, event.transaction_id, event.reference, event.event_type,
+                            event.occurred_at, event.properties_json,
+                        )
+                    )  # fmt: skip
+            async with cursor.copy("copy ingest_deltas from stdin") as copy:
+                for event in ordered:
+                    for delta in event.deltas:
+                        await copy.write_row((event.id, delta.metric_id, delta.group_values, delta.quantity))
+            await cursor.execute(TAKE, {"batch": batch})
+            row = await cursor.fetchone()
+            assert row is not None
+            accepted, skipped = int(row[0]), frozenset[UUID](row[1] or ())
+            stored: dict[UUID, UUID] = {}
+            if skipped:
+                await cursor.execute(SKIPPED, {"ids": list(skipped)})
+                stored = dict(await cursor.fetchall())
+        assert accepted + len(skipped) == len(ordered), "every event of a batch is either new or known"
+        differing = (event.id for event in ordered if event.id in skipped and stored[event.id] != event.payload)
+        return Stored(accepted, skipped, frozenset(differing))
+
+    async def hours(
+        self,
+        session: AsyncSession,
+        *,
+        metric_id: UUID,
+        references: Sequence[str],
+        starting_at: dt.datetime,
+        ending_before: dt.datetime,
+    ) -> Mapping[str, Sequence[HourQuantity]]:
+        """Hourly quantities by group; folded and unfolded parts are read in one statement, so in one snapshot."""
+        found = await session.execute(
+            text(HOURS),
+            {
+                "metric_id": metric_id,
+                "references": list(references),
+                "starting_at": starting_at,
+                "ending_before": ending_before,
+            },
+        )
+        groups: dict[str, list[HourQuantity]] = {}
+        for group_values, hour, quantity in found:
+            groups.setdefault(group_values, []).append(HourQuantity(hour.astimezone(dt.UTC), quantity))
+        return groups
+
+    async def earlier(
+        self,
+        session: AsyncSession,
+        *,
+        up_to_batch: int,
+        references: Sequence[str] | None = None,
+        starting_at: dt.datetime | None = None,
+        ending_before: dt.datetime | None = None,
+    ) -> AsyncIterator[Sequence[Event]]:
+        """The events of batches up to a number, in pages; all of them, or those of a customer's period."""
+        result = await session.stream(
+            text(EARLIER),
+            {
+                "up_to_batch": up_to_batch, "references": None if references is None else list(references),
+                "starting_at": starting_at, "ending_before": ending_before,
+            },
+        )  # fmt: skip
+        async for page in result.partitions(5_000):
+            yield [Event(row[0], row[1], row[2].astimezone(dt.UTC), row[3]) for row in page]
+
+    async def add_deltas(
+        self, session: AsyncSession, rows: Iterable[tuple[UUID, str, dt.datetime, str, Decimal]]
+    ) -> int:
+        """Append deltas (metric, reference, hour, group, quantity) outside an ingest: for a metric's earlier events."""
+        connection = await raw_connection(session)
+        count = 0
+        async with (
+            connection.cursor() as cursor,
+            cursor.copy(
+                "copy bucket_deltas (metric_id, reference, hour, group_values, quantity, events) from stdin"
+            ) as copy,
+        ):
+            for row in rows:
+                await copy.write_row((*row, 1))
+                count += 1
+        return count
+
+    async def fold(self, session: AsyncSession, *, limit: int) -> int:
+        """Move deltas into hours, in order of customer and hour, so that reading one customer stays on few pages."""
+        return int((await session.execute(text(FOLD), {"limit": limit})).scalar_one())
+
+    async def watermark(self, session: AsyncSession) -> int:
+        """The highest batch number in sight; 0 before the first."""
+        return int((await session.execute(text("select coalesce(max(number), 0) from ingest_batches"))).scalar_one())
+
+
+async def create_partitions(session: AsyncSession, *, first: dt.date, days: int) -> int:
+    """Make daily partitions from `first` on; returns how many were made.
+
+    A day that already has events in the default partition (imported history, or a pause of this job) stays there: it is
+    read the same way, only dropped less cheaply.
+    """
+    made = 0
+    for offset in range(days):
+        day = first + dt.timedelta(days=offset)
+        name = f"events_{day:%Y%m%d}"
+        exists = await session.execute(text("select to_regclass(:name) is not null"), {"name": name})
+        if exists.scalar_one():
+            continue
+        bounds = {"low": dt.datetime.combine(day, dt.time(), dt.UTC)}
+        bounds["high"] = bounds["low"] + dt.timedelta(days=1)
+        taken = await session.execute(
+            text("select exists (select 1 from events_default where occurred_at >= :low and occurred_at < :high)"),
+            bounds,
+        )
+        if not taken.scalar_one():
+            await _create_partition(session, name, bounds)
+            made += 1
+    return made
+
+
+async def _create_partition(session: AsyncSession, name: str, bounds: dict[str, Any]) -> None:
+    # Utility statements take no parameters; the name and the bounds are our own, and quoted all the same.
+    statement: Composed = SQL("create table {} partition of events for values from ({}) to ({})").format(
+        Identifier(name), bounds["low"].isoformat(), bounds["high"].isoformat()
+    )
+    connection = await raw_connection(session)
+    await connection.execute(statement)

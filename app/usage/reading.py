@@ -1,0 +1,68 @@
+"""Reads usage: the hourly quantities of a customer's products, whatever references the usage came under.
+
+Owns the union of a customer's references and the way round a metric whose earlier events are not in its buckets yet.
+Pricing is left to core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import select
+
+from app.catalog.metrics import metric_of
+from app.catalog.tables import MetricRow
+from app.core.metering import Event, HourQuantity, fold, group_from_text
+from app.core.money import ZERO
+from app.core.period import Period
+from app.core.rating import UsageKey, usage_of
+from app.core.terms import Group, Product
+from app.customers.tables import IngestAlias
+from app.store.ids import to_text
+from app.usage.service import EVENTS
+
+
+async def references_of(session: AsyncSession, customer_id: UUID) -> list[str]:
+    """All references under which usage of a customer may arrive: its id and its aliases, its external id among them."""
+    aliases = await session.execute(select(IngestAlias.alias).where(IngestAlias.customer_id == customer_id))
+    return sorted({to_text("customer", customer_id), *aliases.scalars()})
+
+
+async def usage_of_products(
+    session: AsyncSession, *, customer_id: UUID, products: Iterable[Product], period: Period
+) -> dict[UsageKey, list[HourQuantity]]:
+    """Hourly quantities of each product and group in a period; hours ascending within each group."""
+    references = await references_of(session, customer_id)
+    by_metric: dict[UUID, Mapping[Group, Sequence[HourQuantity]]] = {}
+    usage: dict[UsageKey, list[HourQuantity]] = {}
+    for product in sorted(products, key=lambda item: item.id):
+        if product.metric_id is None:
+            continue
+        if product.metric_id not in by_metric:
+            metric = await session.get_one(MetricRow, product.metric_id)
+            by_metric[product.metric_id] = await hours_of_metric(session, metric, references, period)
+        usage.update(usage_of(product, by_metric[product.metric_id]))
+    return usage
+
+
+async def hours_of_metric(
+    session: AsyncSession, row: MetricRow, references: Sequence[str], period: Period
+) -> dict[Group, list[HourQuantity]]:
+    """Hourly quantities by group: the buckets, and, until they hold them, the events that came before the metric."""
+    assert period.ending_before is not None
+    bounds = {"starting_at": period.starting_at, "ending_before": period.ending_before}
+    found = await EVENTS.hours(session, metric_id=row.id, references=references, **bounds)
+    hours = {group_from_text(text): list(quantities) for text, quantities in found.items()}
+    if row.buckets_ready:
+        return hours
+    earlier: list[Event] = []
+    async for page in EVENTS.earlier(session, up_to_batch=row.events_before_batch, references=references, **bounds):
+        earlier.extend(page)
+    for group, quantities in fold(metric_of(row), earlier).items():
+        sums = {item.hour: item.quantity for item in hours.get(group, [])}
+        for item in quantities:
+            sums[item.hour] = sums.get(item.hour, ZERO) + item.quantity
+        hours[group] = [HourQuantity(hour, quantity) for hour, quantity in sorted(sums.items()) if quantity]
+    return hours
