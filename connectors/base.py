@@ -268,43 +268,6 @@ class Connector(Protocol):
         ...
 
 
-def refusal(record: UsageRecord, capabilities: Capabilities, *, now: datetime) -> Outcome | None:
-    """Why the provider would refuse this record, told without asking it; None when it may be sent.
-
-    Rule: whole positive quantity up to the maximum; hour not in the future; younger than the window; before the month
-    cut-off. Providers refuse a whole batch for one such record, so it is taken out beforehand.
-    """
-    hour = record.hour.astimezone(UTC)
-    month_end = (hour.replace(day=1, hour=0) + timedelta(days=32)).replace(day=1)
-    cutoff = capabilities.month_cutoff_hour
-    limit = capabilities.max_quantity
-    late = "The usage stays owed; settle it outside the marketplace or let it ride on a later slot."
-    faults = (
-        (record.quantity <= 0, "INVALID_QUANTITY", "Metering takes positive quantities only.", ""),
-        (record.quantity != record.quantity.to_integral_value(), "INVALID_QUANTITY", "Quantities are whole.", ""),
-        (limit is not None and record.quantity > limit, "INVALID_QUANTITY", f"At most {limit} fits a record.", ""),
-        (hour > now, "IN_FUTURE", f"The hour {hour:%Y-%m-%dT%HZ} has not begun.", ""),
-        (
-            capabilities.window is not None and now - hour >= capabilities.window,
-            "OUT_OF_WINDOW",
-            f"The hour {hour:%Y-%m-%dT%HZ} is too old for the provider.",
-            late,
-        ),
-        (
-            cutoff is not None and now >= month_end + timedelta(hours=cutoff),
-            "MONTH_CLOSED",
-            f"The provider closed {hour:%Y-%m} at {cutoff or 0:02d}:00 UTC on the 1st.",
-            late,
-        ),
-    )
-    for is_fault, code, message, hint in faults:
-        if is_fault:
-            return Outcome(
-                reference=record.reference, status=OutcomeStatus.REFUSED, code=code, message=message, hint=hint or None
-            )
-    return None
-
-
 def document_to_json(document: Document) -> Json:
     """The document as JSON values; `document_from_json` gives an equal one back. Decimals and instants are strings."""
     if isinstance(document, MeteringDocument):

@@ -254,3 +254,9 @@ def wait_from(headers: Mapping[str, str]) -> timedelta | None:
 def member(value: object, key: str) -> Any:
     """One key of a decoded answer; None when it is absent or the answer is no object at all."""
     return cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
+
+
+def members(value: object, key: str) -> list[object]:
+    """A list in a decoded answer; empty when the provider, or something in its place, sent none."""
+    found = member(value, key)
+    return cast("list[object]", found) if isinstance(found, list) else []
