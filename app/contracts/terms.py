@@ -1,0 +1,146 @@
+"""Rows to terms: the only place where what is stored becomes what the core computes with.
+
+Owns the mapping of a contract, its rate card, products and rates to `core.Terms`, and the JSON form of terms that is
+frozen with each invoice.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.catalog.tables import ProductRow, RateCard, RateRow
+from app.contracts.tables import Contract
+from app.core.money import fiat
+from app.core.period import Frequency, Period, StatementDay, StatementSchedule
+from app.core.rates import rate_to_json
+from app.core.terms import Product, ProductType, RateEntry, Terms
+
+SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""A rate without a start holds since ever; no usage is older than this."""
+
+
+async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
+    """Everything that decides what the usage of a contract costs."""
+    card = None if contract.rate_card_id is None else await session.get_one(RateCard, contract.rate_card_id)
+    rates = await _rates(session, contract.rate_card_id)
+    product_ids = {rate.product_id for rate in rates}
+    rows = await session.execute(select(ProductRow).where(col(ProductRow.id).in_(product_ids)))
+    return Terms(
+        contract_id=contract.id,
+        customer_id=contract.customer_id,
+        unit=fiat(contract.currency),
+        period=contract_period(contract),
+        schedule=schedule_of(contract),
+        grace=timedelta(hours=contract.grace_hours),
+        products=tuple(sorted((product_of(row) for row in rows.scalars()), key=lambda product: product.id)),
+        rates=rates,
+        product_order=() if card is None else tuple(UUID(product_id) for product_id in card.product_order),
+    )
+
+
+def contract_period(contract: Contract) -> Period:
+    """The contract's period of validity."""
+    return Period(contract.starting_at, contract.ending_before)
+
+
+def schedule_of(contract: Contract) -> StatementSchedule:
+    """When the contract's usage statements begin and end."""
+    return StatementSchedule(
+        frequency=Frequency(contract.statement_frequency),
+        day=StatementDay(contract.statement_day),
+        anchor=contract.statement_anchor,
+        generate_from=contract.generate_from,
+    )
+
+
+def product_of(row: ProductRow) -> Product:
+    """A product as the core reads it."""
+    return Product(
+        id=row.id,
+        name=row.name,
+        type=ProductType(row.type),
+        metric_id=row.metric_id,
+        pricing_group_key=tuple(row.pricing_group_key),
+        presentation_group_key=tuple(row.presentation_group_key),
+        tags=tuple(row.tags),
+    )
+
+
+def entry_of(row: RateRow) -> RateEntry:
+    """A dated price as the core reads it."""
+    return RateEntry(
+        id=row.id,
+        product_id=row.product_id,
+        rate=row.rate,
+        period=Period(row.starting_at or SINCE_EVER, row.ending_before),
+        entitled=row.entitled,
+        group_values=tuple(sorted(row.group_values.items())),
+        added=row.added,
+    )
+
+
+def terms_to_json(terms: Terms) -> dict[str, Any]:
+    """The terms as plain JSON: what an invoice keeps of the prices that made it. Keys and lists in a fixed order."""
+    return {
+        "contract": str(terms.contract_id),
+        "customer": str(terms.customer_id),
+        "unit": terms.unit.code,
+        "unit_places": terms.unit.places,
+        "period": _period_to_json(terms.period),
+        "schedule": {
+            "frequency": terms.schedule.frequency,
+            "day": terms.schedule.day,
+            "anchor": _instant(terms.schedule.anchor),
+            "generate_from": _instant(terms.schedule.generate_from),
+        },
+        "grace_hours": terms.grace // timedelta(hours=1),
+        "products": [_product_to_json(product) for product in terms.products],
+        "rates": [_entry_to_json(entry) for entry in sorted(terms.rates, key=lambda entry: (entry.added, entry.id))],
+        "product_order": [str(product_id) for product_id in terms.product_order],
+    }
+
+
+async def _rates(session: AsyncSession, rate_card_id: UUID | None) -> tuple[RateEntry, ...]:
+    if rate_card_id is None:
+        return ()
+    rows = await session.execute(
+        select(RateRow).where(RateRow.rate_card_id == rate_card_id).order_by(col(RateRow.added), col(RateRow.id))
+    )
+    return tuple(entry_of(row) for row in rows.scalars())
+
+
+def _product_to_json(product: Product) -> dict[str, Any]:
+    return {
+        "id": str(product.id),
+        "name": product.name,
+        "type": product.type,
+        "metric": None if product.metric_id is None else str(product.metric_id),
+        "pricing_group_key": list(product.pricing_group_key),
+        "presentation_group_key": list(product.presentation_group_key),
+        "tags": list(product.tags),
+    }
+
+
+def _entry_to_json(entry: RateEntry) -> dict[str, Any]:
+    return {
+        "id": str(entry.id),
+        "product": str(entry.product_id),
+        "rate": rate_to_json(entry.rate),
+        "period": _period_to_json(entry.period),
+        "entitled": entry.entitled,
+        "group_values": dict(entry.group_values),
+        "added": entry.added,
+    }
+
+
+def _period_to_json(period: Period) -> dict[str, str | None]:
+    return {"starting_at": _instant(period.starting_at), "ending_before": _instant(period.ending_before)}
+
+
+def _instant(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,101 @@
+"""Drafts: what an invoice would say now. A view, computed on each read and never stored.
+
+Owns the way from a contract and a period to a rated draft; finalization uses the same function, so a draft shows what
+the final invoice will say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.contracts.tables import Contract
+from app.contracts.terms import contract_period, schedule_of, terms_of
+from app.core.invoice import Draft, InvoiceType, assemble, due_at, invoice_id
+from app.core.metering import HourQuantity
+from app.core.period import Period, statement_periods
+from app.core.rating import Unrated, UsageKey, rate_statement
+from app.core.terms import Terms
+from app.invoices.tables import Invoice
+from app.usage.reading import usage_of_products
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A usage statement of a contract that has begun and is not final. `id` becomes the invoice's id."""
+
+    id: UUID
+    contract: Contract
+    period: Period
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RatedStatement:
+    """A statement with its lines: the draft, the inputs that made it, and usage that has no price."""
+
+    statement: Statement
+    draft: Draft
+    unrated: Sequence[Unrated]
+    terms: Terms
+    usage: dict[UsageKey, list[HourQuantity]]
+
+
+def statement_of(contract: Contract, period: Period, *, regeneration: int = 0) -> Statement:
+    """The statement of one period, with the id that is derived from it."""
+    identifier = invoice_id(
+        contract_id=contract.id,
+        invoice_type=InvoiceType.USAGE,
+        starting_at=period.starting_at,
+        regeneration=regeneration,
+    )
+    return Statement(identifier, contract, period, due_at(period, timedelta(hours=contract.grace_hours)))
+
+
+async def open_statements(session: AsyncSession, contracts: Sequence[Contract], *, now: datetime) -> list[Statement]:
+    """The statements of these contracts that have begun by now and are not final; by due time, then contract, start."""
+    final = await _finalized_starts(session, [contract.id for contract in contracts])
+    found = [
+        statement_of(contract, period)
+        for contract in contracts
+        if contract.archived_at is None
+        for period in statement_periods(schedule_of(contract), contract=contract_period(contract), begun_by=now)
+        if period.starting_at not in final.get(contract.id, ())
+    ]
+    return sorted(found, key=lambda item: (item.due_at, item.contract.id, item.period.starting_at))
+
+
+async def rate(session: AsyncSession, statement: Statement) -> RatedStatement:
+    """Rate a statement from the usage in sight."""
+    terms = await terms_of(session, statement.contract)
+    usage = await usage_of_products(
+        session, customer_id=statement.contract.customer_id, products=terms.products, period=statement.period
+    )
+    rating = rate_statement(terms, statement.period, usage)
+    return RatedStatement(statement, assemble(rating.lines, terms.unit), rating.unrated, terms, usage)
+
+
+async def find_draft(session: AsyncSession, identifier: UUID, *, now: datetime) -> Statement | None:
+    """The open statement with this id. Ids of drafts are derived, so the open statements are looked through."""
+    contracts = (await session.execute(select(Contract).where(col(Contract.archived_at).is_(None)))).scalars().all()
+    return next(
+        (statement for statement in await open_statements(session, contracts, now=now) if statement.id == identifier),
+        None,
+    )
+
+
+async def _finalized_starts(session: AsyncSession, contract_ids: Sequence[UUID]) -> dict[UUID, set[datetime]]:
+    rows = await session.execute(
+        select(Invoice.contract_id, Invoice.starting_at).where(
+            col(Invoice.contract_id).in_(contract_ids), Invoice.type == InvoiceType.USAGE
+        )
+    )
+    starts: dict[UUID, set[datetime]] = {}
+    for contract_id, starting_at in rows:
+        starts.setdefault(contract_id, set()).add(starting_at)
+    return starts
