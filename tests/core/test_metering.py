@@ -1,0 +1,179 @@
+"""Events to quantities: filters, values, groups, hours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.metering import (
+    Event,
+    HourQuantity,
+    canonical_group,
+    fold,
+    group_from_text,
+    group_names,
+    group_of,
+    matches,
+    measure,
+)
+from app.core.terms import Aggregation, Group, Metric, PropertyFilter
+
+D = Decimal
+START = datetime(2025, 1, 2, tzinfo=UTC)
+
+
+def event(event_type: str = "call", minute: int = 0, **properties: object) -> Event:
+    return Event("acme", event_type, START + timedelta(minutes=minute), properties)
+
+
+def metric(key: str | None = None, **parts: object) -> Metric:
+    aggregation = Aggregation.COUNT if key is None else Aggregation.SUM
+    return Metric(UUID(int=1), "calls", aggregation, key, **parts)  # type: ignore[arg-type]  # parts are Metric's own
+
+
+def test_count_sees_only_events_that_pass_every_filter() -> None:
+    counted = metric(
+        event_types_in=("call",),
+        filters=(PropertyFilter("region", not_in_values=("us",)), PropertyFilter("status", exists=True)),
+    )
+    for sample, passes in [
+        (event("other", region="eu", status="ok"), False),
+        (event(region="us", status="ok"), False),
+        (event(region="eu"), False),
+        (event(region="eu", status=None), False),
+        (event(region="eu", status="ok"), True),
+        (event(status="ok"), True),
+    ]:
+        assert matches(counted, sample) is passes
+        assert measure(counted, sample) == (D(1) if passes else None)
+
+
+@pytest.mark.parametrize(
+    ("condition", "passing", "failing"),
+    [
+        (PropertyFilter("p"), [{}, {"p": "x"}, {"p": None}], []),
+        (PropertyFilter("p", exists=True), [{"p": ""}, {"p": False}, {"p": []}], [{}, {"p": None}]),
+        (PropertyFilter("p", exists=False), [{}, {"p": None}], [{"p": ""}, {"p": 0}]),
+        (PropertyFilter("p", in_values=("a", "2", "true")), [{"p": "a"}, {"p": 2}, {"p": D("2.0")}, {"p": True}],
+         [{}, {"p": "b"}, {"p": "2.0"}, {"p": ["a"]}]),
+        (PropertyFilter("p", not_in_values=("a",)), [{}, {"p": "b"}, {"p": {"a": 1}}], [{"p": "a"}]),
+        (PropertyFilter("p", exists=True, not_in_values=("a",)), [{"p": "b"}], [{}, {"p": "a"}]),
+    ],
+)  # fmt: skip
+def test_property_filters(condition: PropertyFilter, passing: list[dict], failing: list[dict]) -> None:
+    for properties in passing:
+        assert matches(metric(filters=(condition,)), event(**properties)), properties
+    for properties in failing:
+        assert not matches(metric(filters=(condition,)), event(**properties)), properties
+
+
+def test_event_types() -> None:
+    assert matches(metric(), event("anything"))
+    assert not matches(metric(event_types_not_in=("call",)), event("call"))
+    assert matches(metric(event_types_not_in=("call",)), event("other"))
+
+
+@pytest.mark.parametrize(
+    ("value", "quantity"),
+    [
+        ("1.5", "1.5"),
+        (2, "2"),
+        (D("0.30"), "0.3"),
+        (D("1E+3"), "1000"),
+        ("-3", "-3"),
+        (0, "0"),
+        *((value, None) for value in ("abc", "", "1e3", "NaN", " 1", "1_0", True, False, None, [], {}, [1])),
+        *((value, None) for value in (D("NaN"), D("Infinity"), D("1E+400"), D("1E-400"), 10**38, "9" * 60)),
+    ],
+)
+def test_strings_and_numbers_count_alike_and_all_else_is_no_value(value: object, quantity: str | None) -> None:
+    assert measure(metric("n"), event(n=value)) == (None if quantity is None else D(quantity))
+
+
+def test_a_missing_value_is_no_value_and_a_float_is_a_fault_of_the_reader() -> None:
+    assert measure(metric("n"), event()) is None
+    for use in (lambda: measure(metric("n"), event(n=0.5)), lambda: group_of(["n"], event(n=0.5))):
+        with pytest.raises(AssertionError, match="never as float"):
+            use()
+
+
+def test_a_sum_needs_a_key_and_a_count_takes_none() -> None:
+    with pytest.raises(ValueError, match="needs an aggregation key"):
+        Metric(UUID(int=1), "m", Aggregation.SUM)
+    with pytest.raises(ValueError, match="takes no aggregation key"):
+        Metric(UUID(int=1), "m", Aggregation.COUNT, "n")
+
+
+def test_groups() -> None:
+    split = metric(group_keys=(("region", "team"), ("region",), ("plan",)))
+    sample = event(region="eu", team=None, plan=D("1.50"), other="x")
+    assert group_names(split) == ("plan", "region", "team")
+    assert group_of(split, sample) == (("plan", "1.5"), ("region", "eu"), ("team", None))
+    assert group_of(["team", "plan", "plan"], event(plan=[1], team=True)) == (("plan", None), ("team", "true"))
+    assert group_of([], sample) == ()
+    assert group_of(["huge"], event(huge=D("1E+400"))) == (("huge", "1E+400"),)
+
+
+@pytest.mark.parametrize(
+    ("group", "text"),
+    [
+        ((), "{}"),
+        ((("region", "eu"),), '{"region":"eu"}'),
+        ((("a", None), ("b", 'ü " \\')), '{"a":null,"b":"ü \\" \\\\"}'),
+    ],
+)
+def test_the_text_of_a_group(group: Group, text: str) -> None:
+    assert canonical_group(group) == text
+    assert group_from_text(text) == group
+
+
+def test_hours_of_a_sum_by_group() -> None:
+    summed = metric("n", group_keys=(("region",),))
+    found = fold(
+        summed,
+        [
+            event(minute=59, region="eu", n="1"),
+            event(minute=0, region="eu", n="2"),
+            event(minute=60, region="eu", n="4"),
+            event(minute=61, region="eu", n="-1"),
+            event(minute=200, region="eu", n="8"),
+            event(minute=210, region="eu", n="-8"),
+            event(minute=0, region="us", n="3"),
+            event(minute=0, region="us", n="-3"),
+            event(minute=0, region="us", n="x"),
+        ],
+    )
+    hour = timedelta(hours=1)
+    assert found == {(("region", "eu"),): (HourQuantity(START, D(3)), HourQuantity(START + hour, D(3)))}
+
+
+events = st.lists(
+    st.builds(
+        lambda minute, region, n: event(minute=minute, region=region, n=n),
+        st.integers(0, 3000),
+        st.sampled_from(["eu", "us", None]),
+        st.integers(-5, 5) | st.just("1.25") | st.just("junk"),
+    )
+)
+
+
+@given(events, st.integers(0, 30), st.randoms(use_true_random=False))
+def test_neither_order_nor_batches_change_the_hours(sample: list[Event], cut: int, random: Random) -> None:
+    summed = metric("n", group_keys=(("region",),))
+    whole = fold(summed, sample)
+    shuffled = sample.copy()
+    random.shuffle(shuffled)
+    assert fold(summed, shuffled) == whole
+    merged: dict[tuple[Group, datetime], Decimal] = {}
+    for batch in (sample[:cut], sample[cut:]):
+        for group, hours in fold(summed, batch).items():
+            for item in hours:
+                merged[group, item.hour] = merged.get((group, item.hour), D(0)) + item.quantity
+    expected = {(group, item.hour): item.quantity for group, hours in whole.items() for item in hours}
+    assert {key: quantity for key, quantity in merged.items() if quantity} == expected

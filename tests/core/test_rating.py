@@ -1,0 +1,315 @@
+"""From hourly usage to lines: tiers, groups, price changes, entitlement, order; examples as in the semantics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.metering import HourQuantity
+from app.core.money import canonical, fiat
+from app.core.period import HOUR, SINCE_EVER, Period, StatementSchedule
+from app.core.rates import Flat, Rate, Tier, Tiered
+from app.core.rating import Line, Rating, UsageKey, rate_statement, usage_of
+from app.core.terms import Group, Product, ProductType, RateEntry, Terms
+
+D = Decimal
+
+
+def day(text: str) -> datetime:
+    return datetime.fromisoformat(f"2025-{text}").replace(tzinfo=UTC)
+
+
+JANUARY = Period(day("01-01"), day("02-01"))
+A, B = UUID(int=1), UUID(int=2)
+
+
+def product(number: int, name: str, **parts: tuple[str, ...]) -> Product:
+    return Product(UUID(int=number), name, ProductType.USAGE, UUID(int=number), **parts)
+
+
+CALLS, DATA = product(1, "calls"), product(2, "data")
+
+
+def flat(price: str) -> Flat:
+    return Flat(D(price))
+
+
+def tiered(*tiers: tuple[str | None, str]) -> Tiered:
+    return Tiered(tuple(Tier(None if size is None else D(size), D(price)) for size, price in tiers))
+
+
+def entry(
+    added: int,
+    rate: Rate,
+    start: str | None = None,
+    end: str | None = None,
+    *,
+    product_id: UUID = A,
+    group: Group = (),
+    entitled: bool = True,
+) -> RateEntry:
+    period = Period(SINCE_EVER if start is None else day(start), None if end is None else day(end))
+    return RateEntry(UUID(int=added), product_id, rate, period, entitled, group, added)
+
+
+def terms(*rates: RateEntry, products: Sequence[Product] = (CALLS, DATA), order: Sequence[UUID] = ()) -> Terms:
+    return Terms(
+        contract_id=UUID(int=100),
+        customer_id=UUID(int=200),
+        unit=fiat("USD"),
+        period=Period(day("01-01"), day("12-31")),
+        schedule=StatementSchedule(),
+        grace=timedelta(hours=24),
+        products=tuple(products),
+        rates=rates,
+        product_order=tuple(order),
+    )
+
+
+def used(**quantities: str) -> list[HourQuantity]:
+    """Usage at one o'clock on days of January: used(d2="8") is 8 on the second."""
+    return [HourQuantity(day(f"01-{int(name[1:]):02}T01:00:00"), D(quantity)) for name, quantity in quantities.items()]
+
+
+def rated(agreed: Terms, usage: Mapping[UsageKey, Sequence[HourQuantity]]) -> Rating:
+    return rate_statement(agreed, JANUARY, usage)
+
+
+def shown(line: Line) -> str:
+    """product[groups] tier quantity@price=amount start..end"""
+    assert line.starting_at is not None
+    assert line.ending_before is not None
+    assert line.quantity is not None
+    assert line.unit_price is not None
+    groups = "".join(f"[{name}={value}]" for name, value in (*line.pricing, *line.presentation))
+    tier = f" t{line.tier.level}" if line.tier else ""
+    days = f"{line.starting_at:%m-%d}..{line.ending_before:%m-%d}"
+    price = f"{canonical(line.quantity)}@{canonical(line.unit_price)}={canonical(line.amount)}"
+    return f"{line.product_name}{groups}{tier} {price} {days}"
+
+
+FREE_THEN_PAID = tiered(("5", "0"), ("5", "1"), (None, "1.5"))
+
+
+@pytest.mark.parametrize(
+    ("rates", "usage", "lines"),
+    [
+        pytest.param(
+            [entry(1, flat("0.5"))], used(d2="10", d5="5", d9="-3"), ["calls 12@0.5=6 01-01..02-01"], id="correction"
+        ),
+        pytest.param(
+            [entry(1, FREE_THEN_PAID)],
+            used(d2="11"),
+            ["calls t1 5@0=0 01-01..02-01", "calls t2 5@1=5 01-01..02-01", "calls t3 1@1.5=1.5 01-01..02-01"],
+            id="tiers",
+        ),
+        pytest.param(
+            [entry(1, FREE_THEN_PAID)],
+            used(d2="11", d3="-3"),
+            ["calls t1 5@0=0 01-01..02-01", "calls t2 3@1=3 01-01..02-01"],
+            id="tiers with a correction",
+        ),
+        pytest.param(
+            [entry(1, flat("1")), entry(2, flat("3"), "01-10", "01-20")],
+            used(d9="10", d10="5", d19="5", d20="10"),
+            ["calls 10@1=10 01-01..01-10", "calls 10@3=30 01-10..01-20", "calls 10@1=10 01-20..02-01"],
+            id="rate change and resumption",
+        ),
+        pytest.param(
+            [entry(1, tiered(("10", "2"), (None, "1"))), entry(2, tiered(("10", "1"), (None, "0.5")), "01-16")],
+            used(d2="8", d20="5"),
+            ["calls t1 8@2=16 01-01..01-16", "calls t1 2@1=2 01-16..02-01", "calls t2 3@0.5=1.5 01-16..02-01"],
+            id="position survives the price change",
+        ),
+        pytest.param(
+            [entry(1, flat("3")), entry(2, flat("4"), "01-16")],
+            used(d2="40", d20="-10"),
+            ["calls 40@3=120 01-01..01-16", "calls -10@4=-40 01-16..02-01"],
+            id="decrease at the current price",
+        ),
+        pytest.param(
+            [entry(1, flat("1")), entry(2, flat("1"), "01-16", product_id=B)],
+            used(d2="1", d20="2"),
+            ["calls 1@1=1 01-01..01-16", "calls 2@1=2 01-16..02-01"],
+            id="another product's change cuts every line",
+        ),
+        pytest.param(
+            [entry(1, flat("1"), entitled=False), entry(2, flat("1"), "01-16")],
+            used(d2="5", d20="7"),
+            ["calls 7@1=7 01-16..02-01"],
+            id="not entitled at first",
+        ),
+        pytest.param(
+            [entry(1, FREE_THEN_PAID, entitled=False), entry(2, FREE_THEN_PAID, "01-16")],
+            used(d2="8", d20="7"),
+            ["calls t2 2@1=2 01-16..02-01", "calls t3 5@1.5=7.5 01-16..02-01"],
+            id="position runs on without entitlement",
+        ),
+        pytest.param([entry(1, flat("1"))], used(d2="5", d3="-5"), [], id="nothing left"),
+        pytest.param([entry(1, flat("1"))], [], [], id="no usage"),
+        pytest.param([entry(1, flat("0"))], used(d2="5"), ["calls 5@0=0 01-01..02-01"], id="free usage is shown"),
+        pytest.param(
+            [entry(1, flat("1")), entry(2, flat("1"), "03-01")],
+            used(d2="1"),
+            ["calls 1@1=1 01-01..02-01"],
+            id="a change outside the statement",
+        ),
+    ],
+)
+def test_lines(rates: list[RateEntry], usage: list[HourQuantity], lines: list[str]) -> None:
+    found = rated(terms(*rates), {UsageKey(A): usage})
+    assert [shown(line) for line in found.lines] == lines
+    assert found.unrated == ()
+
+
+def by_region(region: str | None) -> UsageKey:
+    return UsageKey(A, (("region", region),))
+
+
+def test_prices_by_group_and_the_price_without_values() -> None:
+    agreed = terms(entry(1, flat("1")), entry(2, flat("2"), group=(("region", "eu"),)))
+    usage = {by_region("us"): used(d2="10"), by_region(None): used(d2="1"), by_region("eu"): used(d2="10")}
+    found = rated(agreed, usage)
+    assert [shown(line) for line in found.lines] == [
+        "calls[region=None] 1@1=1 01-01..02-01",
+        "calls[region=eu] 10@2=20 01-01..02-01",
+        "calls[region=us] 10@1=10 01-01..02-01",
+    ]
+    assert [line.rate_id for line in found.lines] == [UUID(int=1), UUID(int=2), UUID(int=1)]
+
+
+def test_usage_without_a_rate_is_reported_and_its_position_runs_on() -> None:
+    agreed = terms(entry(1, FREE_THEN_PAID, "01-16", group=(("region", "eu"),)))
+    usage = {
+        by_region("mars"): used(d2="4"),
+        by_region("eu"): used(d2="8", d20="1"),
+        UsageKey(B): used(d2="1", d3="-1"),
+    }
+    found = rated(agreed, usage)
+    assert [shown(line) for line in found.lines] == ["calls[region=eu] t2 1@1=1 01-16..02-01"]
+    assert [(item.key, item.quantity) for item in found.unrated] == [(by_region("eu"), 8), (by_region("mars"), 4)]
+
+
+def test_a_presentation_value_has_tiers_of_its_own() -> None:
+    agreed = terms(entry(1, tiered(("10", "2"), (None, "1"))))
+    usage = {UsageKey(A, (), (("team", team),)): used(d2="12") for team in ("red", "blue")}
+    assert [shown(line) for line in rated(agreed, usage).lines] == [
+        "calls[team=blue] t1 10@2=20 01-01..02-01",
+        "calls[team=blue] t2 2@1=2 01-01..02-01",
+        "calls[team=red] t1 10@2=20 01-01..02-01",
+        "calls[team=red] t2 2@1=2 01-01..02-01",
+    ]
+
+
+def test_a_line_explains_itself() -> None:
+    agreed = terms(entry(7, FREE_THEN_PAID))
+    line = rated(agreed, {UsageKey(A): used(d2="11")}).lines[1]
+    assert (line.type, line.product_id, line.unit, line.rate_id) == ("usage", A, "USD", UUID(int=7))
+    assert line.in_total
+    assert line.tier is not None
+    assert (line.tier.level, line.tier.starting_at, line.tier.size) == (2, 5, 5)
+
+
+def test_lines_follow_the_card_then_the_name() -> None:
+    products = [product(number, name) for number, name in ((1, "zebra"), (2, "apple"), (3, "mango"), (4, "apple"))]
+    rates = [entry(item.id.int, flat("1"), product_id=item.id) for item in products]
+    usage = {UsageKey(item.id): used(d2="1") for item in products}
+    for order, expected in [((), [2, 4, 3, 1]), ((UUID(int=1), UUID(int=4)), [1, 4, 2, 3])]:
+        lines = rated(terms(*rates, products=products, order=order), usage).lines
+        assert [line.product_id for line in lines] == [UUID(int=number) for number in expected]
+
+
+def test_usage_of_a_product_from_a_metric_that_is_split_further() -> None:
+    grouped = product(1, "calls", pricing_group_key=("region",), presentation_group_key=("region", "team"))
+    one, two, three = used(d2="1"), used(d2="2"), used(d3="3")
+    found = usage_of(
+        grouped,
+        {
+            (("plan", "x"), ("region", "eu"), ("team", None)): one,
+            (("plan", "y"), ("region", "eu"), ("team", None)): two,
+            (("plan", "y"), ("region", "us"), ("team", "red")): three,
+        },
+    )
+    assert found == {
+        UsageKey(A, (("region", "eu"),), (("region", "eu"), ("team", None))): [*one, *two],
+        UsageKey(A, (("region", "us"),), (("region", "us"), ("team", "red"))): three,
+    }
+
+
+@pytest.mark.parametrize(
+    ("period", "usage", "message"),
+    [
+        (Period(day("12-01"), day("12-31") + HOUR), {}, "inside its contract"),
+        (JANUARY, {UsageKey(UUID(int=9)): used(d2="1")}, "product of the terms"),
+        (JANUARY, {UsageKey(A): [HourQuantity(day("02-01"), D(1))]}, "lie inside it"),
+        (JANUARY, {UsageKey(A): [HourQuantity(day("01-01") - HOUR, D(1))]}, "lie inside it"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_our_mistake(
+    period: Period, usage: dict[UsageKey, list[HourQuantity]], message: str
+) -> None:
+    with pytest.raises(AssertionError, match=message):
+        rate_statement(terms(entry(1, flat("1"))), period, usage)
+
+
+# Properties. Rates change on the 10th and the 20th; usage may fall anywhere in January.
+quantities = st.decimals(min_value=-50, max_value=200, places=2, allow_nan=False, allow_infinity=False)
+hour_lists = st.lists(
+    st.builds(lambda n, q: HourQuantity(day("01-01") + n * HOUR, q), st.integers(0, 31 * 24 - 1), quantities),
+    max_size=12,
+)
+usages = st.dictionaries(st.sampled_from([UsageKey(A), by_region("eu"), by_region("us"), UsageKey(B)]), hour_lists)
+AGREED = terms(
+    entry(1, FREE_THEN_PAID),
+    entry(2, tiered(("100", "2"), (None, "1.25")), "01-10", "01-20"),
+    entry(3, flat("0.333"), group=(("region", "eu"),)),
+    entry(4, flat("7"), "01-10", product_id=B),
+    entry(5, flat("7"), "01-20", product_id=B, entitled=False),
+)
+
+
+@given(usages, st.randoms(use_true_random=False))
+def test_no_order_of_inputs_plays_a_role(usage: dict[UsageKey, list[HourQuantity]], random: Random) -> None:
+    rates, products, keys = list(AGREED.rates), list(AGREED.products), list(usage)
+    for items in (rates, products, keys):
+        random.shuffle(items)
+    shuffled = {key: random.sample(usage[key], len(usage[key])) for key in keys}
+    agreed = replace(AGREED, rates=tuple(rates), products=tuple(products))
+    assert rated(agreed, shuffled) == rated(AGREED, usage)
+
+
+@given(usages)
+def test_one_bucket_or_many_make_no_difference(usage: dict[UsageKey, list[HourQuantity]]) -> None:
+    halved = {
+        key: [HourQuantity(item.hour, part) for item in hours for part in (item.quantity - 1, D(1))]
+        for key, hours in usage.items()
+    }
+    assert rated(AGREED, halved) == rated(AGREED, usage)
+
+
+@given(usages)
+def test_all_usage_is_billed_unrated_or_not_entitled(usage: dict[UsageKey, list[HourQuantity]]) -> None:
+    found = rated(AGREED, usage)
+    accounted = sum((line.quantity or D(0) for line in found.lines), D(0))
+    accounted += sum((item.quantity for item in found.unrated), D(0))
+    free_since = day("01-20")
+    accounted += sum((item.quantity for item in usage.get(UsageKey(B), []) if item.hour >= free_since), D(0))
+    assert accounted == sum((item.quantity for hours in usage.values() for item in hours), D(0))
+    assert all(line.amount == (line.quantity or D(0)) * (line.unit_price or D(0)) for line in found.lines)
+    assert all(line.quantity for line in found.lines)
+
+
+@given(usages)
+def test_a_change_that_changes_nothing_moves_no_money(usage: dict[UsageKey, list[HourQuantity]]) -> None:
+    hidden = replace(entry(0, flat("9"), "01-05", "01-07"), id=UUID(int=6))
+    split = replace(AGREED, rates=(hidden, *AGREED.rates))
+    total = sum((line.amount for line in rated(AGREED, usage).lines), D(0))
+    assert sum((line.amount for line in rated(split, usage).lines), D(0)) == total
