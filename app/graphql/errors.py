@@ -13,8 +13,11 @@ from typing import Any
 
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
+from psycopg import errors as pg
+from sqlalchemy.exc import DBAPIError
 
 from app.errors import BillingError, InvalidInput, LimitExceeded, NotFound, NotPermitted, Unavailable
+from app.store.engine import BUSY, GONE
 
 log = structlog.get_logger("metrograph.graphql")
 
@@ -68,15 +71,20 @@ def unauthenticated(message: str) -> ApiError:
     return ApiError(Code.UNAUTHENTICATED, message, status=HTTPStatus.UNAUTHORIZED)
 
 
-def is_fault(error: GraphQLError) -> bool:
-    """True for an error that is ours to mend: an exception that nobody meant to show."""
+def retryable(error: BaseException) -> bool:
+    """True when the database ended the transaction for the sake of others: the same work may pass at once."""
+    cause = _cause(error) if isinstance(error, GraphQLError) else error
+    if isinstance(cause, DBAPIError):
+        cause = cause.orig
+    return isinstance(cause, (pg.DeadlockDetected, pg.SerializationFailure))
+
+
+def is_outage(error: GraphQLError) -> bool:
+    """True when the database is busy or gone: nothing is wrong with the request."""
     cause = _cause(error)
-    return cause is not None and not isinstance(cause, (BillingError, GraphQLError))
-
-
-def is_refusal(error: GraphQLError) -> bool:
-    """True when a resolver said no in words of ours (scope, unknown object, bad cursor)."""
-    return isinstance(_cause(error) or error, (BillingError, ApiError))
+    if isinstance(cause, DBAPIError):
+        cause = cause.orig
+    return isinstance(cause, (Unavailable, *BUSY, *GONE))
 
 
 def public(error: GraphQLError, *, request_id: str) -> dict[str, Any]:
@@ -88,6 +96,10 @@ def public(error: GraphQLError, *, request_id: str) -> dict[str, Any]:
         found = {"message": cause.message, "extensions": {"code": str(code), "reason": str(cause.code)}}
         if cause.path:
             found["extensions"]["argument"] = list(cause.path)
+    elif is_outage(error):
+        log.warning("the database is busy or gone", request_id=request_id, exc_info=cause)
+        found = {"message": "The database is busy or restarting; nothing was changed, try again.",
+                 "extensions": {"code": str(Code.UNAVAILABLE)}}  # fmt: skip
     elif cause is not None and not isinstance(cause, GraphQLError):
         log.error("fault in a resolver", request_id=request_id, path=error.path, exc_info=cause)
         found = {"message": f"Something went wrong on our side; the request id is {request_id}.",

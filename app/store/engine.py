@@ -14,7 +14,7 @@ import psycopg
 from psycopg import errors as pg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.errors import ErrorCode, Unavailable
@@ -43,7 +43,6 @@ class Store:
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+psycopg://", poolclass=NullPool, async_creator=self.pool.getconn
         )
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     async def open(self) -> Store:
         """Open the pool; raises when the database does not answer."""
@@ -56,13 +55,13 @@ class Store:
         await self.pool.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, *, session_class: type[AsyncSession] = AsyncSession) -> AsyncIterator[AsyncSession]:
         """A session in one transaction: committed when the block ends, rolled back when it raises.
 
         Errors: `Unavailable` when the database is busy (locks, pool) or gone, so that no caller meets a driver's words.
         """
         try:
-            async with self._sessions() as session, session.begin():
+            async with session_class(self.engine, expire_on_commit=False) as session, session.begin():
                 yield session
         except PoolTimeout as error:
             raise Unavailable(ErrorCode.UNAVAILABLE, "All database connections are in use; try again.") from error
