@@ -147,8 +147,8 @@ def allocate(total: Decimal, weights: Sequence[Decimal], *, places: int) -> tupl
         if goal != 0:
             raise ValueError(f"{canonical(total)} cannot be shared over nothing")
         return ()
-    # Shared as a positive total, so that a credit of an invoice mirrors the invoice share by share.
-    sign = -1 if goal < 0 else 1
+    # A negative total is shared as its opposite, so that the credit of an invoice mirrors it share by share.
+    sign = -1 if next((number for number in (total, *weights) if number), ONE) < 0 else 1
     parts = _largest_remainders(sign * int(goal), [sign * Fraction(weight) * 10**places for weight in weights])
     with exact():
         shares = tuple(Decimal(sign * part).scaleb(-places) for part in parts)

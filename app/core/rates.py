@@ -98,9 +98,8 @@ def _tier_slices(tiers: tuple[Tier, ...], *, before: Decimal, quantity: Decimal)
         if top > bottom:
             part = top - bottom if quantity > 0 else bottom - top
             yield Slice(level, lower, size, part, tier.price, part * tier.price)
-        if upper is None:
-            return
-        lower = upper
+        if upper is not None:
+            lower = upper
 
 
 def rate_to_json(rate: Rate) -> dict[str, object]:

@@ -32,9 +32,16 @@ def event(event_type: str = "call", minute: int = 0, **properties: object) -> Ev
     return Event("acme", event_type, START + timedelta(minutes=minute), properties)
 
 
-def metric(key: str | None = None, **parts: object) -> Metric:
+def metric(
+    key: str | None = None,
+    *,
+    event_types_in: tuple[str, ...] = (),
+    event_types_not_in: tuple[str, ...] = (),
+    filters: tuple[PropertyFilter, ...] = (),
+    group_keys: tuple[tuple[str, ...], ...] = (),
+) -> Metric:
     aggregation = Aggregation.COUNT if key is None else Aggregation.SUM
-    return Metric(UUID(int=1), "calls", aggregation, key, **parts)  # type: ignore[arg-type]  # parts are Metric's own
+    return Metric(UUID(int=1), "m", aggregation, key, event_types_in, event_types_not_in, filters, group_keys)
 
 
 def test_count_sees_only_events_that_pass_every_filter() -> None:
@@ -66,7 +73,9 @@ def test_count_sees_only_events_that_pass_every_filter() -> None:
         (PropertyFilter("p", exists=True, not_in_values=("a",)), [{"p": "b"}], [{}, {"p": "a"}]),
     ],
 )  # fmt: skip
-def test_property_filters(condition: PropertyFilter, passing: list[dict], failing: list[dict]) -> None:
+def test_property_filters(
+    condition: PropertyFilter, passing: list[dict[str, object]], failing: list[dict[str, object]]
+) -> None:
     for properties in passing:
         assert matches(metric(filters=(condition,)), event(**properties)), properties
     for properties in failing:
