@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.tables import IdempotencyRecord
@@ -18,6 +18,7 @@ from app.errors import Conflict, ErrorCode
 from app.store.locks import try_lock_named
 
 KEPT = timedelta(hours=24)
+_COLUMNS = IdempotencyRecord.__table__.c  # type: ignore[attr-defined]
 
 
 async def begin(
@@ -31,7 +32,7 @@ async def begin(
         raise Conflict(
             ErrorCode.IDEMPOTENCY_KEY_IN_USE, "The first request with this Idempotency-Key is still running; try again."
         )
-    mine = (IdempotencyRecord.key_id == key_id) & (IdempotencyRecord.key == key)
+    mine = and_(_COLUMNS.key_id == key_id, _COLUMNS.key == key)
     found = (await session.execute(select(IdempotencyRecord).where(mine))).scalar_one_or_none()
     if found is None:
         return None
@@ -68,4 +69,4 @@ async def finish(
 
 async def purge(session: AsyncSession, *, now: datetime) -> None:
     """Forget answers that are older than a day."""
-    await session.execute(delete(IdempotencyRecord).where(IdempotencyRecord.created_at <= now - KEPT))  # type: ignore[arg-type]
+    await session.execute(delete(IdempotencyRecord).where(_COLUMNS.created_at <= now - KEPT))

@@ -20,6 +20,7 @@ from app.access.scopes import SCOPES
 from app.access.tables import ApiKey
 from app.actor import Actor
 from app.change import note_change
+from app.customers.tables import Customer
 from app.errors import ErrorCode, InvalidInput, NotFound
 from app.store import ids
 
@@ -55,6 +56,8 @@ async def create_key(
         )
     if expires_at is not None and expires_at <= now:
         raise InvalidInput(ErrorCode.INVALID, "expiresAt lies in the past.", path=("input", "expiresAt"))
+    if customer_id is not None and await session.get(Customer, customer_id) is None:
+        raise NotFound("Customer", ids.to_text("customer", customer_id), path=("input", "customerId"))
     secret = PREFIX + secrets.token_urlsafe(32)
     row = ApiKey(
         created_at=now,

@@ -43,6 +43,8 @@ class Context:
     request_id: str
     write_audit: AuditWriter
     outcomes: list[Outcome] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+    """Secrets that the answer shows once; a stored answer must not hold them."""
     loaders: dict[str, DataLoader[Any, Any]] = field(default_factory=dict)
 
     async def load(self, name: str, key: Any) -> Any:

@@ -180,6 +180,8 @@ class GraphQLEndpoint(GraphQL[Any, Any]):
             result = await execute()
             if result.executed and not result.errors:
                 body = _encode(result.body(request_id=request_id))
+                for secret in context.secrets:
+                    body = body.replace(_encode(secret), b"null")
                 await self.door.keep(context, key, fingerprint, Stored(200, PLAIN_JSON, body))
             return result
 
@@ -206,7 +208,7 @@ class GraphQLEndpoint(GraphQL[Any, Any]):
         if media_type == EVENT_STREAM and status == HTTPStatus.OK:
             return Response(as_events(_encode(body)), media_type=_utf8(EVENT_STREAM))
         shown = PLAIN_JSON if media_type == EVENT_STREAM else media_type
-        response = Response(_encode(body), status, media_type=_utf8(shown))
+        response = Response(_encode(body), int(status), media_type=_utf8(shown))
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers["Retry-After"] = "1"
         return response
@@ -259,7 +261,7 @@ def _fingerprint(operation: Operation) -> str:
     return hashlib.sha256(meant.encode()).hexdigest()
 
 
-def _encode(body: dict[str, Any]) -> bytes:
+def _encode(body: Any) -> bytes:
     return orjson.dumps(body, default=str)
 
 

@@ -32,6 +32,7 @@ class NodeKind:
     kind: str
     sources: tuple[type, ...]
     scope: str
+    shown_as: type
 
 
 KINDS: dict[str, NodeKind] = {}
@@ -60,9 +61,10 @@ def node_type(
     def decorate(cls: T) -> T:
         # Resolvers return rows, so the executor must not ask for an instance of the GraphQL class.
         cls.is_type_of = staticmethod(lambda value, _info: isinstance(value, sources))  # type: ignore[attr-defined]
-        KINDS[kind] = NodeKind(kind, sources, scope)
+        shown_as = strawberry.type(cls, description=description)
+        KINDS[kind] = NodeKind(kind, sources, scope, shown_as)
         LOADERS[kind] = load or rows_by_id(sources[0])
-        return strawberry.type(cls, description=description)
+        return shown_as
 
     return decorate
 

@@ -1,0 +1,66 @@
+"""The one GraphQL schema: merges the slices' roots, and exports its text.
+
+Owns the literal list of slices. A slice joins by naming its classes here and nowhere else; the text in
+`schema.graphql` is the export of this module, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import strawberry
+from sqlalchemy.ext.asyncio import AsyncSession
+from strawberry.schema.config import StrawberryConfig
+
+from app.access import audit
+from app.access.api import AccessMutation, AccessQuery
+from app.actor import Actor
+from app.graphql.context import Outcome
+from app.graphql.execution import Documents
+from app.graphql.limits import Limits
+from app.graphql.nodes import KINDS
+from app.graphql.scalars import SCALARS
+
+
+@strawberry.type(description="Everything that can be read. Every field asks for a scope; introspection shows which.")
+class Query(AccessQuery):
+    pass
+
+
+@strawberry.type(description="Everything that can be done. Each mutation is carried out whole or not at all.")
+class Mutation(AccessMutation):
+    pass
+
+
+class Schema(strawberry.Schema):
+    """The library's schema without its own logging: faults are logged once, with the request id, when masked."""
+
+    def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
+        """Leave errors to `graphql/errors.py`."""
+
+
+def build(limits: Limits | None = None) -> tuple[Schema, Documents]:
+    """The schema and its memo of prepared documents."""
+    documents = Documents(limits or Limits())
+    schema = Schema(
+        Query,
+        Mutation,
+        types=[kind.shown_as for kind in KINDS.values()],
+        extensions=[documents.extension],
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )
+    documents.schema = schema
+    return schema, documents
+
+
+def export() -> str:
+    """The schema as SDL, the text of `schema.graphql`."""
+    return build()[0].as_str().rstrip() + "\n"
+
+
+async def write_audit(session: AsyncSession, actor: Actor, now: datetime, outcome: Outcome) -> None:
+    """The kernel's way to the audit log, which lies in a slice above it."""
+    await audit.record(
+        session, actor, action=outcome.action, now=now, code=outcome.code and str(outcome.code), change=outcome.change
+    )
