@@ -89,7 +89,9 @@ class MeteringSlot(Row, table=True):
     __tablename__ = "metering_slots"
     __table_args__ = (
         UniqueConstraint("billing_configuration_id", "dimension", "hour"),
-        Index("ix_metering_slots_open", "connection", "hour", postgresql_where=text("status = 'SENDING'")),
+        Index(
+            "ix_metering_slots_open", "connection", "hour", postgresql_where=text("status in ('PENDING', 'SENDING')")
+        ),
     )
     customer_id: UUID = Field(foreign_key="customers.id")
     billing_configuration_id: UUID = Field(foreign_key="billing_configurations.id")

@@ -7,10 +7,16 @@ metering takes the customer's lock first; that is what makes two workers at once
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
+from psycopg import AsyncConnection
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.store.engine import Store
 
 
 def _number(*parts: str) -> int:
@@ -36,3 +42,28 @@ async def try_lock_named(session: AsyncSession, name: str) -> bool:
     """Take a global lock if it is free; False when somebody holds it."""
     found = await session.execute(text("select pg_try_advisory_xact_lock(:n)"), {"n": _number("named", name)})
     return bool(found.scalar_one())
+
+
+@asynccontextmanager
+async def hold(store: Store, name: str) -> AsyncIterator[bool]:
+    """Hold a name across several transactions and the calls between them; yields False when somebody else does.
+
+    The lock belongs to a connection of its own, outside any transaction, so that a provider call never keeps one open.
+    When the process dies the connection dies with it, and the next worker may go on at once.
+    """
+    number = _number("held", name)
+    connection: AsyncConnection[Any]
+    async with store.pool.connection() as connection:
+        await connection.set_autocommit(True)
+        try:
+            found = await connection.execute("select pg_try_advisory_lock(%s)", [number])
+            row = await found.fetchone()
+            taken = bool(row and row[0])
+            try:
+                yield taken
+            finally:
+                if taken:
+                    await connection.execute("select pg_advisory_unlock(%s)", [number])
+        finally:
+            if not connection.closed:
+                await connection.set_autocommit(False)

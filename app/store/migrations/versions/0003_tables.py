@@ -218,7 +218,7 @@ def upgrade() -> None:
         "metering_slots",
         ["connection", "hour"],
         unique=False,
-        postgresql_where=sa.text("status = 'SENDING'"),
+        postgresql_where=sa.text("status in ('PENDING', 'SENDING')"),
     )
     op.create_table(
         "rates",

@@ -1,0 +1,103 @@
+"""The neutral document that a provider is sent for a finalized invoice.
+
+Owns the mapping from rows to `connectors.base` values. The rounded total is shared over the exact lines by largest
+remainder, because a provider adds the lines up again and must arrive at our total.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.core.money import ZERO, allocate, canonical, fiat
+from app.core.rating import LineType
+from app.customers.tables import BillingConfiguration
+from app.delivery.tables import MeteringSlot
+from app.invoices.numbers import number_text
+from app.invoices.tables import Invoice, InvoiceLine
+from app.store.ids import to_text
+from connectors.base import DocumentLine, InvoiceDocument, MeteringDocument, UsageRecord
+
+
+async def invoice_document(
+    session: AsyncSession, invoice: Invoice, configuration: BillingConfiguration
+) -> InvoiceDocument:
+    """The document of an invoice, for one customer's side of a provider account."""
+    rows = (
+        (
+            await session.execute(
+                select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(col(InvoiceLine.position))
+            )
+        )
+        .scalars()
+        .all()
+    )
+    return InvoiceDocument(
+        reference=to_text("invoice", invoice.id),
+        number=number_text(invoice.number),
+        contract=to_text("contract", invoice.contract_id),
+        customer=configuration.settings,
+        currency=invoice.currency,
+        total=invoice.total,
+        lines=_lines(invoice, rows),
+        issued_at=invoice.issued_at,
+        service_starting_at=invoice.starting_at,
+        service_ending_before=invoice.ending_before,
+    )
+
+
+def metering_document(slots: Sequence[MeteringSlot]) -> MeteringDocument:
+    """The frozen records of some slots, as one document."""
+    return MeteringDocument(
+        tuple(
+            UsageRecord(
+                reference=to_text("metering_slot", slot.id),
+                customer=slot.record["customer"],
+                dimension=slot.dimension,
+                hour=slot.hour,
+                quantity=slot.quantity,
+            )
+            for slot in slots
+        )
+    )
+
+
+def _lines(invoice: Invoice, rows: Sequence[InvoiceLine]) -> tuple[DocumentLine, ...]:
+    counted = [row for row in rows if row.in_total and row.type != LineType.ROUNDING]
+    if not counted:
+        return (
+            DocumentLine(
+                description="No usage in this period",
+                amount=ZERO,
+                starting_at=invoice.starting_at,
+                ending_before=invoice.ending_before,
+            ),
+        )
+    shares = allocate(invoice.total, [row.amount for row in counted], places=fiat(invoice.currency).places)
+    assert sum(shares, ZERO) == invoice.total, "what is sent adds up to the invoice"
+    return tuple(_line(row, share) for row, share in zip(counted, shares, strict=True))
+
+
+def _line(row: InvoiceLine, amount: Decimal) -> DocumentLine:
+    return DocumentLine(
+        description=description_of(row),
+        amount=amount,
+        quantity=row.quantity,
+        unit_price=row.unit_price,
+        starting_at=row.starting_at,
+        ending_before=row.ending_before,
+        metadata={} if row.product_id is None else {"product": to_text("product", row.product_id)},
+    )
+
+
+def description_of(row: InvoiceLine) -> str:
+    """`Tokens (model=large, region=eu), tier 2: above 1000`: what the line is, in one sentence."""
+    groups = {**row.pricing, **row.presentation}
+    values = ", ".join(f"{name}={value if value is not None else '-'}" for name, value in sorted(groups.items()))
+    words = (row.product_name or row.type) + (f" ({values})" if values else "")
+    if row.tier is None:
+        return words
+    return f"{words}, tier {row.tier['level']}: above {canonical(Decimal(row.tier['starting_at']))}"

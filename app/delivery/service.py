@@ -1,0 +1,222 @@
+"""Brings each finalized invoice to its provider, exactly once.
+
+Owns the order that makes a kill at any step harmless: the intent (document and key, frozen) is committed, the provider
+is called outside any transaction, the receipt is committed. An intent without a receipt is repeated unchanged, and the
+connector looks the effect up by our reference before it makes it again. One holder per billing configuration at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.core.money import ZERO
+from app.core.retry import wait_before
+from app.customers.tables import BillingConfiguration
+from app.delivery.documents import invoice_document
+from app.delivery.registry import Connection, Connections
+from app.delivery.states import CLOSED, DeliveryStatus
+from app.delivery.tables import Delivery, DeliveryAttempt, DeliveryReceipt
+from app.failpoints import reached
+from app.invoices.tables import Invoice
+from app.store.engine import Store
+from app.store.ids import to_text
+from app.store.locks import hold
+from connectors.base import Outcome, OutcomeStatus, Terminal, Transient, document_from_json, document_to_json
+
+FIRST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(hours=6)
+MAX_ATTEMPTS = 60
+"""About two weeks of tries; after that a person must look."""
+
+
+async def open_deliveries(session: AsyncSession, connections: Connections, *, now: datetime) -> list[Delivery]:
+    """Make the delivery of every routed invoice that has none yet; safe to repeat."""
+    found = await session.execute(
+        select(Invoice, BillingConfiguration)
+        .join(BillingConfiguration, col(Invoice.billing_configuration_id) == BillingConfiguration.id)
+        .where(~select(Delivery.id).where(Delivery.invoice_id == Invoice.id).exists())
+        .order_by(col(Invoice.due_at), col(Invoice.id))
+        .with_for_update(of=Invoice, skip_locked=True)  # type: ignore[arg-type]
+    )
+    made = [_opened(invoice, configuration, connections, now=now) for invoice, configuration in found]
+    session.add_all(made)
+    await session.flush()
+    return made
+
+
+async def due_deliveries(session: AsyncSession, *, now: datetime, at_once: bool = False) -> list[Delivery]:
+    """Invoices to be sent now, oldest first. `at_once` takes those that wait for a retry as well."""
+    statement = select(Delivery).where(
+        Delivery.mode == "invoice",
+        col(Delivery.status).in_([DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.FAILED]),
+    )
+    if not at_once:
+        statement = statement.where(col(Delivery.next_attempt_at) <= now)
+    found = await session.execute(statement.order_by(col(Delivery.created_at), col(Delivery.id)))
+    return list(found.scalars())
+
+
+async def deliver(store: Store, connections: Connections, delivery_id: UUID, *, clock: Callable[[], datetime]) -> bool:
+    """Make one try at one delivery. False when it needs none now, or when another worker is at this configuration."""
+    async with store.transaction() as session:
+        delivery = await session.get(Delivery, delivery_id)
+        if delivery is None or delivery.status in CLOSED or delivery.mode != "invoice":
+            return False
+        configuration_id = delivery.billing_configuration_id
+    async with hold(store, f"deliver:{configuration_id}") as is_ours:
+        if not is_ours:
+            return False
+        async with store.transaction() as session:
+            intent = await _intent(session, connections, delivery_id, now=clock())
+        if intent is None:
+            return False
+        attempt, connection = intent
+        reached("delivery.intent_committed")
+        result = await _call(connection, attempt)
+        reached("delivery.called")
+        async with store.transaction() as session:
+            await _receive(session, attempt, result, now=clock())
+        reached("delivery.receipt_committed")
+        return True
+
+
+def _opened(
+    invoice: Invoice, configuration: BillingConfiguration, connections: Connections, *, now: datetime
+) -> Delivery:
+    connection = connections.find(configuration.connection)
+    delivery = Delivery(
+        created_at=now, updated_at=now, invoice_id=invoice.id, customer_id=invoice.customer_id,
+        billing_configuration_id=configuration.id, provider=configuration.provider,
+        connection=configuration.connection, mode="invoice" if connection is None else connection.capabilities.mode,
+        status=DeliveryStatus.PENDING, currency=invoice.currency, total=invoice.total, acknowledged=ZERO,
+        next_attempt_at=now,
+    )  # fmt: skip
+    if connection is None:
+        _attend(delivery, "NO_CONNECTION", f"No connection {configuration.connection!r} is configured.",
+                "Add it to the connections file and retry.")  # fmt: skip
+    elif connection.capabilities.currencies is not None and invoice.currency not in connection.capabilities.currencies:
+        delivery.status = DeliveryStatus.SKIPPED
+        delivery.error_code = "CURRENCY"
+        delivery.error_message = f"{configuration.provider} does not take {invoice.currency}; settle it directly."
+        delivery.next_attempt_at = None
+    return delivery
+
+
+async def _intent(
+    session: AsyncSession, connections: Connections, delivery_id: UUID, *, now: datetime
+) -> tuple[DeliveryAttempt, Connection] | None:
+    """Freeze what will be sent. The document and the key are those of the first try, for as long as it takes."""
+    delivery = await session.get_one(Delivery, delivery_id, with_for_update=True)
+    if delivery.status in CLOSED:
+        return None
+    connection = connections.find(delivery.connection)
+    if connection is None:
+        _attend(delivery, "NO_CONNECTION", f"No connection {delivery.connection!r} is configured.",
+                "Add it to the connections file and retry.")  # fmt: skip
+        return None
+    last = await _last_attempt(session, delivery_id)
+    if last is None:
+        invoice = await session.get_one(Invoice, delivery.invoice_id)
+        configuration = await session.get_one(BillingConfiguration, delivery.billing_configuration_id)
+        document = document_to_json(await invoice_document(session, invoice, configuration))
+        key = to_text("invoice", invoice.id)
+    else:
+        document, key = last.document, last.key
+    delivery.attempts += 1
+    attempt = DeliveryAttempt(
+        created_at=now, delivery_id=delivery_id, number=delivery.attempts, key=key, document=document
+    )
+    session.add(attempt)
+    delivery.status, delivery.updated_at = DeliveryStatus.SENDING, now
+    return attempt, connection
+
+
+async def _last_attempt(session: AsyncSession, delivery_id: UUID) -> DeliveryAttempt | None:
+    found = await session.execute(
+        select(DeliveryAttempt)
+        .where(DeliveryAttempt.delivery_id == delivery_id)
+        .order_by(col(DeliveryAttempt.number).desc())
+        .limit(1)
+    )
+    return found.scalar_one_or_none()
+
+
+async def _call(connection: Connection, attempt: DeliveryAttempt) -> Outcome | Transient | Terminal:
+    try:
+        outcomes = await connection.connector.deliver(document_from_json(attempt.document), attempt.key)
+    except (Transient, Terminal) as failure:
+        return failure
+    assert len(outcomes) == 1, "one invoice, one outcome"
+    return outcomes[0]
+
+
+async def _receive(
+    session: AsyncSession, attempt: DeliveryAttempt, result: Outcome | Transient | Terminal, *, now: datetime
+) -> None:
+    """Keep what the provider said, and move the delivery on."""
+    delivery = await session.get_one(Delivery, attempt.delivery_id, with_for_update=True)
+    delivery.updated_at = now
+    session.add(_receipt(attempt, result, now=now))
+    match result:
+        case Transient():
+            _fail(delivery, "TRANSIENT", result.message, None, wait=result.wait, now=now)
+        case Terminal():
+            _attend(delivery, result.code, result.message, result.hint or None)
+        case Outcome():
+            _apply(delivery, result, now=now)
+
+
+def _apply(delivery: Delivery, outcome: Outcome, *, now: datetime) -> None:
+    delivery.provider_reference = outcome.provider_reference or delivery.provider_reference
+    delivery.provider_status = outcome.provider_status or delivery.provider_status
+    delivery.effective_at = outcome.effective_at or delivery.effective_at
+    if outcome.status is OutcomeStatus.UNKNOWN:
+        _fail(delivery, outcome.code or "UNKNOWN", outcome.message, outcome.hint, wait=None, now=now)
+    elif not outcome.is_done:
+        _attend(delivery, outcome.code or outcome.status, outcome.message, outcome.hint)
+    elif outcome.code == "SKIPPED":
+        delivery.status, delivery.next_attempt_at = DeliveryStatus.SKIPPED, None
+        delivery.error_code, delivery.error_message = outcome.code, outcome.message
+    else:
+        delivery.status, delivery.next_attempt_at, delivery.delivered_at = DeliveryStatus.DELIVERED, None, now
+        delivery.acknowledged = delivery.total if outcome.acknowledged is None else outcome.acknowledged
+        delivery.error_code = delivery.error_message = delivery.error_hint = None
+
+
+def _fail(
+    delivery: Delivery, code: str, message: str | None, hint: str | None, *, wait: timedelta | None, now: datetime
+) -> None:
+    """It may work later: wait longer each time, and longer still when the provider asks for it."""
+    if delivery.attempts >= MAX_ATTEMPTS:
+        _attend(delivery, code, message, hint or f"{MAX_ATTEMPTS} tries failed; look at the provider, then retry.")
+        return
+    usual = wait_before(delivery.attempts + 1, seed=str(delivery.id), first=FIRST_WAIT, cap=LONGEST_WAIT)
+    delivery.status = DeliveryStatus.FAILED
+    delivery.next_attempt_at = now + max(usual, wait or usual)
+    delivery.error_code, delivery.error_message, delivery.error_hint = code, message, hint
+
+
+def _attend(delivery: Delivery, code: str, message: str | None, hint: str | None) -> None:
+    """Repeating will not help; a person must act, and then retries by hand."""
+    delivery.status, delivery.next_attempt_at = DeliveryStatus.NEEDS_ATTENTION, None
+    delivery.error_code, delivery.error_message, delivery.error_hint = code, message, hint
+
+
+def _receipt(attempt: DeliveryAttempt, result: Outcome | Transient | Terminal, *, now: datetime) -> DeliveryReceipt:
+    receipt = DeliveryReceipt(created_at=now, attempt_id=attempt.id, outcome="TRANSIENT", message=None)
+    match result:
+        case Outcome():
+            receipt.outcome, receipt.code, receipt.hint = result.status, result.code, result.hint
+            receipt.acknowledged, receipt.request_ids = result.acknowledged, list(result.request_ids)
+            receipt.provider_reference, receipt.provider_status = result.provider_reference, result.provider_status
+        case Terminal():
+            receipt.outcome, receipt.code, receipt.hint = "TERMINAL", result.code, result.hint or None
+        case Transient():
+            receipt.code = "UNKNOWN_EFFECT" if result.unknown else None
+    receipt.message = (result.message or "")[:2000] or None
+    return receipt

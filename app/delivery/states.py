@@ -1,0 +1,33 @@
+"""The states of a delivery and of a metering slot (shared decisions 24 and 25)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class DeliveryStatus(StrEnum):
+    """Where the delivery of one invoice stands."""
+
+    PENDING = "PENDING"
+    SENDING = "SENDING"
+    DELIVERED = "DELIVERED"
+    FAILED = "FAILED"
+    NEEDS_ATTENTION = "NEEDS_ATTENTION"
+    SKIPPED = "SKIPPED"
+    CANCELED = "CANCELED"
+
+
+CLOSED = frozenset(
+    {DeliveryStatus.DELIVERED, DeliveryStatus.SKIPPED, DeliveryStatus.CANCELED, DeliveryStatus.NEEDS_ATTENTION}
+)
+"""No worker touches these by itself; NEEDS_ATTENTION is opened again by a person."""
+
+
+class SlotStatus(StrEnum):
+    """Where one metering slot stands. Only REFUSED is proof that its quantity is not billed."""
+
+    PENDING = "PENDING"
+    SENDING = "SENDING"
+    ACCEPTED = "ACCEPTED"
+    REFUSED = "REFUSED"
+    NEEDS_ATTENTION = "NEEDS_ATTENTION"

@@ -1,0 +1,25 @@
+"""What lower slices may ask about provider accounts, without knowing any connector.
+
+Owns the protocol only. The delivery slice implements it from the connections that are configured; doors hand it down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class ProviderDirectory(Protocol):
+    """The provider accounts of this deployment."""
+
+    def resolve(self, provider: str, connection: str | None, settings: Mapping[str, str]) -> str:
+        """The connection that a customer's billing configuration uses, after checking its settings.
+
+        Errors: `InvalidInput` PROVIDER_NOT_CONFIGURED when no account fits or `connection` is needed to choose one,
+        INVALID with every problem of `settings`.
+        """
+        ...
+
+    def takes_currency(self, provider: str, currency: str) -> bool:
+        """Whether invoices in this currency can be delivered to the provider at all."""
+        ...
