@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, ClassVar, NoReturn, Protocol
+from typing import Any, ClassVar, NoReturn, Protocol, cast
 
 import httpx
 from azure.core.exceptions import AzureError, ClientAuthenticationError
@@ -28,6 +28,7 @@ from connectors.metering import BatchRefused, deliver_records
 # marketplace-metering-service-apis, November 2026.
 SCOPE = "20e940b3-4c77-4b0b-9a53-9e16a1b010a7/.default"
 API_VERSION = "2018-08-31"
+_API_BASE = "https://marketplaceapi.microsoft.com/api"
 _MICROSOFT_AUTHORITY = "https://login.microsoftonline.com"
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _DEFAULTS = {
@@ -89,7 +90,7 @@ class AzureMarketplaceConfig:
     credential: str = "secret"
     unit_price: Decimal = Decimal("0.01")
     dimension: str = "usage_fee"
-    api_base: str = "https://marketplaceapi.microsoft.com/api"
+    api_base: str = _API_BASE
     authority: str = _MICROSOFT_AUTHORITY
     static_token: Secret | None = None
     timeout_seconds: int = 30
@@ -114,8 +115,8 @@ class AzureMarketplaceConfig:
             credential=kind,
             unit_price=read.decimal("unit_price", "0.01"),
             dimension=read.text("dimension", "usage_fee", pattern=r"\S{1,255}", like="a dimension's id"),
-            api_base=read.address("api_base", cls.api_base),
-            authority=read.address("authority", cls.authority),
+            api_base=read.address("api_base", _API_BASE),
+            authority=read.address("authority", _MICROSOFT_AUTHORITY),
             static_token=read.secret("static_token", required=False),
             timeout_seconds=read.whole("timeout_seconds", 30, least=1, most=300),
         )
@@ -211,7 +212,7 @@ class AzureMarketplaceConnector:
         rows, _, _ = await self._ask("GET", "/usageEvents", parameters=parameters, writes=False)
         if not isinstance(rows, list):
             raise Transient("Azure answered 200 without a list in it")
-        entries = [_entry(row) for row in members({"rows": rows}, "rows")]
+        entries = [_entry(row) for row in cast("list[object]", rows)]
         return sorted(entries, key=lambda entry: entry.provider_reference)
 
     async def status(self, provider_reference: str) -> base.ProviderEntry:

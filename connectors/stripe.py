@@ -39,6 +39,7 @@ log = logging.getLogger("metrograph.connectors.stripe")
 LINES_PER_CALL = 100
 # Stripe keeps a 500 under its key for a day, so a repeat needs a new key; three are enough to pass a bad minute.
 REVISIONS = 3
+_API_BASE = "https://api.stripe.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class StripeConfig:
     api_key: Secret
     webhook_secrets: tuple[Secret, ...] = ()
     options: InvoiceOptions = field(default_factory=InvoiceOptions)
-    api_base: str = "https://api.stripe.com"
+    api_base: str = _API_BASE
     timeout_seconds: int = 30
     network_retries: int = 2
 
@@ -60,9 +61,9 @@ class StripeConfig:
             api_key=read.secret("api_key") or Secret(""),
             webhook_secrets=read.secrets("webhook_secrets"),
             options=stripe_invoice.read_options(read, InvoiceOptions()),
-            api_base=read.address("api_base", cls.api_base),
-            timeout_seconds=read.whole("timeout_seconds", cls.timeout_seconds, least=1, most=300),
-            network_retries=read.whole("network_retries", cls.network_retries, least=0, most=5),
+            api_base=read.address("api_base", _API_BASE),
+            timeout_seconds=read.whole("timeout_seconds", 30, least=1, most=300),
+            network_retries=read.whole("network_retries", 2, least=0, most=5),
         )
         read.finish()
         return config

@@ -1,0 +1,31 @@
+"""The stand-ins as one ASGI app: Stripe below `/v1`, Azure below `/api`, AWS at the root, the control desk beside them.
+
+Owns only the wiring. It runs in a process of its own (`python -m connectors.sandbox`) or mounted in another app; the
+real connectors reach it through their base addresses and notice no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+
+from connectors.sandbox import aws, azure, control, stripe
+from connectors.sandbox.store import Clock, SandboxStore
+
+
+def create_app(dsn: str, clock: Clock) -> Starlette:
+    """The app over a PostgreSQL database; its schema `sandbox` is made at the first call."""
+    store = SandboxStore(dsn, clock)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        yield
+        await store.close()
+
+    tables = (control.routes(store), stripe.routes(store), azure.routes(store), aws.routes(store))
+    app = Starlette(routes=[route for table in tables for route in table], lifespan=lifespan)
+    # Where the app is mounted, nobody runs its lifespan: the outer app closes the store.
+    app.state.store = store
+    return app
