@@ -30,7 +30,7 @@ from app.graphql.context import Context
 from app.graphql.errors import ApiError, Code
 from app.graphql.execution import Authenticate, Gateway, Operation, Result
 from app.graphql.limits import decode_json, read_body, refuse
-from app.graphql.media import EVENT_STREAM, GRAPHQL_RESPONSE, PLAIN_JSON, as_events, choose, is_json
+from app.graphql.media import EVENT_STREAM, GRAPHQL_RESPONSE, PLAIN_JSON, as_events, choose, is_json, settle
 from app.graphql.websocket import TextAdapter, WebSocketHandler, authorization
 
 log = structlog.get_logger("metrograph.http")
@@ -188,27 +188,20 @@ class GraphQLEndpoint(GraphQL[Any, Any]):
         result = await self.gateway.run(operation, authenticate, request_id=request_id, around=once)
         if replayed:
             stored = replayed[-1]
-            shown = media_type if media_type != EVENT_STREAM else stored.media_type
-            response = Response(stored.body, stored.status, media_type=_utf8(shown))
+            response = Response(stored.body, stored.status, media_type=_utf8(settle(media_type, executed=True)))
             response.headers["Idempotency-Replayed"] = "true"
             return response
         return self._respond(result, media_type, request_id)
 
-    def _respond(self, result: Result, media_type: str, request_id: str, status: HTTPStatus | None = None) -> Response:
+    def _respond(self, result: Result, accepted: str, request_id: str, status: HTTPStatus | None = None) -> Response:
         body = result.body(request_id=request_id)
-        codes = {error["extensions"]["code"] for error in body.get("errors", ())}
+        media_type = settle(accepted, executed=result.executed)
+        encoded = _encode(body)
         if status is None:
-            status = HTTPStatus.OK
-            if not result.executed and media_type == GRAPHQL_RESPONSE:
-                status = HTTPStatus.BAD_REQUEST
-            if codes & {Code.LIMIT_EXCEEDED} and not result.executed:
-                status = HTTPStatus.BAD_REQUEST
-            if result.data is None and Code.UNAVAILABLE in codes:
-                status = HTTPStatus.SERVICE_UNAVAILABLE
-        if media_type == EVENT_STREAM and status == HTTPStatus.OK:
-            return Response(as_events(_encode(body)), media_type=_utf8(EVENT_STREAM))
-        shown = PLAIN_JSON if media_type == EVENT_STREAM else media_type
-        response = Response(_encode(body), int(status), media_type=_utf8(shown))
+            status = _status(result, body, media_type)
+        if media_type == EVENT_STREAM:
+            encoded = as_events(encoded)
+        response = Response(encoded, int(status), media_type=_utf8(media_type))
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers["Retry-After"] = "1"
         return response
@@ -253,6 +246,15 @@ def idempotency_key(connection: HTTPConnection) -> str | None:
     if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
         refuse("Idempotency-Key takes 1 to 255 printable ASCII characters.")
     return key
+
+
+def _status(result: Result, body: dict[str, Any], media_type: str) -> HTTPStatus:
+    codes = {error["extensions"]["code"] for error in body.get("errors", ())}
+    if result.data is None and Code.UNAVAILABLE in codes:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    # Plain JSON reports errors of a document under 200; a limit is no word about the document, so it never hides there.
+    refused = not result.executed and (media_type == GRAPHQL_RESPONSE or Code.LIMIT_EXCEEDED in codes)
+    return HTTPStatus.BAD_REQUEST if refused else HTTPStatus.OK
 
 
 def _fingerprint(operation: Operation) -> str:

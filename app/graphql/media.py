@@ -10,14 +10,15 @@ from collections.abc import Mapping
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
+ANY = "*/*"
 OFFERED = (GRAPHQL_RESPONSE, PLAIN_JSON, EVENT_STREAM)
-"""In our order of preference: callers without one get true status codes."""
+"""In our order of preference."""
 
 
 def choose(accept: str | None) -> str | None:
-    """The media type to answer with, or None when none of ours is accepted."""
-    if accept is None or not accept.strip():
-        return GRAPHQL_RESPONSE
+    """The media type to answer with, ANY when the caller leaves it to us, or None when none of ours is accepted."""
+    if accept is None or not accept.strip() or accept.strip() == ANY:
+        return ANY
     ranges = [_range(part) for part in accept[:1000].split(",")]
     best: tuple[float, int] | None = None
     for position, offered in enumerate(OFFERED):
@@ -33,6 +34,15 @@ def choose(accept: str | None) -> str | None:
         if quality > 0 and (best is None or quality > best[0]):
             best = (quality, position)
     return None if best is None else OFFERED[best[1]]
+
+
+def settle(accepted: str, *, executed: bool) -> str:
+    """The media type of one answer. Where the choice is ours, an answer with data is plain JSON; a refused request is
+    `application/graphql-response+json`, under which its status code may tell the truth.
+    """
+    if accepted == ANY:
+        return PLAIN_JSON if executed else GRAPHQL_RESPONSE
+    return GRAPHQL_RESPONSE if accepted == EVENT_STREAM and not executed else accepted
 
 
 def _range(part: str) -> tuple[str, float]:
