@@ -16,10 +16,9 @@ from starlette.requests import HTTPConnection
 from app.access import callers, idempotency
 from app.actor import Actor
 from app.errors import Conflict
-from app.graphql.context import Context
+from app.graphql.answers import Stored
+from app.graphql.context import Authenticate, Context
 from app.graphql.errors import ApiError, unauthenticated
-from app.graphql.execution import Authenticate
-from app.graphql.http import Stored
 from app.settings import Settings
 
 

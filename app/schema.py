@@ -15,6 +15,8 @@ from strawberry.schema.config import StrawberryConfig
 
 from app.access import audit
 from app.access.api import AccessMutation, AccessQuery
+from app.access.api_audit import AuditQuery
+from app.access.api_server import ServerQuery
 from app.actor import Actor
 from app.graphql.context import Outcome
 from app.graphql.execution import Documents
@@ -24,7 +26,7 @@ from app.graphql.scalars import SCALARS
 
 
 @strawberry.type(description="Everything that can be read. Every field asks for a scope; introspection shows which.")
-class Query(AccessQuery):
+class Query(AccessQuery, AuditQuery, ServerQuery):
     pass
 
 

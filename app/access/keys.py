@@ -6,7 +6,6 @@ Owns the secret's form and every check on it. Who calls becomes an `Actor`; what
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -94,11 +93,11 @@ async def authenticate(
     if not 0 < len(secret) <= MAX_SECRET:
         return None
     found = digest(secret)
-    is_bootstrap = bootstrap is not None and hmac.compare_digest(found, digest(bootstrap))
+    is_bootstrap = bootstrap is not None and secrets.compare_digest(found, digest(bootstrap))
     row = await _by_digest(session, found)
     if row is None and is_bootstrap:
         row = await _add_bootstrap(session, found, now)
-    if row is None or not hmac.compare_digest(row.digest, found):
+    if row is None or not secrets.compare_digest(row.digest, found):
         return None
     ended = row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now)
     if ended or (row.name == BOOTSTRAP and not is_bootstrap):

@@ -30,6 +30,7 @@ class Outcome:
     change: Change | None = None
 
 
+Authenticate: TypeAlias = Callable[[AsyncSession, datetime], Awaitable[Actor]]
 AuditWriter: TypeAlias = Callable[[AsyncSession, Actor, datetime, Outcome], Awaitable[None]]
 
 

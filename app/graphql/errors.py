@@ -42,7 +42,7 @@ class ApiError(GraphQLError):
     """An error whose message is ours and may be shown. `status` is the HTTP status when nothing was executed."""
 
     def __init__(
-        self, code: Code | str, message: str, *, status: HTTPStatus = HTTPStatus.BAD_REQUEST, **extensions: Any
+        self, code: Code | str, message: str, *, status: int = HTTPStatus.BAD_REQUEST, **extensions: Any
     ) -> None:
         super().__init__(message, extensions={"code": str(code), **extensions})
         self.status = status

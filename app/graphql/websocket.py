@@ -6,27 +6,49 @@ The key comes in the handshake's Authorization header or, from browsers, in the 
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from graphql import GraphQLError
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
-from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
+from app.errors import BillingError
 from app.graphql.errors import ApiError, Code
 from app.graphql.execution import Operation, Result
+from app.graphql.limits import decode_json
 
 if TYPE_CHECKING:
     from app.graphql.http import GraphQLEndpoint
 
 
 class TextAdapter(ASGIWebSocketAdapter):
-    """Sends text frames: browsers' clients do not read binary ones."""
+    """Sends text frames, since browsers' clients do not read binary ones; reads under the limits of a body."""
+
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
+        """Messages as objects; anything else ends the connection with 4400."""
+        limits = cast("GraphQLEndpoint", self.view).gateway.documents.limits
+        try:
+            while self.ws.application_state != WebSocketState.DISCONNECTED:
+                text = (await self.ws.receive_text()).encode("utf-8", "surrogatepass")
+                try:
+                    message = decode_json(text[: limits.body_bytes + 1], depth=limits.json_depth)
+                except ApiError as error:
+                    raise NonJsonMessageReceived from error
+                if not isinstance(message, dict) or len(text) > limits.body_bytes:
+                    raise NonJsonMessageReceived
+                yield message
+        except KeyError as error:
+            raise NonTextMessageReceived from error
+        except WebSocketDisconnect:
+            return
 
     async def send_json(self, message: Any) -> None:
+        """Send one message as text."""
         try:
             await self.ws.send_text(orjson.dumps(message, default=str).decode())
         except (WebSocketDisconnect, RuntimeError) as error:
@@ -36,13 +58,25 @@ class TextAdapter(ASGIWebSocketAdapter):
 class WebSocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
     """One connection. The caller is asked for at its start and again by each operation, so a revoked key ends it."""
 
+    async def handle_connection_init(self, message: Any) -> None:
+        """Accept a connection only from a caller we know; 4403 for all others."""
+        payload = message.get("payload")
+        self.context["sent"] = payload if isinstance(payload, dict) else {}
+        view = cast("GraphQLEndpoint", self.view)
+        try:
+            authenticate = view.door.authenticator(self.context["connection"], authorization=self._authorization())
+            async with view.gateway.open(authenticate, request_id=""):
+                pass
+        except (ApiError, BillingError):
+            await self.websocket.close(code=4403, reason="Forbidden")
+            return
+        await super().handle_connection_init(message)
+
     async def run_operation(self, operation: Any) -> None:
         """Answer one `subscribe` message."""
-        view = cast("GraphQLEndpoint", self.view)
-        connection = self.context["connection"]
-        request_id = str(connection.scope.get("state", {}).get("request_id", ""))
+        request_id = str(self.context["connection"].scope.get("state", {}).get("request_id", ""))
         try:
-            result = await self._result(view, connection, operation, request_id)
+            result = await self._result(operation, request_id)
             body = result.body(request_id=request_id)
             if result.executed:
                 await operation.send_operation_message({"id": operation.id, "type": "next", "payload": body})
@@ -54,22 +88,23 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
             with suppress(KeyError):
                 self.forget_id(operation.id)
 
-    async def _result(self, view: GraphQLEndpoint, connection: Any, operation: Any, request_id: str) -> Result:
+    async def _result(self, operation: Any, request_id: str) -> Result:
+        view = cast("GraphQLEndpoint", self.view)
         try:
             if not isinstance(operation.query, str) or not isinstance(operation.variables, dict | None):
                 raise ApiError(Code.BAD_REQUEST, "'query' must be a string and 'variables' an object or null.")
-            authenticate = view.door.authenticator(connection, authorization=authorization(self.context))
-            wanted = Operation(operation.query, operation.variables, operation.operation_name or None)
+            authenticate = view.door.authenticator(self.context["connection"], authorization=self._authorization())
+            name = operation.operation_name if isinstance(operation.operation_name, str) else None
+            wanted = Operation(operation.query, operation.variables, name or None)
             return await view.gateway.run(wanted, authenticate, request_id=request_id)
         except GraphQLError as error:
             return Result(executed=False, data=None, errors=[error])
         except Exception as error:
-            # Shown masked and logged with the request id by `public`.
+            # Shown masked, and logged with the request id, when the body is made.
             return Result(executed=False, data=None, errors=[GraphQLError("fault", original_error=error)])
 
-
-def authorization(context: dict[str, Any]) -> str | None:
-    """The key that a browser sent in `connection_init`, where handshakes cannot carry headers."""
-    parameters = context.get("connection_params") or {}
-    sent = parameters.get("Authorization") or parameters.get("authorization")
-    return sent if isinstance(sent, str) else None
+    def _authorization(self) -> str | None:
+        """The key that a browser sent in `connection_init`, where handshakes cannot carry headers."""
+        sent = self.context.get("sent", {})
+        found = sent.get("Authorization") or sent.get("authorization")
+        return found if isinstance(found, str) else None
