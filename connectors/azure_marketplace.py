@@ -354,12 +354,13 @@ def _outcome(record: UsageRecord, result: object, request_id: str) -> Outcome:
     """One event's outcome; a duplicate counts only after what Azure accepted was compared with what was sent."""
     word = member(result, "status")
     counted = _quantity(member(result, "quantity"))
+    event = member(result, "usageEventId")
     status, code, message, hint = OutcomeStatus.UNKNOWN, "NOT_ANSWERED", "Azure's answer does not tell.", None
     if word == "Accepted":
         status, code, message = OutcomeStatus.ACCEPTED, None, None
     elif word == "Duplicate":
         accepted = member(member(member(result, "error"), "additionalInfo"), "acceptedMessage")
-        counted = _quantity(member(accepted, "quantity"))
+        counted, event = _quantity(member(accepted, "quantity")), member(accepted, "usageEventId")
         if counted is not None:
             status, code, message = OutcomeStatus.DUPLICATE, None, None
     elif isinstance(word, str) and word in _REFUSED:
@@ -376,7 +377,7 @@ def _outcome(record: UsageRecord, result: object, request_id: str) -> Outcome:
         reference=record.reference,
         status=status,
         acknowledged=record.quantity if is_counted else counted if status is OutcomeStatus.COLLISION else None,
-        provider_reference=member(result, "usageEventId"),
+        provider_reference=event,
         provider_status=None if word is None else str(word),
         code=code,
         message=message,
