@@ -7,6 +7,8 @@ behind.
 from __future__ import annotations
 
 import argparse
+import socket
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,17 +37,20 @@ def _instant(text: str) -> datetime:
 
 
 def main() -> None:
-    """Serve until told to stop; open calls get one second to end."""
+    """Print the address, then serve until told to stop; open calls get one second to end."""
     parser = argparse.ArgumentParser(prog="python -m connectors.sandbox", description="Sandbox billing providers")
     parser.add_argument("--dsn", required=True, help="PostgreSQL connection string")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8900)
+    parser.add_argument("--port", type=int, default=8900, help="0 takes a free one")
     parser.add_argument("--clock", help="a fixed instant, or a file that holds one")
     options = parser.parse_args()
     app = create_app(options.dsn, make_clock(options.clock))
-    uvicorn.run(
-        app, host=options.host, port=options.port, log_level="critical", access_log=False, timeout_graceful_shutdown=1
-    )
+    listener = socket.create_server((options.host, options.port))
+    # Whoever started this learns the port that was chosen; calls wait in the listener until the server runs.
+    sys.stdout.write(f"http://{options.host}:{listener.getsockname()[1]}\n")
+    sys.stdout.flush()
+    config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":
