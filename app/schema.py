@@ -25,7 +25,7 @@ from app.graphql.nodes import KINDS
 from app.graphql.scalars import SCALARS
 
 
-@strawberry.type(description="Everything that can be read. Every field asks for a scope; introspection shows which.")
+@strawberry.type(description="Everything that can be read. Every field asks for a scope and names it.")
 class Query(AccessQuery, AuditQuery, ServerQuery):
     pass
 

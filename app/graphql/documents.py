@@ -73,16 +73,27 @@ class Documents:
         try:
             if len(text) > self.limits.document_bytes or len(text.encode()) > self.limits.document_bytes:
                 refuse(f"The document is larger than {self.limits.document_bytes} bytes.")
-            document = parse(text, max_tokens=self.limits.tokens)
+            document = parse(
+                text,
+                max_lexical_tokens=self.limits.tokens,
+                max_comments=self.limits.tokens,
+                allow_empty_selection_sets=False,
+            )
             shape = check_document(document, self.limits)
             errors = validate(self.schema._schema, document, RULES, max_errors=self.limits.errors)
         except RecursionError:
             return Prepared(None, (ApiError(Code.LIMIT_EXCEEDED, "The document is nested too deeply."),))
         except GraphQLError as error:
-            if "tokens" in error.message:
-                error = ApiError(Code.LIMIT_EXCEEDED, f"The document has more than {self.limits.tokens} tokens.")
-            return Prepared(None, (error,))
+            return Prepared(None, (self._named(error),))
         return Prepared(document, tuple(errors[: self.limits.errors]), shape)
+
+    def _named(self, error: GraphQLError) -> GraphQLError:
+        """The parser reports its own bounds as syntax errors; callers hear which limit it was."""
+        if "Document contains more than" in error.message:
+            return ApiError(Code.LIMIT_EXCEEDED, f"The document has more than {self.limits.tokens} tokens or comments.")
+        if "nested too deeply" in error.message:
+            return ApiError(Code.LIMIT_EXCEEDED, "The document is nested too deeply.")
+        return error
 
 
 class _UsePrepared(SchemaExtension):

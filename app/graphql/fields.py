@@ -36,7 +36,9 @@ def query_field(
     A customer's token is refused everywhere else, so that forgetting the filter closes a field instead of opening it.
     """
     extensions: list[FieldExtension] = [_Permission(scope, for_customers=for_customers), *options.pop("extensions", [])]
-    return strawberry.field(description=description, metadata={SCOPE: scope}, extensions=extensions, **options)
+    return strawberry.field(
+        description=_with_scope(description, scope), metadata={SCOPE: scope}, extensions=extensions, **options
+    )
 
 
 def object_field(*, description: str, scope: str | None = None, **options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -48,11 +50,16 @@ def object_field(*, description: str, scope: str | None = None, **options: Any) 
 def mutation_field(*, scope: str, action: str, description: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """A field of Mutation whose resolver returns a `Payload`; `action` names it in the audit log (customer.create)."""
     return strawberry.mutation(
-        description=description,
+        description=_with_scope(description, scope),
         metadata={SCOPE: scope, ACTION: action},
         extensions=[_Mutation(scope, action)],
         **options,
     )
+
+
+def _with_scope(description: str, scope: str) -> str:
+    """Readers of the schema see what a field asks for."""
+    return f"{description} Scope: {'any key' if scope == ANY_KEY else scope}."
 
 
 def permit(actor: Actor, scope: str, *, for_customers: bool = False) -> None:

@@ -17,9 +17,11 @@ from typing import Any, NoReturn
 from graphql import (
     DocumentNode,
     FieldNode,
+    FloatValueNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
+    IntValueNode,
     ListValueNode,
     Node,
     ObjectValueNode,
@@ -254,6 +256,8 @@ class _Counter:
     def _value(self, node: ValueNode, depth: int) -> None:
         if depth > self.limits.json_depth:
             refuse(f"A value is nested deeper than {self.limits.json_depth} levels.")
+        if isinstance(node, IntValueNode | FloatValueNode) and len(node.value) > NUMBER_LENGTH:
+            raise ApiError(Code.BAD_USER_INPUT, f"The number {node.value[:20]}… is out of range.")
         if isinstance(node, StringValueNode) and "\0" in node.value:
             raise ApiError(Code.BAD_USER_INPUT, "A string contains the character NUL.")
         if isinstance(node, ListValueNode):
