@@ -132,13 +132,33 @@ def require_secret(settings: Settings) -> None:
 
 
 def _problems(settings: Settings) -> list[str]:
-    sandbox_only = {
-        "METROGRAPH_CLOCK": settings.clock_source,
-        "METROGRAPH_AZURE_STATIC_TOKEN": settings.azure_static_token,
-        "METROGRAPH_ALLOW_PRIVATE_WEBHOOKS": settings.allow_private_webhooks or None,
-        "METROGRAPH_FAILPOINT": settings.failpoint,
-    }
-    checks: list[tuple[bool, str, object, str]] = [
+    found = [
+        settings_problem(name, value, accepted) for is_fine, name, value, accepted in _checks(settings) if not is_fine
+    ]
+    if not settings.is_sandbox:
+        sandbox_only = {
+            "METROGRAPH_CLOCK": settings.clock_source,
+            "METROGRAPH_AZURE_STATIC_TOKEN": settings.azure_static_token,
+            "METROGRAPH_ALLOW_PRIVATE_WEBHOOKS": settings.allow_private_webhooks or None,
+            "METROGRAPH_FAILPOINT": settings.failpoint,
+        }
+        needs_sandbox = "only with METROGRAPH_ENVIRONMENT=sandbox"
+        found += [settings_problem(name, "(set)", needs_sandbox) for name, value in sandbox_only.items() if value]
+    try:
+        settings.clock().now()
+    except (ValueError, OSError):
+        accepted = "an instant such as 2026-11-01T00:00:00Z, or a file that holds one"
+        found.append(settings_problem("METROGRAPH_CLOCK", settings.clock_source, accepted))
+    return found
+
+
+def _checks(settings: Settings) -> list[tuple[bool, str, object, str]]:
+    """(is it fine, variable, value to show, what would be accepted) for each setting."""
+    url, secret, bootstrap = settings.database_url, settings.secret_key, settings.bootstrap_key
+    file, level = settings.connections_file, settings.log_level
+    levels = {"debug", "info", "warning", "error"}
+    hidden = "(hidden)"
+    return [
         (
             settings.environment in {"production", "sandbox"},
             "METROGRAPH_ENVIRONMENT",
@@ -146,9 +166,9 @@ def _problems(settings: Settings) -> list[str]:
             "write production or sandbox",
         ),
         (
-            settings.database_url is None or settings.database_url.startswith(("postgres://", "postgresql")),
+            url is None or url.startswith(("postgres://", "postgresql")),
             "DATABASE_URL",
-            (settings.database_url or "").split("@")[-1],
+            (url or "").split("@")[-1],
             "write postgresql://user:password@host/database",
         ),
         (
@@ -157,48 +177,11 @@ def _problems(settings: Settings) -> list[str]:
             settings.event_store,
             "only 'postgres' is available in this release",
         ),
-        (
-            settings.secret_key is None or len(settings.secret_key) >= 32,
-            "METROGRAPH_SECRET_KEY",
-            "(hidden)",
-            "too short: at least 32 characters",
-        ),
-        (
-            settings.bootstrap_key is None or len(settings.bootstrap_key) >= 24,
-            "METROGRAPH_BOOTSTRAP_KEY",
-            "(hidden)",
-            "too short: at least 24 characters",
-        ),
-        (
-            settings.connections_file is None or settings.connections_file.is_file(),
-            "METROGRAPH_CONNECTIONS",
-            settings.connections_file,
-            "no such file",
-        ),
-        (
-            settings.log_level in {"debug", "info", "warning", "error"},
-            "METROGRAPH_LOG_LEVEL",
-            settings.log_level,
-            "write debug, info, warning or error",
-        ),
-        (settings.trusted_proxies >= 0, "METROGRAPH_TRUSTED_PROXIES", settings.trusted_proxies, "a number from 0 up"),
+        (secret is None or len(secret) >= 32, "METROGRAPH_SECRET_KEY", hidden, "too short: at least 32 characters"),
+        (bootstrap is None or len(bootstrap) >= 24, "METROGRAPH_BOOTSTRAP_KEY", hidden, "at least 24 characters"),
+        (file is None or file.is_file(), "METROGRAPH_CONNECTIONS", file, "no such file"),
+        (level in levels, "METROGRAPH_LOG_LEVEL", level, "write debug, info, warning or error"),
     ]
-    found = [settings_problem(name, value, accepted) for ok, name, value, accepted in checks if not ok]
-    if not settings.is_sandbox:
-        found += [
-            settings_problem(name, "(set)", "only with METROGRAPH_ENVIRONMENT=sandbox")
-            for name, value in sandbox_only.items()
-            if value is not None
-        ]
-    try:
-        settings.clock().now()
-    except (ValueError, OSError):
-        found.append(
-            settings_problem(
-                "METROGRAPH_CLOCK", settings.clock_source, "an instant such as 2026-11-01T00:00:00Z, or a file with one"
-            )
-        )
-    return found
 
 
 def _whole(given: Mapping[str, str], name: str, problems: list[str]) -> int:

@@ -6,77 +6,83 @@ nobody; any number of workers may sweep at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from app.delivery.metering import metered_configurations, plan_slot, send_slots, settle
 from app.delivery.registry import Connections
 from app.delivery.service import deliver, due_deliveries, open_deliveries
+from app.delivery.states import DeliveryStatus
+from app.delivery.tables import Delivery
 from app.store.engine import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a sweep works: the store, the accounts, the clock; `providers` limits it, `on_step` hears of each step."""
+
+    store: Store
+    connections: Connections
+    clock: Callable[[], datetime]
+    providers: frozenset[str] | None = None
+    on_step: Callable[[str], None] = lambda _: None
+
+    def wants(self, provider: str) -> bool:
+        """Whether a provider is within the limit."""
+        return self.providers is None or provider in self.providers
 
 
 @dataclass(slots=True)
 class Sweep:
-    """What a sweep did, by kind; `calls` counts the documents that were handed to a connector."""
+    """What a sweep did; `delivered` counts the invoices that became so."""
 
     opened: int = 0
     attempted: int = 0
     slots_planned: int = 0
     slots_sent: int = 0
     delivered: int = 0
-    providers: set[str] = field(default_factory=set)
 
 
-async def sweep(
-    store: Store,
-    connections: Connections,
-    *,
-    clock: Callable[[], datetime],
-    providers: Collection[str] | None = None,
-    at_once: bool = False,
-    on_step: Callable[[str], None] = lambda _: None,
-) -> Sweep:
-    """Do everything that is due now. `providers` limits it; `at_once` does not wait for retry times."""
+async def sweep(target: Target, *, at_once: bool = False) -> Sweep:
+    """Do everything that is due now. `at_once` does not wait for retry times."""
     done = Sweep()
-    async with store.transaction() as session:
-        done.opened = len(await open_deliveries(session, connections, now=clock()))
-    await _invoices(store, connections, done, clock=clock, providers=providers, at_once=at_once, on_step=on_step)
-    await _usage(store, connections, done, clock=clock, providers=providers, on_step=on_step)
+    async with target.store.transaction() as session:
+        done.opened = len(await open_deliveries(session, target.connections, now=target.clock()))
+    await _invoices(target, done, at_once=at_once)
+    await meter(target, done)
     return done
 
 
-async def _invoices(
-    store: Store, connections: Connections, done: Sweep, *, clock: Callable[[], datetime],
-    providers: Collection[str] | None, at_once: bool, on_step: Callable[[str], None],
-) -> None:  # fmt: skip
-    async with store.transaction() as session:
-        due = await due_deliveries(session, now=clock(), at_once=at_once)
+async def _invoices(target: Target, done: Sweep, *, at_once: bool) -> None:
+    async with target.store.transaction() as session:
+        due = await due_deliveries(session, now=target.clock(), at_once=at_once)
     for delivery in due:
-        if providers is None or delivery.provider in providers:
-            on_step(f"{delivery.provider} invoice")
-            if await deliver(store, connections, delivery.id, clock=clock):
+        if target.wants(delivery.provider):
+            target.on_step(f"{delivery.provider} invoice")
+            if await deliver(target.store, target.connections, delivery.id, clock=target.clock):
                 done.attempted += 1
-                done.providers.add(delivery.provider)
+                done.delivered += await _is_delivered(target, delivery.id)
 
 
-async def _usage(
-    store: Store, connections: Connections, done: Sweep, *, clock: Callable[[], datetime],
-    providers: Collection[str] | None, on_step: Callable[[str], None],
-) -> None:  # fmt: skip
-    async with store.transaction() as session:
-        metered = [
-            row
-            for row in await metered_configurations(session, connections)
-            if providers is None or row.provider in providers
-        ]
+async def meter(target: Target, done: Sweep) -> None:
+    """Plan and send the slot of the last full hour for each marketplace configuration, and settle its invoices."""
+    async with target.store.transaction() as session:
+        found = await metered_configurations(session, target.connections)
+    metered = [configuration for configuration in found if target.wants(configuration.provider)]
     for configuration in metered:
-        async with store.transaction() as session:
-            if await plan_slot(session, connections, configuration.id, now=clock()) is not None:
+        async with target.store.transaction() as session:
+            if await plan_slot(session, target.connections, configuration.id, now=target.clock()) is not None:
                 done.slots_planned += 1
     for name in sorted({configuration.connection for configuration in metered}):
-        on_step(f"{name} usage")
-        done.slots_sent += await send_slots(store, connections, name, clock=clock)
+        target.on_step(f"{name} usage")
+        done.slots_sent += await send_slots(target.store, target.connections, name, clock=target.clock)
     for configuration in metered:
-        async with store.transaction() as session:
-            done.delivered += await settle(session, configuration.id, now=clock())
+        async with target.store.transaction() as session:
+            done.delivered += await settle(session, configuration.id, now=target.clock())
+
+
+async def _is_delivered(target: Target, delivery_id: UUID) -> bool:
+    async with target.store.transaction() as session:
+        return (await session.get_one(Delivery, delivery_id)).status == DeliveryStatus.DELIVERED

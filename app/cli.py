@@ -1,0 +1,199 @@
+"""The command line: names, options and help of every command; the work is done in `commands/`."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import schema as schema_module
+from app.clock import parse_instant
+from app.commands import billing, checking, demonstration, documents, files, keyring, scenarios, serve, shell
+from app.commands.shell import Exit
+
+app = typer.Typer(help="Metrograph: usage in, priced under contracts, invoiced, delivered once.", no_args_is_help=True,
+                  add_completion=False, pretty_exceptions_enable=False)  # fmt: skip
+invoices = typer.Typer(help="The billing run.", no_args_is_help=True)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
+schema = typer.Typer(help="The GraphQL schema.", no_args_is_help=True)
+scenario = typer.Typer(help="Scenario files.", no_args_is_help=True)
+for name, group in {"invoices": invoices, "keys": keys, "schema": schema, "scenario": scenario}.items():
+    app.add_typer(group, name=name)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else parse_instant(text)
+    except ValueError as error:
+        shell.fail(f"--as-of: {error}", Exit.USAGE)
+
+
+AsOf = Annotated[str | None, typer.Option("--as-of", help="An instant such as 2026-11-01T00:00:00Z; default now.")]
+
+
+class SyncTarget(StrEnum):
+    """What `sync` works on."""
+
+    ALL = "all"
+    STRIPE = "stripe"
+    AWS = "aws"
+    AZURE = "azure"
+
+
+class Scale(StrEnum):
+    """How large the demo company is."""
+
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+
+
+@app.command()
+def demo(
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="End after the summary.")] = False,
+    as_json: AsJson = False,
+    scale: Annotated[Scale, typer.Option(help="How much usage.")] = Scale.SMALL,
+    seed: Annotated[int, typer.Option(help="Same seed, same company.")] = 1,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+) -> None:
+    """A fresh demo company: usage in, invoices finalized, every delivery made to sandbox providers, then serve."""
+    demonstration.demo(no_serve=no_serve, as_json=as_json, scale=scale, seed=seed, host=host, port=port)
+
+
+@app.command("serve")
+def serve_command(
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
+    with_worker: Annotated[bool, typer.Option("--with-worker/--no-worker", help="Run jobs inside.")] = True,
+) -> None:
+    """Migrate, check settings, serve HTTP."""
+    serve.run_servers(host=host, port=port, workers=workers, with_worker=with_worker)
+
+
+@app.command()
+def worker(
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="Jobs at a time.")] = 4,
+    queues: Annotated[list[str] | None, typer.Option(help="Only these queues.")] = None,
+) -> None:
+    """Run jobs only; any number of workers, on any number of machines."""
+    shell.run(lambda runtime: serve.work(runtime, concurrency=concurrency, queues=queues or []))
+
+
+@app.command()
+def migrate() -> None:
+    """Apply migrations."""
+
+    async def done(runtime: shell.Runtime) -> None:
+        shell.say("The database is current.")
+
+    shell.run(done)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, metavar="FILE…")],
+    columns: Annotated[list[str] | None, typer.Option("--map", help="field=COLUMN")] = None,
+    constants: Annotated[list[str] | None, typer.Option("--set", help="field=value")] = None,
+    zone: Annotated[str, typer.Option(help="For times without a zone.")] = "UTC",
+    allow_historical: Annotated[bool, typer.Option(help="Also events older than 34 days.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read usage from JSONL, CSV or CloudEvents files."""
+    mapping = files.mapping_from(columns or [], constants or [], zone)
+    shell.run(
+        lambda runtime: files.ingest_files(runtime, paths, mapping, allow_historical=allow_historical, as_json=as_json)
+    )
+
+
+@invoices.command("preview")
+def invoices_preview(as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """What every open statement would say."""
+    instant = _instant(as_of)
+    shell.run(lambda runtime: billing.preview(runtime, as_of=instant, as_json=as_json))
+
+
+@invoices.command("finalize")
+def invoices_finalize(as_of: AsOf = None, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Finalize every statement that is due."""
+    instant = _instant(as_of)
+    shell.run(lambda runtime: billing.finalize(runtime, as_of=instant, dry_run=dry_run, as_json=as_json))
+
+
+@app.command()
+def sync(
+    target: Annotated[SyncTarget, typer.Argument()] = SyncTarget.ALL,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make due deliveries now; a second run does nothing."""
+    shell.run(lambda runtime: billing.synchronize(runtime, target=target, dry_run=dry_run, as_json=as_json))
+
+
+@app.command()
+def query(
+    path: Annotated[str, typer.Argument(metavar="FILE|-", help="A GraphQL document; - reads stdin.")],
+    variables: Annotated[str, typer.Option(help="Variables as JSON.")] = "{}",
+) -> None:
+    """Run a GraphQL document in process, with every scope."""
+    text, values = documents.read(path, variables)
+    shell.run(lambda runtime: documents.execute(runtime, text, values))
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Verify the books; any broken rule is exit code 1."""
+    shell.run(lambda runtime: checking.check(runtime, as_json=as_json))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Test database, clock, keys and provider accounts of this deployment."""
+    shell.run(lambda runtime: checking.doctor(runtime, as_json=as_json))
+
+
+@keys.command("create")
+def keys_create(
+    name: Annotated[str, typer.Option(help="Who will use it.")],
+    scope: Annotated[list[str], typer.Option(help="Repeat for several.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key; its secret is printed once."""
+    shell.run(lambda runtime: keyring.create(runtime, name=name, scopes=scope, as_json=as_json))
+
+
+@schema.command("export")
+def schema_export() -> None:
+    """Print the schema as SDL."""
+    shell.say(schema_module.export().rstrip())
+
+
+@schema.command("check")
+def schema_check(path: Annotated[Path, typer.Argument(exists=True)] = Path("schema.graphql")) -> None:
+    """Compare a schema file with the code."""
+    if path.read_text(encoding="utf-8") != schema_module.export():
+        shell.fail(f"{path} differs from the code; write it again with: metrograph schema export > {path}")
+    shell.say("The schema file is current.")
+
+
+@scenario.command("run")
+def scenario_run(
+    paths: Annotated[list[Path], typer.Argument(exists=True, metavar="FILE|DIR…")],
+    strict: Annotated[bool, typer.Option(help="Compare line by line.")] = False,
+    keep: Annotated[bool, typer.Option(help="Keep the databases of failures.")] = False,
+) -> None:
+    """Run scenario files through the services on a throwaway database."""
+    raise typer.Exit(asyncio.run(scenarios.run(paths, strict=strict, keep=keep)))
+
+
+def main() -> None:
+    """The entry point of the `metrograph` command."""
+    app()

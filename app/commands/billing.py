@@ -1,0 +1,118 @@
+"""`metrograph invoices` and `metrograph sync`: the billing run and the deliveries, now and by hand."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, text
+
+from app.actor import system
+from app.commands.shell import Exit, emit, note, progress, say
+from app.contracts.tables import Contract
+from app.core.money import canonical
+from app.delivery import sync
+from app.delivery.metering import metered_configurations
+from app.delivery.service import due_deliveries
+from app.invoices import run
+from app.invoices.drafts import open_statements, rate
+from app.runtime import Runtime
+from app.store.ids import to_text
+
+ACTOR = system("metrograph invoices", kind="command")
+PROVIDERS = {
+    "all": None,
+    "stripe": frozenset({"stripe"}),
+    "aws": frozenset({"aws_marketplace"}),
+    "azure": frozenset({"azure_marketplace"}),
+}
+"""Short names of the command line -> providers; None means every one."""
+
+
+async def preview(runtime: Runtime, *, as_of: datetime | None, as_json: bool) -> None:
+    """Print what every open statement would say at an instant."""
+    now = as_of or runtime.clock.now()
+    rows: list[dict[str, Any]] = []
+    async with runtime.store.transaction() as session:
+        contracts = (await session.execute(select(Contract).order_by(Contract.id))).scalars().all()  # type: ignore[arg-type]
+        for statement in await open_statements(session, contracts, now=now):
+            rated = await rate(session, statement)
+            assert statement.period.ending_before is not None
+            rows.append(
+                {
+                    "invoice": to_text("invoice", statement.id),
+                    "contract": to_text("contract", statement.contract.id),
+                    "startingAt": statement.period.starting_at.isoformat(),
+                    "endingBefore": statement.period.ending_before.isoformat(),
+                    "dueAt": statement.due_at.isoformat(),
+                    "isDue": statement.due_at <= now,
+                    "total": canonical(rated.draft.subtotal),
+                    "currency": rated.draft.unit.code,
+                }
+            )
+    if as_json:
+        emit({"drafts": rows})
+        return
+    for row in rows:
+        state = "due" if row["isDue"] else f"due {row['dueAt'][:16]}"
+        say(
+            f"{row['invoice']}  {row['startingAt'][:10]}…{row['endingBefore'][:10]}  {row['total']} {row['currency']}  {state}"
+        )
+
+
+async def finalize(runtime: Runtime, *, as_of: datetime | None, dry_run: bool, as_json: bool) -> Exit | None:
+    """Finalize everything that is due."""
+    now = runtime.clock.now()
+    async with runtime.store.transaction() as session:
+        due = await run.due_contracts(session, as_of=as_of or now)
+    if dry_run:
+        emit({"dueContracts": [to_text("contract", item) for item in due]}) if as_json else say(
+            f"{len(due)} contracts due"
+        )
+        return None
+    with progress() as bar:
+        task = bar.add_task("finalize", total=len(due), rate="")
+        report = await run.finalize_contracts(
+            runtime.store, due, actor=ACTOR, as_of=as_of or now, now=now,
+            on_contract=lambda done: bar.update(task, advance=1, rate=f"{done.finalized} final, {len(done.failures)} failed"),
+        )  # fmt: skip
+    for contract_id, reason in report.failures:
+        note(f"{to_text('contract', contract_id)}: {reason}")
+    totals = {currency: canonical(total) for currency, total in sorted(report.totals.items())}
+    if as_json:
+        emit({"finalized": report.finalized, "totals": totals, "failures": len(report.failures)})
+    else:
+        say(f"{report.finalized} finalized " + ", ".join(f"{total} {currency}" for currency, total in totals.items()))
+    return Exit.DONE_WITH_FAILURES if report.failures else None
+
+
+async def synchronize(runtime: Runtime, *, target: str, dry_run: bool, as_json: bool) -> Exit | None:
+    """Make every due delivery now."""
+    providers = PROVIDERS[target]
+    place = sync.Target(runtime.store, runtime.connections, runtime.clock.now, providers, on_step=note)
+    if dry_run:
+        async with runtime.store.transaction() as session:
+            due = await due_deliveries(session, now=runtime.clock.now(), at_once=True)
+            metered = await metered_configurations(session, runtime.connections)
+        found = {
+            "invoices": sum(place.wants(item.provider) for item in due),
+            "meteredConfigurations": sum(place.wants(item.provider) for item in metered),
+        }
+        emit(found) if as_json else say(str(found))
+        return None
+    done = await sync.sweep(place, at_once=True)
+    failed = await _open_failures(runtime)
+    found = {
+        "opened": done.opened, "attempted": done.attempted, "slotsSent": done.slots_sent, "delivered": done.delivered,
+        "failed": failed,
+    }  # fmt: skip
+    emit(found) if as_json else say(", ".join(f"{value} {name}" for name, value in found.items()))
+    return Exit.DONE_WITH_FAILURES if failed else None
+
+
+async def _open_failures(runtime: Runtime) -> int:
+    async with runtime.store.transaction() as session:
+        found = await session.execute(
+            text("select count(*) from deliveries where status in ('FAILED', 'NEEDS_ATTENTION')")
+        )
+        return int(found.scalar_one())

@@ -1,0 +1,148 @@
+"""`metrograph check`: verifies the books and prints what was verified.
+
+Owns the list of checks. Each is one sentence, one query or one recomputation, and the number of rows that break it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.audit import verify_chain
+from app.commands.shell import Exit, emit, say
+from app.invoices.books import changed_invoices
+from app.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what holds, and how many rows break it."""
+
+    rule: str
+    checked: int
+    broken: int
+    detail: str = ""
+
+
+RULES: dict[str, tuple[str, str]] = {
+    "the lines of every invoice add up to its total": (
+        "select count(*) from invoices",
+        "select count(*) from invoices i where i.total is distinct from coalesce("
+        "(select sum(amount) from invoice_lines l where l.invoice_id = i.id and l.in_total), 0)",
+    ),
+    "rounding moves half a minor unit at most, once": (
+        "select count(*) from invoices",
+        "select count(*) from invoices i where abs(i.total - i.subtotal) > 0.5 or "
+        "(select count(*) from invoice_lines l where l.invoice_id = i.id and l.type = 'rounding') > 1",
+    ),
+    "invoice numbers run from 1 without gaps": (
+        "select count(*) from invoices",
+        "select abs((select next - 1 from counters where name = 'invoice') - (select count(*) from invoices)) "
+        "+ (select coalesce(max(number), 0) - count(*) from invoices)",
+    ),
+    "every statement is final at most once, and statements of a contract do not overlap": (
+        "select count(*) from invoices",
+        "select count(*) from invoices a join invoices b on a.contract_id = b.contract_id and a.type = b.type "
+        "and a.id < b.id and a.regeneration = b.regeneration "
+        "and a.starting_at < b.ending_before and b.starting_at < a.ending_before",
+    ),
+    "every event has one id, and every id one event": (
+        "select count(*) from event_ids",
+        "select abs((select count(*) from event_ids) - (select count(*) from events)) "
+        "+ (select count(*) from event_ids i where not exists (select 1 from events e where e.id = i.id))",
+    ),
+    "received usage equals what the ingest log accepted": (
+        "select count(*) from ingest_batches",
+        "select abs(coalesce((select sum(accepted) from ingest_batches), 0) - (select count(*) from events))",
+    ),
+    "no delivery is acknowledged above its invoice": (
+        "select count(*) from deliveries",
+        "select count(*) from deliveries where total >= 0 and acknowledged > total",
+    ),
+    "a delivered invoice is acknowledged in full": (
+        "select count(*) from deliveries where status = 'DELIVERED'",
+        "select count(*) from deliveries where status = 'DELIVERED' and acknowledged <> total",
+    ),
+    "every metering slot has a positive whole quantity, and an answer when it is closed": (
+        "select count(*) from metering_slots",
+        "select count(*) from metering_slots s where quantity <= 0 or quantity <> trunc(quantity) or "
+        "(status = 'ACCEPTED' and not exists (select 1 from metering_receipts r where r.slot_id = s.id))",
+    ),
+    "no invoice-mode delivery was accepted twice": (
+        "select count(*) from deliveries",
+        "select count(*) from (select a.delivery_id from delivery_attempts a join delivery_receipts r "
+        "on r.attempt_id = a.id where r.outcome = 'ACCEPTED' group by 1 having count(*) > 1) twice",
+    ),
+}
+
+
+async def check(runtime: Runtime, *, as_json: bool) -> Exit | None:
+    """Run every check; any broken row ends with exit code 1."""
+    async with runtime.store.transaction() as session:
+        findings = [await _counted(session, rule, *queries) for rule, queries in RULES.items()]
+        for more in (_contents, _chain):
+            findings.append(await more(session))
+    broken = [finding for finding in findings if finding.broken]
+    if as_json:
+        emit(
+            {
+                "ok": not broken,
+                "checks": [
+                    {"rule": item.rule, "checked": item.checked, "broken": item.broken, "detail": item.detail}
+                    for item in findings
+                ],
+            }
+        )
+    else:
+        for item in findings:
+            mark = "BROKEN" if item.broken else "ok"
+            say(
+                f"{mark:7} {item.rule} ({item.checked} checked{f', {item.broken} broken' if item.broken else ''}) {item.detail}"
+            )
+    return Exit.FAILED if broken else None
+
+
+async def _counted(session: AsyncSession, rule: str, how_many: str, how_many_broken: str) -> Finding:
+    checked = int((await session.execute(text(how_many))).scalar_one())
+    return Finding(rule, checked, int((await session.execute(text(how_many_broken))).scalar_one()))
+
+
+async def _contents(session: AsyncSession) -> Finding:
+    checked, changed = await changed_invoices(session)
+    return Finding("every invoice still has the content that was hashed", checked, len(changed), ", ".join(changed[:5]))
+
+
+async def _chain(session: AsyncSession) -> Finding:
+    report = await verify_chain(session)
+    return Finding(
+        "the audit chain is intact", report.entries, 0 if report.problem is None else 1, report.problem or ""
+    )
+
+
+async def doctor(runtime: Runtime, *, as_json: bool) -> Exit | None:
+    """Look at what a deployment needs, one line each, with the cure for what is missing."""
+    async with runtime.store.transaction() as session:
+        server = (await session.execute(text("select version(), current_setting('fsync'), now()"))).one()
+        keys = (await session.execute(text("select count(*) from api_keys where revoked_at is null"))).scalar_one()
+        stalled = (
+            await session.execute(text("select count(*) from procrastinate_jobs where status = 'failed'"))
+        ).scalar_one()
+    settings = runtime.settings
+    skew = abs((runtime.clock.now() - server[2]).total_seconds())
+    lines = [
+        ("database", server[0].split(" on ")[0], True),
+        ("durability", f"fsync is {server[1]}", server[1] == "on"),
+        ("clock", "test clock" if not runtime.clock.is_real else f"{skew:.1f} s from the database's", skew < 5 or not runtime.clock.is_real),
+        ("secret key", "set" if settings.secret_key else "missing: set METROGRAPH_SECRET_KEY", settings.secret_key is not None),
+        ("keys", f"{keys} usable" if keys else "none: metrograph keys create --name … --scope admin", bool(keys)),
+        ("failed jobs", str(stalled), not stalled),
+        ("connections", ", ".join(item.name for item in runtime.connections.all()) or "none: set METROGRAPH_CONNECTIONS", bool(runtime.connections.all())),
+    ]  # fmt: skip
+    if as_json:
+        emit({"ok": all(fine for *_, fine in lines), "checks": [{"name": n, "says": s, "ok": f} for n, s, f in lines]})
+    else:
+        for name, says, fine in lines:
+            say(f"{'ok' if fine else 'LOOK':5} {name}: {says}")
+    return None if all(fine for *_, fine in lines) else Exit.FAILED

@@ -1,0 +1,81 @@
+"""Proves finalized invoices against themselves: the stored rows still have the content that was hashed.
+
+Owns the way back from rows to core values. Recomputing from the frozen inputs is another proof, made elsewhere.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.core.invoice import FinalInvoice, InvoiceHeader, InvoiceType, fingerprint
+from app.core.money import fiat
+from app.core.period import Period
+from app.core.rating import Line, LineTier, LineType
+from app.invoices.tables import Invoice, InvoiceLine
+from app.store.ids import to_text
+
+
+async def changed_invoices(session: AsyncSession) -> tuple[int, list[str]]:
+    """How many invoices were looked at, and the ids of those whose rows do not give their hash any more."""
+    checked, changed = 0, list[str]()
+    stream = await session.stream_scalars(select(Invoice).order_by(col(Invoice.id)).execution_options(yield_per=500))
+    async for invoice in stream:
+        checked += 1
+        lines = await session.execute(
+            select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(col(InvoiceLine.position))
+        )
+        if fingerprint(header_of(invoice), final_of(invoice, list(lines.scalars()))) != invoice.content_hash:
+            changed.append(to_text("invoice", invoice.id))
+    return checked, changed
+
+
+def header_of(invoice: Invoice) -> InvoiceHeader:
+    """What an invoice is, from its row."""
+    return InvoiceHeader(
+        invoice_id=invoice.id,
+        customer_id=invoice.customer_id,
+        contract_id=invoice.contract_id,
+        invoice_type=InvoiceType(invoice.type),
+        period=Period(invoice.starting_at.astimezone(UTC), invoice.ending_before.astimezone(UTC)),
+        regeneration=invoice.regeneration,
+        issued_at=invoice.issued_at.astimezone(UTC),
+    )
+
+
+def final_of(invoice: Invoice, rows: list[InvoiceLine]) -> FinalInvoice:
+    """What an invoice says, from its rows."""
+    return FinalInvoice(
+        lines=tuple(line_of(row) for row in rows),
+        subtotal=invoice.subtotal,
+        total=invoice.total,
+        unit=fiat(invoice.currency),
+    )
+
+
+def line_of(row: InvoiceLine) -> Line:
+    """A line as the core made it."""
+    tier = None
+    if row.tier is not None:
+        size = row.tier["size"]
+        start = Decimal(row.tier["starting_at"])
+        tier = LineTier(row.tier["level"], start, None if size is None else Decimal(size))
+    return Line(
+        type=LineType(row.type),
+        product_id=row.product_id,
+        product_name=row.product_name,
+        unit=row.unit,
+        quantity=row.quantity,
+        unit_price=row.unit_price,
+        amount=row.amount,
+        starting_at=row.starting_at,
+        ending_before=row.ending_before,
+        pricing=tuple(sorted(row.pricing.items())),
+        presentation=tuple(sorted(row.presentation.items())),
+        tier=tier,
+        rate_id=row.rate_id,
+        in_total=row.in_total,
+    )

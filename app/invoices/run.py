@@ -1,0 +1,74 @@
+"""The billing run: finds contracts with due statements and finalizes them in batches.
+
+Owns who is due and how the work is cut; one contract is one transaction, so a kill loses nothing and the next run goes
+on where this one stopped. Several runs at once share the work: a second finalizer finds the invoice and moves on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.access import audit
+from app.actor import Actor
+from app.change import Change
+from app.contracts.tables import Contract
+from app.core.money import ZERO
+from app.errors import BillingError
+from app.invoices.drafts import open_statements
+from app.invoices.service import finalize_due, finalized_summary
+from app.store.engine import Store
+
+BATCH = 100
+"""Contracts in one job."""
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What a run did: invoices made, their totals by currency, and contracts that failed with the reason."""
+
+    finalized: int = 0
+    totals: dict[str, Decimal] = field(default_factory=dict)
+    failures: list[tuple[UUID, str]] = field(default_factory=list)
+
+
+async def due_contracts(session: AsyncSession, *, as_of: datetime) -> list[UUID]:
+    """Contracts with at least one statement that is due by `as_of`; by the oldest due time, then id."""
+    contracts = (await session.execute(select(Contract).where(col(Contract.archived_at).is_(None)))).scalars().all()
+    due: dict[UUID, None] = {}
+    for statement in await open_statements(session, contracts, now=as_of):
+        if statement.due_at <= as_of:
+            due.setdefault(statement.contract.id)
+    return list(due)
+
+
+async def finalize_contracts(
+    store: Store,
+    contract_ids: Sequence[UUID],
+    *,
+    actor: Actor,
+    as_of: datetime,
+    now: datetime,
+    on_contract: Callable[[RunReport], None] = lambda _: None,
+) -> RunReport:
+    """Finalize what is due of each contract; one that fails is reported and does not stop the others."""
+    report = RunReport()
+    for contract_id in contract_ids:
+        try:
+            async with store.transaction() as session:
+                for made in await finalize_due(session, contract_id, as_of=as_of, now=now):
+                    change = Change("invoice", made.invoice.id, {"status": "DRAFT"}, finalized_summary(made.invoice))
+                    await audit.record(session, actor, action="invoice.finalize", now=now, code=None, change=change)
+                    report.finalized += 1
+                    total = report.totals.get(made.invoice.currency, ZERO) + made.invoice.total
+                    report.totals[made.invoice.currency] = total
+        except BillingError as error:
+            report.failures.append((contract_id, error.message))
+        on_contract(report)
+    return report

@@ -1,0 +1,65 @@
+"""Everything a command or a server needs, opened in order and closed in reverse.
+
+Owns the start: the private PostgreSQL when no DATABASE_URL is given, migrations, the pool, the provider accounts. The
+doors (`main`, `worker`, `cli`) take a `Runtime` and open nothing themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from app import failpoints, sandbox
+from app.clock import Clock
+from app.delivery.registry import Connections, connect, read_tables
+from app.settings import Settings
+from app.store import embedded, migrate
+from app.store.engine import Store
+from app.usage.events_postgres import create_partitions
+
+DATABASE = "metrograph"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One deployment, open."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    connections: Connections
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, max_connections: int = 20) -> AsyncIterator[Runtime]:
+    """Open a deployment: start or join its database, migrate it, connect its provider accounts."""
+    async with AsyncExitStack() as stack:
+        failpoints.arm(settings.failpoint)
+        url = settings.database_url
+        if url is None:
+            cluster = await asyncio.to_thread(embedded.start, settings.data_dir)
+            stack.callback(cluster.stop)
+            if not cluster.has_database(DATABASE):
+                cluster.create_database(DATABASE)
+            url = cluster.url(DATABASE)
+        await asyncio.to_thread(migrate.upgrade, url)
+        clock = settings.clock()
+        store = await Store(url, max_connections=max_connections).open()
+        stack.push_async_callback(store.close)
+        async with store.transaction() as session:
+            await create_partitions(session, first=clock.now().date(), days=3)
+        connections = await _connections(stack, settings, store, clock)
+        stack.push_async_callback(connections.close)
+        yield Runtime(settings, store, clock, connections)
+
+
+async def _connections(stack: AsyncExitStack, settings: Settings, store: Store, clock: Clock) -> Connections:
+    environ = dict(os.environ)
+    tables = read_tables(settings.connections_file)
+    if settings.is_sandbox and settings.connections_file is None:
+        tables = dict(await stack.enter_async_context(sandbox.accounts(settings, store.url, clock.now)))
+        environ |= sandbox.CREDENTIALS | {"METROGRAPH_ENVIRONMENT": "sandbox"}
+    return connect(tables, environ=environ, now=clock.now)

@@ -1,0 +1,213 @@
+"""The job worker: which name runs which function, and the loop that keeps it alive.
+
+Owns one literal table of handlers and one of schedules. Schedules tick in real time; what a handler calls now comes
+from the clock. Any number of workers run anywhere; each handler takes its own locks and is safe to repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import procrastinate
+import structlog
+
+from app.access import audit, idempotency
+from app.actor import system
+from app.delivery import metering, service, sync
+from app.invoices import run
+from app.invoices.service import DELIVERIES_JOB
+from app.jobs.service import enqueue
+from app.runtime import Runtime
+from app.usage import buckets
+from app.usage.events_postgres import create_partitions
+
+log = structlog.get_logger("metrograph.worker")
+
+Handler = Callable[..., Awaitable[None]]
+STALLED_SECONDS = 30.0
+GRACE_SECONDS = 20.0
+
+
+async def deliver(runtime: Runtime, delivery: str) -> None:
+    """Make one try at one delivery."""
+    await service.deliver(runtime.store, runtime.connections, UUID(delivery), clock=runtime.clock.now)
+
+
+async def open_deliveries(runtime: Runtime) -> None:
+    """Make the deliveries of new invoices, and enqueue those that are due, one job each."""
+    async with runtime.store.transaction() as session:
+        now = runtime.clock.now()
+        await service.open_deliveries(session, runtime.connections, now=now)
+        for due in await service.due_deliveries(session, now=now):
+            lock = f"deliver:{due.billing_configuration_id}"
+            await enqueue(session, "delivery.deliver", {"delivery": str(due.id)}, lock=lock, once=f"deliver:{due.id}")
+
+
+async def meter_hour(runtime: Runtime) -> None:
+    """Plan the slot of the last full hour for every marketplace configuration, send it, and settle invoices."""
+    await sync.meter(sync.Target(runtime.store, runtime.connections, runtime.clock.now), sync.Sweep())
+
+
+async def resend_slots(runtime: Runtime) -> None:
+    """Send slots again whose answer was lost."""
+    for connection in runtime.connections.all():
+        await metering.send_slots(runtime.store, runtime.connections, connection.name, clock=runtime.clock.now)
+
+
+async def run_invoices(runtime: Runtime) -> None:
+    """Find the contracts with due statements and enqueue their batches."""
+    async with runtime.store.transaction() as session:
+        due = await run.due_contracts(session, as_of=runtime.clock.now())
+        for start in range(0, len(due), run.BATCH):
+            batch = [str(contract_id) for contract_id in due[start : start + run.BATCH]]
+            await enqueue(session, "invoices.finalize", {"contracts": batch}, once=f"finalize:{batch[0]}")
+
+
+async def finalize(runtime: Runtime, contracts: list[str]) -> None:
+    """Finalize what is due of a batch of contracts."""
+    now = runtime.clock.now()
+    report = await run.finalize_contracts(
+        runtime.store, [UUID(item) for item in contracts], actor=system("billing run", kind="job"), as_of=now, now=now
+    )
+    for contract_id, message in report.failures:
+        log.error("contract not finalized", contract=str(contract_id), reason=message)
+
+
+async def fold_buckets(runtime: Runtime) -> None:
+    """Fold appended usage deltas into hours."""
+    await buckets.fold_all(runtime.store)
+
+
+async def backfill_metric(runtime: Runtime, metric: str) -> None:
+    """Put the events that came before a metric into its buckets."""
+    async with runtime.store.transaction() as session:
+        await buckets.backfill(session, UUID(metric))
+
+
+async def make_partitions(runtime: Runtime) -> None:
+    """Make the event partitions of the next days."""
+    async with runtime.store.transaction() as session:
+        await create_partitions(session, first=runtime.clock.now().date(), days=3)
+
+
+async def seal_audit(runtime: Runtime) -> None:
+    """Give new audit entries their sequence and hash."""
+    async with runtime.store.transaction() as session:
+        await audit.seal(session, now=runtime.clock.now())
+
+
+async def purge_answers(runtime: Runtime) -> None:
+    """Drop answers of idempotency keys that are older than a day."""
+    async with runtime.store.transaction() as session:
+        await idempotency.purge(session, now=runtime.clock.now())
+
+
+HANDLERS: dict[str, Handler] = {
+    DELIVERIES_JOB: open_deliveries,
+    "delivery.deliver": deliver,
+    "delivery.sweep": open_deliveries,
+    "metering.hour": meter_hour,
+    "metering.resend": resend_slots,
+    "invoices.run": run_invoices,
+    "invoices.finalize": finalize,
+    "usage.fold": fold_buckets,
+    "usage.backfill": backfill_metric,
+    "usage.partitions": make_partitions,
+    "audit.seal": seal_audit,
+    "access.purge": purge_answers,
+}
+
+RESCUE = "jobs.rescue"
+SCHEDULES: dict[str, str] = {
+    "delivery.sweep": "* * * * * 15",
+    "metering.hour": "0 * * * *",
+    "metering.resend": "*/5 * * * * 45",
+    "invoices.run": "5 * * * *",
+    "usage.fold": "* * * * * */5",
+    "usage.partitions": "30 */6 * * *",
+    "audit.seal": "* * * * * */5",
+    "access.purge": "20 * * * *",
+    RESCUE: "* * * * * */10",
+}
+"""Cron lines in real time; a sixth field, the last, holds the seconds."""
+
+
+@dataclass(slots=True)
+class WorkerHealth:
+    """Whether the worker loop of this process lives."""
+
+    is_running: bool = False
+    restarts: int = 0
+
+
+def job_app(runtime: Runtime) -> procrastinate.App:
+    """The engine with every handler and schedule registered; not opened."""
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+    # Every task answers a cancellation with "again", so a stop loses no job. What still fails after some minutes is
+    # left to its schedule: the state that asks for the work stays where it is.
+    retry = procrastinate.RetryStrategy(max_attempts=8, wait=2, linear_wait=5)
+    jobs = {name: _bound(runtime, handler) for name, handler in HANDLERS.items()} | {RESCUE: _rescue(app)}
+    for name, job in jobs.items():
+        options: Any = {"name": name, "retry": retry, "queueing_lock": name if name in SCHEDULES else None}
+        task = app.task(**options)(job)
+        if name in SCHEDULES:
+            app.periodic(cron=SCHEDULES[name], periodic_id=name)(task)
+    return app
+
+
+async def run_worker(
+    runtime: Runtime, *, concurrency: int = 4, queues: Sequence[str] = (), health: WorkerHealth | None = None
+) -> None:
+    """Work until cancelled. The engine's loop can end while the process lives; then it is started again."""
+    health = health or WorkerHealth()
+    app = job_app(runtime)
+    async with app.open_async(runtime.store.pool):
+        while True:
+            try:
+                health.is_running = True
+                options: Any = {"queues": list(queues)} if queues else {}
+                await app.run_worker_async(
+                    **options, concurrency=concurrency, install_signal_handlers=False, delete_jobs="successful",
+                    fetch_job_polling_interval=0.5, shutdown_graceful_timeout=GRACE_SECONDS,
+                    update_heartbeat_interval=5, stalled_worker_timeout=STALLED_SECONDS,
+                )  # fmt: skip
+            except Exception:
+                log.exception("worker ended; starting it again")
+            finally:
+                health.is_running = False
+            health.restarts += 1
+            await asyncio.sleep(1)
+
+
+@asynccontextmanager
+async def working(
+    runtime: Runtime, *, concurrency: int = 4, queues: Sequence[str] = (), health: WorkerHealth | None = None
+) -> AsyncIterator[None]:
+    """A worker that runs as long as the block, and ends its jobs before it leaves."""
+    task = asyncio.create_task(run_worker(runtime, concurrency=concurrency, queues=queues, health=health))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _bound(runtime: Runtime, handler: Handler) -> Callable[..., Awaitable[None]]:
+    async def job(timestamp: int | None = None, **arguments: Any) -> None:
+        await handler(runtime, **arguments)
+
+    return job
+
+
+def _rescue(app: procrastinate.App) -> Callable[..., Awaitable[None]]:
+    async def rescue(timestamp: int | None = None) -> None:
+        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
+            log.warning("job rescued from a dead worker", job=job.task_name)
+            await app.job_manager.retry_job(job)
+
+    return rescue
