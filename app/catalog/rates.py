@@ -1,0 +1,141 @@
+"""Dated prices: added to a rate card, never changed or taken away.
+
+Owns what may be added and in which order it counts. Which of several entries applies at an instant is found on reading,
+in `core.pricing`, so that a past state of a card can always be asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.catalog.tables import ProductRow, RateCard, RateRow
+from app.change import note_change
+from app.checks import Path, at_most, interval_of, text_of
+from app.core.rates import Rate, Tiered
+from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
+from app.store.ids import to_text
+
+MAX_RATES = 1_000
+MAX_TIERS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRate:
+    """A price to add: of one product, for one combination of pricing group values or, empty, for all of them.
+
+    Without a start it holds since ever, without an end for good. `entitled` False keeps the product off invoices.
+    """
+
+    product_id: UUID
+    rate: Rate
+    starting_at: datetime | None = None
+    ending_before: datetime | None = None
+    entitled: bool = True
+    group_values: Mapping[str, str] = field(default_factory=dict)
+
+
+async def add_rates(
+    session: AsyncSession, rate_card_id: UUID, entries: Sequence[NewRate], *, now: datetime
+) -> list[RateRow]:
+    """Add prices to a card, in the order given; where two apply, the one added later counts.
+
+    Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, INVALID_INTERVAL, INVALID, `LimitExceeded` above 1,000 a call.
+    """
+    card = await session.get(RateCard, rate_card_id, with_for_update=True, populate_existing=True)
+    if card is None:
+        raise NotFound("Rate card", to_text("rate_card", rate_card_id), path=("id",))
+    if card.archived_at is not None:
+        raise InvalidState(
+            ErrorCode.ARCHIVED,
+            f"Rate card {to_text('rate_card', card.id)} is archived.",
+            path=("id",),
+            conflicting=card,
+        )
+    if not entries:
+        raise InvalidInput(ErrorCode.REQUIRED, "Name at least one rate.", path=("rates",))
+    rows = await insert_rates(session, card, entries, path=("rates",), now=now)
+    note_change(
+        session, "rate_card", card.id,
+        before={"rates": rows[0].added - 1},
+        after={"rates": rows[-1].added, "added": [to_text("rate", row.id) for row in rows[:50]]},
+    )  # fmt: skip
+    return rows
+
+
+async def insert_rates(
+    session: AsyncSession, card: RateCard, entries: Sequence[NewRate], *, path: Path, now: datetime
+) -> list[RateRow]:
+    """Check and store prices of a card whose row this transaction holds. `path` is that of the list."""
+    at_most(entries, MAX_RATES, path=path)
+    products = await _products(session, {entry.product_id for entry in entries})
+    rows: list[RateRow] = []
+    last = await session.execute(select(func.max(RateRow.added)).where(RateRow.rate_card_id == card.id))
+    added = last.scalar_one() or 0
+    for index, entry in enumerate(entries):
+        place = (*path, str(index))
+        _check(entry, products.get(entry.product_id), path=place)
+        starting_at, ending_before = interval_of(entry.starting_at, entry.ending_before, path=place)
+        rows.append(
+            RateRow(
+                created_at=now,
+                rate_card_id=card.id,
+                product_id=entry.product_id,
+                rate=entry.rate,
+                starting_at=starting_at,
+                ending_before=ending_before,
+                entitled=entry.entitled,
+                group_values=dict(entry.group_values),
+                added=added + index + 1,
+            )
+        )
+    session.add_all(rows)
+    await session.flush()
+    return rows
+
+
+async def _products(session: AsyncSession, product_ids: set[UUID]) -> dict[UUID, ProductRow]:
+    found = await session.execute(select(ProductRow).where(col(ProductRow.id).in_(product_ids)))
+    return {row.id: row for row in found.scalars()}
+
+
+def _check(entry: NewRate, product: ProductRow | None, *, path: Path) -> None:
+    if product is None:
+        raise NotFound("Product", to_text("product", entry.product_id), path=(*path, "productId"))
+    if product.archived_at is not None:
+        raise InvalidState(
+            ErrorCode.ARCHIVED,
+            f"Product {to_text('product', product.id)} is archived and takes no new rates.",
+            path=(*path, "productId"),
+            conflicting=product,
+        )
+    _check_tiers(entry.rate, path=(*path, "price", "tiered"))
+    if entry.group_values and set(entry.group_values) != set(product.pricing_group_key):
+        key = ", ".join(product.pricing_group_key) or "none"
+        raise InvalidInput(
+            ErrorCode.INVALID,
+            f"The rate names {', '.join(sorted(entry.group_values))[:200]}; the pricing group key of product "
+            f"{product.name[:80]!r} is {key[:200]}. Give a value for each of its properties, or none for all values.",
+            path=(*path, "groupValues"),
+        )
+    for name, value in entry.group_values.items():
+        text_of(value, path=(*path, "groupValues", name), longest=2_000)
+
+
+def _check_tiers(rate: Rate, *, path: Path) -> None:
+    if not isinstance(rate, Tiered):
+        return
+    at_most(rate.tiers, MAX_TIERS, path=path)
+    # The core prices beyond a sized last tier as well; a caller who writes one expects something else.
+    if rate.tiers[-1].size is not None:
+        raise InvalidInput(
+            ErrorCode.INVALID,
+            f"The last tier has the size {rate.tiers[-1].size}; leave it out, because the last tier has no end.",
+            path=(*path, str(len(rate.tiers) - 1), "size"),
+        )
