@@ -18,13 +18,27 @@ from decimal import Decimal
 from typing import Any, ClassVar, NoReturn, Protocol, cast
 
 import boto3
+from botocore import config as boto_config
+from botocore import credentials as boto_credentials
 from botocore import exceptions as boto_errors
-from botocore.config import Config as BotoConfig
-from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
 from app.core.period import Period
-from connectors import base
-from connectors.base import Outcome, OutcomeStatus, Terminal, Transient, UsageRecord
+from connectors.base import (
+    Capabilities,
+    Clock,
+    Document,
+    MeteringDocument,
+    Notification,
+    Outcome,
+    OutcomeStatus,
+    Problem,
+    ProviderEntry,
+    Receipt,
+    Terminal,
+    Transient,
+    UsageRecord,
+    not_supported,
+)
 from connectors.http import Secret, SettingsError, SettingsTable, log, member, members
 from connectors.metering import BatchRefused, deliver_records
 
@@ -147,7 +161,7 @@ class AwsMarketplaceConnector:
     name: ClassVar[str] = "aws_marketplace"
     # docs.aws.amazon.com/marketplacemetering/latest/APIReference/API_BatchMeterUsage.html, November 2026: 25 records,
     # less than 24 hours after the event, a month's usage before 06:00 UTC on the 1st, quantity up to 2^31 - 1, USD.
-    capabilities: ClassVar[base.Capabilities] = base.Capabilities(
+    capabilities: ClassVar[Capabilities] = Capabilities(
         mode="metering",
         batch_size=25,
         window=timedelta(hours=24),
@@ -158,14 +172,14 @@ class AwsMarketplaceConnector:
     Config: ClassVar[type[Any]] = AwsMarketplaceConfig
     CustomerConfig: ClassVar[type[Any]] = AwsCustomer
 
-    def __init__(self, config: AwsMarketplaceConfig, clock: base.Clock) -> None:
+    def __init__(self, config: AwsMarketplaceConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
         self._clients: dict[str, _MeteringClient] = {}
         self._making = asyncio.Lock()
 
     @staticmethod
-    def validate_customer(settings: Mapping[str, str]) -> list[base.Problem]:
+    def validate_customer(settings: Mapping[str, str]) -> list[Problem]:
         """Every problem of the customer's side: one identification style, complete."""
         try:
             AwsCustomer.from_settings(settings)
@@ -173,9 +187,9 @@ class AwsMarketplaceConnector:
             return list(error.problems)
         return []
 
-    async def deliver(self, document: base.Document, key: str) -> list[Outcome]:
+    async def deliver(self, document: Document, key: str) -> list[Outcome]:
         """Meter the records; AWS identifies them by customer, dimension and hour, so the key is not used."""
-        assert isinstance(document, base.MeteringDocument), "AWS Marketplace takes usage records"
+        assert isinstance(document, MeteringDocument), "AWS Marketplace takes usage records"
         customers = {record.reference: self._customer(record) for record in document.records}
 
         def group_of(record: UsageRecord) -> tuple[str, str]:
@@ -191,25 +205,25 @@ class AwsMarketplaceConnector:
             document, capabilities=self.capabilities, now=self._clock(), group_of=group_of, send=send
         )
 
-    async def find(self, document: base.Document) -> Outcome | None:
+    async def find(self, document: Document) -> Outcome | None:
         """Always None: AWS has no read of metered records. Re-sending the identical record answers the question."""
         return None
 
-    async def void(self, receipt: base.Receipt) -> Outcome:
+    async def void(self, receipt: Receipt) -> Outcome:
         """Not supported: a metered quantity stands for ever."""
-        raise base.not_supported(self.name, "metered usage cannot be taken back; request a billing adjustment at AWS")
+        raise not_supported(self.name, "metered usage cannot be taken back; request a billing adjustment at AWS")
 
-    async def list(self, period: Period) -> Sequence[base.ProviderEntry]:
+    async def list(self, period: Period) -> Sequence[ProviderEntry]:
         """Not supported by the metering API."""
-        raise base.not_supported(self.name, "the metering API has no read; see CloudTrail or the seller reports")
+        raise not_supported(self.name, "the metering API has no read; see CloudTrail or the seller reports")
 
-    async def status(self, provider_reference: str) -> base.ProviderEntry:
+    async def status(self, provider_reference: str) -> ProviderEntry:
         """Not supported by the metering API."""
-        raise base.not_supported(self.name, "metered records have no state after they were accepted")
+        raise not_supported(self.name, "metered records have no state after they were accepted")
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> base.Notification:
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Notification:
         """Not supported yet: subscription notices arrive through SNS or EventBridge and change no delivery."""
-        raise base.not_supported(self.name, "subscription notices are not read by this version")
+        raise not_supported(self.name, "subscription notices are not read by this version")
 
     async def close(self) -> None:
         """Close the regional clients."""
@@ -283,16 +297,16 @@ def _make_client(config: AwsMarketplaceConfig, region: str) -> _MeteringClient:
     if config.role_arn:
         inner = session._session
         extra = {"ExternalId": config.external_id} if config.external_id else {}
-        fetcher: Any = AssumeRoleCredentialFetcher(
+        fetcher: Any = boto_credentials.AssumeRoleCredentialFetcher(
             client_creator=inner.create_client,
             source_credentials=session.get_credentials(),
             role_arn=config.role_arn,
             extra_args=extra,
         )
-        inner._credentials = DeferredRefreshableCredentials(
+        inner._credentials = boto_credentials.DeferredRefreshableCredentials(
             method="assume-role", refresh_using=fetcher.fetch_credentials
         )
-    options = BotoConfig(
+    options = boto_config.Config(
         retries={"mode": "standard", "total_max_attempts": 1 + config.network_retries},
         connect_timeout=min(10, config.timeout_seconds),
         read_timeout=config.timeout_seconds,

@@ -148,7 +148,11 @@ Document: TypeAlias = InvoiceDocument | MeteringDocument
 
 
 class OutcomeStatus(StrEnum):
-    """What became of one record. DUPLICATE counts as accepted; UNKNOWN is never a success."""
+    """What became of one record. DUPLICATE counts as accepted; UNKNOWN is never a success.
+
+    REFUSED speaks of this attempt alone: after an earlier one that ended UNKNOWN (or `Transient.unknown`) it does not
+    prove that nothing was counted, since a window may have closed or an agreement ended in between.
+    """
 
     ACCEPTED = "ACCEPTED"
     DUPLICATE = "DUPLICATE"

@@ -223,25 +223,21 @@ class _Run:
 
     def judge(self, invoice: stripe.Invoice) -> Outcome:
         """What an invoice that stands at Stripe means for this document."""
+        status, code, message, hint = OutcomeStatus.UNKNOWN, "INCOMPLETE", "The draft is not finished yet.", None
+        is_equal = self._counted(invoice) == self._plan.total
         if not self._is_ours(invoice):
-            text = "Stripe holds an invoice with our id and other content."
-            return self._told(
-                invoice, OutcomeStatus.COLLISION, "OTHER_CONTENT", text, "Void that invoice in Stripe first."
-            )
-        if invoice.status == "void":
-            text = "The invoice was voided in Stripe."
-            return self._told(
-                invoice, OutcomeStatus.REFUSED, "VOIDED_AT_PROVIDER", text, "Void it here too, or regenerate it."
-            )
-        if self._counted(invoice) == self._plan.total:
-            if invoice.status != "draft" or self._plan.customer.options.leave_in_draft:
-                return self._told(invoice, OutcomeStatus.DUPLICATE)
+            status, code = OutcomeStatus.COLLISION, "OTHER_CONTENT"
+            message = "Stripe holds an invoice with our id and other content."
+            hint = "Void that invoice in Stripe first."
+        elif invoice.status == "void":
+            status, code = OutcomeStatus.REFUSED, "VOIDED_AT_PROVIDER"
+            message, hint = "The invoice was voided in Stripe.", "Void it here too, or regenerate it."
+        elif is_equal and (invoice.status != "draft" or self._plan.customer.options.leave_in_draft):
+            status, code, message = OutcomeStatus.DUPLICATE, None, None
         elif invoice.status != "draft":
-            text = "The invoice at Stripe has another total."
-            return self._told(
-                invoice, OutcomeStatus.COLLISION, "TOTAL_DRIFT", text, "Compare the two invoices line by line."
-            )
-        return self._told(invoice, OutcomeStatus.UNKNOWN, "INCOMPLETE", "The draft is not finished yet.")
+            status, code = OutcomeStatus.COLLISION, "TOTAL_DRIFT"
+            message, hint = "The invoice at Stripe has another total.", "Compare the two invoices line by line."
+        return self._told(invoice, status, code=code, message=message, hint=hint)
 
     async def _create(self) -> stripe.Invoice:
         parameters: Any = self._plan.create
@@ -315,6 +311,7 @@ class _Run:
         self,
         invoice: stripe.Invoice,
         status: OutcomeStatus,
+        *,
         code: str | None = None,
         message: str | None = None,
         hint: str | None = None,

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from app.core.period import Period
-from connectors import stripe_invoice
+from connectors import stripe_calls, stripe_invoice
 from connectors.base import SKIPPED, Connector, OutcomeStatus, Receipt, Terminal, Transient
 from connectors.http import SettingsError
 from connectors.stripe import StripeConfig
-from connectors.stripe_invoice import InvoiceOptions, plan_invoice
 from tests.connectors.world import ENVIRON, NOW, Sandbox, deliver_until_done, invoice, priced
 
 Connect = Callable[..., Connector]
@@ -86,14 +85,14 @@ def test_an_amount_that_stripe_cannot_count_is_refused(amount: str, currency: st
     ],
 )
 def test_lines_add_up_to_what_can_be_charged(amounts: list[str], currency: str, sent: list[int]) -> None:
-    plan = plan_invoice(priced(*amounts, currency=currency), InvoiceOptions())
+    plan = stripe_invoice.plan_invoice(priced(*amounts, currency=currency), stripe_invoice.InvoiceOptions())
     assert [line["amount"] for line in plan.lines] == sent
     assert plan.total == sum(sent)
     assert [line["metadata"]["metrograph_line"] for line in plan.lines] == [str(i) for i in range(len(sent))]
 
 
 def test_line_periods_include_their_last_second_and_names_carry_quantities() -> None:
-    line = plan_invoice(invoice(), InvoiceOptions()).lines[0]
+    line = stripe_invoice.plan_invoice(invoice(), stripe_invoice.InvoiceOptions()).lines[0]
     assert line["period"] == {
         "start": int(at("2026-10-01T00:00:00Z").timestamp()),
         "end": int(at("2026-10-31T23:59:59Z").timestamp()),
@@ -103,10 +102,10 @@ def test_line_periods_include_their_last_second_and_names_carry_quantities() -> 
 
 
 def test_a_total_above_the_limit_is_refused_before_any_call() -> None:
-    plan_invoice(priced("999999.99"), InvoiceOptions())
-    plan_invoice(priced("1000000.00", currency="IDR"), InvoiceOptions())
+    stripe_invoice.plan_invoice(priced("999999.99"), stripe_invoice.InvoiceOptions())
+    stripe_invoice.plan_invoice(priced("1000000.00", currency="IDR"), stripe_invoice.InvoiceOptions())
     with pytest.raises(Terminal, match="AMOUNT_TOO_LARGE"):
-        plan_invoice(priced("1000000.00"), InvoiceOptions())
+        stripe_invoice.plan_invoice(priced("1000000.00"), stripe_invoice.InvoiceOptions())
 
 
 @pytest.mark.parametrize(("lines", "at_stripe", "calls"), [(250, 250, 3), (251, 1, 1)])
@@ -207,13 +206,38 @@ async def test_a_draft_deleted_by_hand_is_made_again(connect: Connect, sandbox: 
     assert [one["status"] for one in sandbox.effects("stripe")] == ["draft"]
 
 
-async def test_a_look_up_follows_pages(connect: Connect, sandbox: Sandbox) -> None:
+async def test_a_look_up_follows_pages(connect: Connect, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     await connect("stripe").deliver(invoice(), "key")
     headers = {"authorization": "Bearer sk_test_person"}
     for _ in range(105):
         sandbox.http.post("/v1/invoices", data={"customer": "cus_Acme", "currency": "usd"}, headers=headers)
     (again,) = await connect("stripe").deliver(invoice(), "key")
     assert again.status is OutcomeStatus.DUPLICATE
+    # Half a look-up is none.
+    monkeypatch.setattr(stripe_calls, "MAX_PAGES", 1)
+    with pytest.raises(Terminal, match="TOO_MANY"):
+        await connect("stripe").deliver(invoice(), "key")
+
+
+@pytest.mark.parametrize(
+    ("copies", "amount", "code"), [(1, "1234", None), (1, "999", "TOTAL_DRIFT"), (2, "1234", "TWICE_AT_PROVIDER")]
+)
+async def test_an_invoice_made_by_hand_with_our_id_is_judged_by_its_total(
+    copies: int, amount: str, code: str | None, connect: Connect, sandbox: Sandbox
+) -> None:
+    headers = {"authorization": "Bearer sk_test_person"}
+    form = {"customer": "cus_Acme", "metadata[metrograph_invoice_id]": "inv_october"}
+    for _ in range(copies):
+        path = f"/v1/invoices/{sandbox.http.post('/v1/invoices', data=form, headers=headers).json()['id']}"
+        sandbox.http.post(f"{path}/add_lines", data={"lines[0][amount]": amount}, headers=headers)
+        sandbox.http.post(f"{path}/finalize", headers=headers)
+    try:
+        (outcome,) = await connect("stripe").deliver(invoice(), "key")
+        found = outcome.code
+    except Terminal as failure:
+        found = failure.code
+    assert found == code
+    assert len(sandbox.effects("stripe")) == copies
 
 
 async def test_other_content_under_our_id_is_a_collision(connect: Connect, sandbox: Sandbox) -> None:

@@ -21,6 +21,7 @@ from connectors.base import (
     InvoiceDocument,
     MeteringDocument,
     Outcome,
+    OutcomeStatus,
     Terminal,
     Transient,
     UsageRecord,
@@ -165,6 +166,16 @@ def document(provider: str, *, size: int = 2) -> Document:
     return MeteringDocument(
         tuple(record(provider, f"slot_{i}", quantity=1000 + i, hours_ago=i + 1) for i in range(size))
     )
+
+
+def slots(provider: str, number: int, **more: Any) -> tuple[UsageRecord, ...]:
+    """So many dimensions of one hour, the last one unless said otherwise."""
+    return tuple(record(provider, f"s{i}", quantity=i + 1, dimension=f"d{i}", **more) for i in range(number))
+
+
+async def statuses(connector: Connector, *records: UsageRecord) -> list[OutcomeStatus]:
+    """What became of each record, in order."""
+    return [outcome.status for outcome in await connector.deliver(MeteringDocument(records), "key")]
 
 
 def make(provider: str, sandbox: Sandbox, **settings: Any) -> Connector:
