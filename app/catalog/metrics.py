@@ -6,8 +6,23 @@ events; the buckets of the earlier ones are filled by a job of the usage slice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import func, select
+
+from app.catalog.definitions import check_filters, check_keys, checked_aggregation, checked_values
 from app.catalog.tables import MetricRow
+from app.change import note_change
+from app.checks import name_of
 from app.core.terms import Aggregation, Metric, PropertyFilter
+from app.jobs.service import enqueue
+from app.store.locks import lock_named
+from app.store.unique import once
+from app.usage.tables import IngestBatch
+
+BACKFILL_JOB = "usage.backfill"
 
 METRICS_LOCK = "metrics"
 """Shared by ingest, taken whole by the creation of a metric: every event is measured by each metric or known to be
@@ -34,3 +49,69 @@ def metric_of(row: MetricRow) -> Metric:
         ),
         group_keys=tuple(tuple(names) for names in row.group_keys),
     )
+
+
+async def create_metric(
+    session: AsyncSession,
+    *,
+    name: str,
+    aggregation: str,
+    key: str | None = None,
+    event_types_in: Sequence[str] | None = None,
+    event_types_not_in: Sequence[str] | None = None,
+    filters: Sequence[PropertyFilter] = (),
+    group_keys: Sequence[Sequence[str]] = (),
+    uniqueness_key: str | None = None,
+    now: datetime,
+) -> MetricRow:
+    """A new metric over all events that are kept, earlier ones included. Its definition never changes.
+
+    Errors: INVALID, REQUIRED, NOT_SUPPORTED, `LimitExceeded`, `Conflict`.
+    """
+    check_filters(filters)
+    check_keys(group_keys)
+    row = MetricRow(
+        created_at=now,
+        name=name_of(name, path=("input", "name")),
+        aggregation=checked_aggregation(aggregation, key),
+        key=key,
+        event_types_in=checked_values(event_types_in, path=("input", "eventTypes")),
+        event_types_not_in=checked_values(event_types_not_in, path=("input", "eventTypesNotIn")),
+        filters=[_filter_to_json(condition) for condition in filters],
+        group_keys=[list(names) for names in group_keys],
+        uniqueness_key=uniqueness_key,
+    )
+    async with once(session, MetricRow, uniqueness_key):
+        # No ingest runs beside this: whoever comes later measures with the new metric, and whoever came earlier has a
+        # batch number up to the highest one in sight.
+        await lock_named(session, METRICS_LOCK)
+        newest = select(func.max(IngestBatch.number)).where(IngestBatch.accepted > 0)
+        row.events_before_batch = (await session.execute(newest)).scalar_one() or 0
+        row.buckets_ready = row.events_before_batch == 0
+        session.add(row)
+        await session.flush()
+        if not row.buckets_ready:
+            await enqueue(session, BACKFILL_JOB, {"metric": str(row.id)})
+    note_change(session, "metric", row.id, after=_metric_shown(row))
+    return row
+
+
+def _filter_to_json(condition: PropertyFilter) -> dict[str, object]:
+    return {
+        "name": condition.name,
+        "exists": condition.exists,
+        "in_values": list(condition.in_values),
+        "not_in_values": list(condition.not_in_values),
+    }
+
+
+def _metric_shown(row: MetricRow) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "aggregation": row.aggregation,
+        "aggregationKey": row.key,
+        "eventTypes": row.event_types_in,
+        "eventTypesNotIn": row.event_types_not_in,
+        "filters": row.filters,
+        "groupKeys": row.group_keys,
+    }

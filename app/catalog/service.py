@@ -1,88 +1,35 @@
-"""The catalog: metrics, products and rate cards, created and archived.
+"""The catalog: products and rate cards are created, and all of it is archived.
 
-Owns their rules; prices are in `rates.py`, what a metric's definition may say in `definitions.py`. A metric sees every
-event that is kept: those that came before it are put in its buckets by a job, and are read directly until then.
+Owns their rules; metrics are created in `metrics.py` and prices are added in `rates.py`. What is archived is used by
+nothing new, while everything that uses it already goes on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import select
 
-from app.catalog.definitions import check_filters, check_keys, check_product_keys, checked_aggregation, checked_values
-from app.catalog.metrics import METRICS_LOCK
+from app.catalog.definitions import check_product_keys
 from app.catalog.rates import NewRate, insert_rates
 from app.catalog.tables import MetricRow, ProductRow, RateCard
 from app.change import note_change
 from app.checks import Path, at_most, currency_of, distinct, name_of, text_of
-from app.core.terms import PropertyFilter
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
-from app.jobs.service import enqueue
 from app.store.ids import to_text
-from app.store.locks import lock_named
 from app.store.unique import once
-from app.usage.tables import IngestBatch
 
-BACKFILL_JOB = "usage.backfill"
 MAX_TAGS = 50
 T = TypeVar("T", MetricRow, ProductRow, RateCard)
-KINDS: dict[type[Any], tuple[str, str]] = {
+KINDS: dict[type[object], tuple[str, str]] = {
     MetricRow: ("metric", "Billable metric"),
     ProductRow: ("product", "Product"),
     RateCard: ("rate_card", "Rate card"),
 }
 """Row -> its kind of id, and what it is called."""
-
-
-async def create_metric(
-    session: AsyncSession,
-    *,
-    name: str,
-    aggregation: str,
-    key: str | None = None,
-    event_types_in: Sequence[str] | None = None,
-    event_types_not_in: Sequence[str] | None = None,
-    filters: Sequence[PropertyFilter] = (),
-    group_keys: Sequence[Sequence[str]] = (),
-    uniqueness_key: str | None = None,
-    now: datetime,
-) -> MetricRow:
-    """A new metric over all events that are kept, earlier ones included. Its definition never changes.
-
-    Errors: INVALID, REQUIRED, NOT_SUPPORTED, `LimitExceeded`, `Conflict`.
-    """
-    check_filters(filters)
-    check_keys(group_keys)
-    row = MetricRow(
-        created_at=now,
-        name=name_of(name, path=("input", "name")),
-        aggregation=checked_aggregation(aggregation, key),
-        key=key,
-        event_types_in=checked_values(event_types_in, path=("input", "eventTypes")),
-        event_types_not_in=checked_values(event_types_not_in, path=("input", "eventTypesNotIn")),
-        filters=[_filter_to_json(condition) for condition in filters],
-        group_keys=[list(names) for names in group_keys],
-        uniqueness_key=uniqueness_key,
-    )
-    async with once(session, MetricRow, uniqueness_key):
-        # No ingest runs beside this: whoever comes later measures with the new metric, and whoever came earlier has a
-        # batch number up to the highest one in sight.
-        await lock_named(session, METRICS_LOCK)
-        newest = select(func.max(IngestBatch.number)).where(IngestBatch.accepted > 0)
-        row.events_before_batch = (await session.execute(newest)).scalar_one() or 0
-        row.buckets_ready = row.events_before_batch == 0
-        session.add(row)
-        await session.flush()
-        if not row.buckets_ready:
-            await enqueue(session, BACKFILL_JOB, {"metric": str(row.id)})
-    note_change(session, "metric", row.id, after=_metric_shown(row))
-    return row
 
 
 async def create_product(
@@ -207,28 +154,7 @@ async def _archive(session: AsyncSession, row_class: type[T], identifier: UUID, 
     return row
 
 
-def _filter_to_json(condition: PropertyFilter) -> dict[str, Any]:
-    return {
-        "name": condition.name,
-        "exists": condition.exists,
-        "in_values": list(condition.in_values),
-        "not_in_values": list(condition.not_in_values),
-    }
-
-
-def _metric_shown(row: MetricRow) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "aggregation": row.aggregation,
-        "aggregationKey": row.key,
-        "eventTypes": row.event_types_in,
-        "eventTypesNotIn": row.event_types_not_in,
-        "filters": row.filters,
-        "groupKeys": row.group_keys,
-    }
-
-
-def _product_shown(row: ProductRow) -> dict[str, Any]:
+def _product_shown(row: ProductRow) -> dict[str, object]:
     return {
         "name": row.name,
         "type": row.type,
@@ -239,5 +165,5 @@ def _product_shown(row: ProductRow) -> dict[str, Any]:
     }
 
 
-def _card_shown(row: RateCard) -> dict[str, Any]:
+def _card_shown(row: RateCard) -> dict[str, object]:
     return {"name": row.name, "currency": row.currency, "description": row.description}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -133,7 +132,7 @@ def archived(row: BillingConfiguration, *, path: Path) -> InvalidState:
     return InvalidState(ErrorCode.ARCHIVED, f"Billing configuration {text} is archived.", path=path, conflicting=row)
 
 
-def _shown(row: BillingConfiguration) -> dict[str, Any]:
+def _shown(row: BillingConfiguration) -> dict[str, object]:
     """What the audit log keeps of a configuration."""
     return {
         "customer": to_text("customer", row.customer_id),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -99,7 +98,7 @@ async def archive_customer(session: AsyncSession, customer_id: UUID, *, now: dat
     return customer
 
 
-def _shown(customer: Customer) -> dict[str, Any]:
+def _shown(customer: Customer) -> dict[str, object]:
     """What the audit log keeps of a customer."""
     return {
         "name": customer.name,

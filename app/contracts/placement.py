@@ -1,0 +1,64 @@
+"""Where a contract's prices and its invoices' way to a provider come from, and whether they fit together.
+
+Owns the two checks on a contract's surroundings: the currency of its rate card, and the billing configuration that
+takes it. An invoice that no provider would take is found when the contract is made, not at the end of the month.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.catalog import service as catalog
+from app.catalog.tables import RateCard
+from app.checks import currency_of
+from app.contracts.tables import Contract
+from app.customers.billing import archived, default_configuration, get_configuration
+from app.customers.tables import BillingConfiguration
+from app.errors import ErrorCode, InvalidInput
+from app.providers import ProviderDirectory
+
+
+async def currency_for(session: AsyncSession, rate_card_id: UUID | None, currency: str | None) -> str:
+    """The card's currency wins; without a card the contract names its own."""
+    path = ("input", "currency")
+    if currency is not None:
+        currency_of(currency, path=path)
+    if rate_card_id is None:
+        if currency is None:
+            raise InvalidInput(ErrorCode.REQUIRED, "A contract without a rate card needs a currency.", path=path)
+        return currency
+    card = await catalog.get(session, RateCard, rate_card_id, path=("input", "rateCardId"))
+    catalog.refuse_archived(card, path=("input", "rateCardId"))
+    if currency not in (None, card.currency):
+        raise InvalidInput(
+            ErrorCode.CURRENCY_MISMATCH,
+            f"The rate card prices in {card.currency}, not in {currency}; leave the currency out.",
+            path=path,
+        )
+    return card.currency
+
+
+async def check_route(
+    session: AsyncSession, directory: ProviderDirectory, contract: Contract, *, configuration_id: UUID | None
+) -> None:
+    """The configuration, or without one the default, is the customer's own and takes the contract's currency."""
+    path = ("input", "billingConfigurationId")
+    chosen: BillingConfiguration | None
+    if configuration_id is None:
+        chosen = await default_configuration(session, contract.customer_id)
+    else:
+        chosen = await get_configuration(session, configuration_id, path=path)
+        if chosen.customer_id != contract.customer_id:
+            raise InvalidInput(
+                ErrorCode.PROVIDER_NOT_CONFIGURED, "The billing configuration belongs to another customer.", path=path
+            )
+        if chosen.archived_at is not None:
+            raise archived(chosen, path=path)
+    if chosen is not None and not directory.takes_currency(chosen.provider, contract.currency):
+        raise InvalidInput(
+            ErrorCode.CURRENCY_MISMATCH,
+            f"{chosen.provider} takes no invoices in {contract.currency}; choose another billing configuration.",
+            path=path,
+        )

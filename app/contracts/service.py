@@ -1,0 +1,127 @@
+"""Contracts: created, sent to a provider, archived.
+
+Owns what a contract needs to be billable: a customer, a period on full hours, prices or a currency, statements, and a
+provider that takes the currency. Pricing reads the rows through `terms.py`; invoices are above this slice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.change import note_change
+from app.checks import interval_of, name_of, within
+from app.contracts.overlaps import double_billing
+from app.contracts.placement import check_route, currency_for
+from app.contracts.reading import changeable_contract, shown
+from app.contracts.tables import Contract
+from app.core.period import StatementSchedule
+from app.customers.reading import changeable_customer
+from app.errors import ErrorCode, InvalidState
+from app.providers import ProviderDirectory
+from app.store.unique import once
+
+MAX_GRACE_HOURS = 90 * 24
+MAX_TERMS_DAYS = 3_650
+MAX_PRIORITY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedContract:
+    """A new contract, and what the caller should know about it in words for people."""
+
+    contract: Contract
+    warnings: tuple[str, ...]
+
+
+async def create_contract(
+    session: AsyncSession,
+    directory: ProviderDirectory,
+    *,
+    customer_id: UUID,
+    rate_card_id: UUID | None = None,
+    currency: str | None = None,
+    name: str | None = None,
+    starting_at: datetime,
+    ending_before: datetime | None = None,
+    statement: StatementSchedule = StatementSchedule(),
+    grace_hours: int = 24,
+    priority: int = 100,
+    net_payment_terms_days: int | None = None,
+    billing_configuration_id: UUID | None = None,
+    uniqueness_key: str | None = None,
+    now: datetime,
+) -> CreatedContract:
+    """A new contract of a customer; any number of them may run at once, and each has its own invoices.
+
+    Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, INVALID_INTERVAL, INVALID, REQUIRED, CURRENCY_MISMATCH,
+    PROVIDER_NOT_CONFIGURED, `Conflict`. A warning names each contract that bills the same products at the same time.
+    """
+    if name is not None:
+        name = name_of(name, path=("input", "name"))
+    within(grace_hours, low=0, high=MAX_GRACE_HOURS, path=("input", "graceHours"))
+    within(priority, low=0, high=MAX_PRIORITY, path=("input", "priority"))
+    if net_payment_terms_days is not None:
+        within(net_payment_terms_days, low=0, high=MAX_TERMS_DAYS, path=("input", "netPaymentTermsDays"))
+    start, end = interval_of(starting_at, ending_before, path=("input", "interval"))
+    assert start is not None
+    await changeable_customer(session, customer_id, path=("input", "customerId"))
+    contract = Contract(
+        created_at=now, customer_id=customer_id, rate_card_id=rate_card_id, name=name,
+        currency=await currency_for(session, rate_card_id, currency),
+        starting_at=start, ending_before=end,
+        statement_frequency=statement.frequency, statement_day=statement.day, statement_anchor=statement.anchor,
+        generate_from=statement.generate_from, grace_hours=grace_hours, priority=priority,
+        net_payment_terms_days=net_payment_terms_days, billing_configuration_id=billing_configuration_id,
+        uniqueness_key=uniqueness_key,
+    )  # fmt: skip
+    await check_route(session, directory, contract, configuration_id=billing_configuration_id)
+    async with once(session, Contract, uniqueness_key):
+        session.add(contract)
+        await session.flush()
+    note_change(session, "contract", contract.id, after=shown(contract))
+    return CreatedContract(contract, tuple(await double_billing(session, contract)))
+
+
+async def set_billing_configuration(
+    session: AsyncSession,
+    directory: ProviderDirectory,
+    contract_id: UUID,
+    configuration_id: UUID | None,
+    *,
+    revision: int | None = None,
+) -> Contract:
+    """Choose where a contract's coming invoices go; None leaves it to the customer's default.
+
+    Invoices that are final already go where they were meant to. Errors: `NotFound`, ARCHIVED, PROVIDER_NOT_CONFIGURED,
+    CURRENCY_MISMATCH, STALE_REVISION.
+    """
+    contract = await changeable_contract(session, contract_id)
+    if revision is not None and revision != contract.revision:
+        raise InvalidState(
+            ErrorCode.STALE_REVISION,
+            f"The contract is at revision {contract.revision}, not {revision}; read it again.",
+            path=("revision",),
+            conflicting=contract,
+        )
+    await check_route(session, directory, contract, configuration_id=configuration_id)
+    before = shown(contract)
+    contract.billing_configuration_id = configuration_id
+    contract.revision += 1
+    await session.flush()
+    note_change(session, "contract", contract.id, before=before, after=shown(contract))
+    return contract
+
+
+async def archive_contract(session: AsyncSession, contract_id: UUID, *, now: datetime) -> Contract:
+    """End a contract for good: its drafts disappear, its finalized invoices stay."""
+    contract = await changeable_contract(session, contract_id)
+    before = shown(contract)
+    contract.archived_at = now
+    contract.revision += 1
+    await session.flush()
+    note_change(session, "contract", contract.id, before=before, after=shown(contract))
+    return contract
