@@ -21,6 +21,7 @@ from app.errors import BillingError
 from app.graphql.execution import Gateway
 from app.graphql.http import GraphQLEndpoint
 from app.graphql.limits import Limits
+from app.providers import NoProviders, ProviderDirectory
 from app.settings import Settings
 from app.store.engine import Store
 from app.web import Check, Envelope, Metrics, health_routes
@@ -35,16 +36,18 @@ def create_app(
     clock: Clock,
     *,
     limits: Limits | None = None,
+    providers: ProviderDirectory | None = None,
     services: Sequence[Service] = (),
     checks: Mapping[str, Check] | None = None,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The application on an open or unopened store.
 
-    `services` run while it runs, `checks` add to its readiness, `routes` come after our own.
+    `providers` are the accounts that can be billed through, `services` run while it runs, `checks` add to its
+    readiness, `routes` come after our own.
     """
     metrics = Metrics()
-    gateway = create_gateway(store, clock, limits=limits)
+    gateway = create_gateway(store, clock, limits=limits, providers=providers)
     endpoint = GraphQLEndpoint(gateway, HttpDoor(settings), with_ide=settings.is_sandbox)
     ours: list[BaseRoute] = [
         *health_routes(metrics, {"database": _database_check(store), **(checks or {})}),
@@ -67,10 +70,12 @@ def create_app(
     return Starlette(routes=ours, middleware=[Middleware(Envelope, metrics=metrics, routes=known)], lifespan=lifespan)
 
 
-def create_gateway(store: Store, clock: Clock, *, limits: Limits | None = None) -> Gateway:
+def create_gateway(
+    store: Store, clock: Clock, *, limits: Limits | None = None, providers: ProviderDirectory | None = None
+) -> Gateway:
     """The GraphQL gateway alone, for commands that run documents in process."""
     built, documents = schema.build(limits)
-    return Gateway(built, documents, store, clock, schema.write_audit)
+    return Gateway(built, documents, store, clock, schema.write_audit, providers or NoProviders())
 
 
 def _database_check(store: Store) -> Check:

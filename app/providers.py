@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from app.errors import ErrorCode, InvalidInput
+
 
 class ProviderDirectory(Protocol):
     """The provider accounts of this deployment."""
@@ -23,3 +25,19 @@ class ProviderDirectory(Protocol):
     def takes_currency(self, provider: str, currency: str) -> bool:
         """Whether invoices in this currency can be delivered to the provider at all."""
         ...
+
+
+class NoProviders:
+    """A deployment without provider accounts: nothing can be routed, so no route can be wrong."""
+
+    def resolve(self, provider: str, connection: str | None, settings: Mapping[str, str]) -> str:
+        """See `ProviderDirectory.resolve`."""
+        raise InvalidInput(
+            ErrorCode.PROVIDER_NOT_CONFIGURED,
+            "No provider accounts are configured; name their file in METROGRAPH_CONNECTIONS.",
+            path=("input", "provider"),
+        )
+
+    def takes_currency(self, provider: str, currency: str) -> bool:
+        """See `ProviderDirectory.takes_currency`."""
+        return True

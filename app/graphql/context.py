@@ -19,6 +19,7 @@ from strawberry.dataloader import DataLoader
 from app.actor import Actor
 from app.change import Change
 from app.graphql.nodes import LOADERS
+from app.providers import NoProviders, ProviderDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Context:
     now: datetime
     request_id: str
     write_audit: AuditWriter
+    providers: ProviderDirectory = field(default_factory=NoProviders)
     outcomes: list[Outcome] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     """Secrets that the answer shows once; a stored answer must not hold them."""

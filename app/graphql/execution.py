@@ -20,6 +20,7 @@ from app.graphql.context import AuditWriter, Authenticate, Context, Outcome
 from app.graphql.documents import Documents, Prepared
 from app.graphql.errors import ApiError, Code, forbidden, public, retryable
 from app.graphql.session import RequestSession
+from app.providers import NoProviders, ProviderDirectory
 from app.store.engine import Store
 
 ATTEMPTS = 3
@@ -67,6 +68,7 @@ class Gateway:
     store: Store
     clock: Clock
     write_audit: AuditWriter
+    providers: ProviderDirectory = field(default_factory=NoProviders)
 
     def check(self, operation: Operation, context: Context) -> Prepared:
         """The prepared document, when this caller may run the chosen operation; ApiError otherwise."""
@@ -95,7 +97,7 @@ class Gateway:
         now = self.clock.now()
         async with self.store.transaction(session_class=RequestSession) as session:
             actor = await authenticate(session, now)
-            yield Context(session, actor, now, request_id, self.write_audit)
+            yield Context(session, actor, now, request_id, self.write_audit, self.providers)
 
     async def run(
         self,
