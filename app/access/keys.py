@@ -124,7 +124,8 @@ async def _by_digest(session: AsyncSession, found: str) -> ApiKey | None:
 async def _add_bootstrap(session: AsyncSession, found: str, now: datetime) -> ApiKey | None:
     """The settings' key becomes a row at its first use, so that the audit log can name it; two first uses may race."""
     row = {
-        "id": ids.new_id(), "created_at": now, "name": BOOTSTRAP, "hint": "(settings)", "digest": found,
+        # Derived, so that entries of a first request that was undone name the key all the same.
+        "id": UUID(hex=f"{found[:12]}8{found[13:16]}8{found[17:32]}"), "created_at": now, "name": BOOTSTRAP, "hint": "(settings)", "digest": found,
         "scopes": ["admin"],
     }  # fmt: skip
     await session.execute(insert(ApiKey).values(**row).on_conflict_do_nothing(index_elements=["digest"]))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import strawberry
+import structlog
 from graphql import GraphQLError, OperationType
 
 from app.clock import Clock
@@ -23,6 +24,7 @@ from app.graphql.session import RequestSession
 from app.providers import NoProviders, ProviderDirectory
 from app.store.engine import Store
 
+log = structlog.get_logger("metrograph.graphql")
 ATTEMPTS = 3
 ROLLED_BACK = "ROLLED_BACK"
 """Audit code of a mutation that was carried out and undone, because another one of its request failed."""
@@ -107,8 +109,9 @@ class Gateway:
         request_id: str,
         around: Callable[[Context, Callable[[], Awaitable[Result]]], Awaitable[Result]] | None = None,
     ) -> Result:
-        """Run a query or mutation in a transaction of its own. Deadlocks are repeated, up to three attempts in all.
+        """Run a query or mutation in a transaction of its own; one that leaves a top-level error changes nothing.
 
+        Deadlocks are repeated, up to three attempts in all.
         `around` may answer in place of the operation, or add to its transaction (idempotency keys).
         """
         for attempt in range(1, ATTEMPTS + 1):
@@ -121,15 +124,16 @@ class Gateway:
                         return await self._execute(operation, opened)
 
                     result = await (around(context, execute) if around else execute())
-                    if context.outcomes and result.errors:
+                    if result.errors:
                         raise _Undo
                 return result
             except _Undo:
                 assert context is not None
                 if attempt < ATTEMPTS and any(retryable(error) for error in result.errors):
                     continue
-                result.data = None
-                await self._keep_outcomes(context)
+                if context.outcomes:
+                    result.data = None
+                    await self._keep_outcomes(context)
                 return result
             except ApiError:
                 raise
@@ -154,10 +158,14 @@ class Gateway:
 
     async def _keep_outcomes(self, context: Context) -> None:
         """Write the audit entries of a rolled-back operation again: nothing was changed, and that is what they say."""
-        async with self.store.transaction() as session:
-            for outcome in context.outcomes:
-                undone = Outcome(outcome.action, outcome.code or ROLLED_BACK, outcome.change)
-                await self.write_audit(session, context.actor, context.now, undone)
+        undone = [Outcome(found.action, found.code or ROLLED_BACK, found.change) for found in context.outcomes]
+        try:
+            async with self.store.transaction() as session:
+                for outcome in undone:
+                    await self.write_audit(session, context.actor, context.now, outcome)
+        except Unavailable:
+            actions = [outcome.action for outcome in undone]
+            log.error("audit entries of undone mutations are lost", request_id=context.request_id, actions=actions)
 
 
 def may_introspect(context: Context) -> bool:

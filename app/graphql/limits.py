@@ -191,7 +191,8 @@ class _Counter:
                     self._value(variable.default_value, 0)
             self._bound(self._selections(operation.selection_set, introspection=False))
         for name in self.fragments:
-            self._fragment(name, introspection=False)
+            if f"{name}/True" not in self.sizes and f"{name}/False" not in self.sizes:
+                self._fragment(name, introspection=True)  # spread nowhere: validation will say so, cheaply
         return Shape(self.introspects)
 
     def _selections(self, selections: SelectionSetNode | None, *, introspection: bool) -> _Size:
