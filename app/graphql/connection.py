@@ -69,7 +69,7 @@ async def connection(
     page = await keyset_page(session, statement, sort=sort, first=first, after=position, descending=descending)
     keys = [column.key for column in sort]
     cursors = [write_cursor([getattr(row, key) for key in keys], order=order) for row in page.rows]
-    return _page(page.rows, cursors, page.has_next, after is not None, lambda: total_count(session, statement))
+    return page_of(page.rows, cursors, page.has_next, after is not None, lambda: total_count(session, statement))
 
 
 def list_connection(
@@ -87,12 +87,13 @@ def list_connection(
     async def count() -> int:
         return len(items)
 
-    return _page(shown, cursors, start + first < len(items), start > 0, count)
+    return page_of(shown, cursors, start + first < len(items), start > 0, count)
 
 
-def _page(
+def page_of(
     rows: Sequence[Any], cursors: list[str], has_next: bool, has_previous: bool, count: Callable[[], Awaitable[int]]
 ) -> Connection[Any]:
+    """A page from its parts, for lists that a loader pages."""
     return Connection(
         edges=[Edge(cursor=cursor, node=row) for cursor, row in zip(cursors, rows, strict=True)],
         nodes=list(rows),

@@ -80,6 +80,21 @@ def rows_by_id(row_class: Any) -> Batch:
     return load
 
 
+def rows_by(row_class: Any, name: str, *, where: Any = None) -> Batch:
+    """A loader of lists: the rows whose column of that name has the key, by id; one statement for all keys of a step."""
+
+    async def load(context: Context, keys: Sequence[UUID]) -> Sequence[Any]:
+        statement = select(row_class).where(getattr(row_class, name).in_(keys)).order_by(row_class.id)
+        if where is not None:
+            statement = statement.where(where)
+        rows: dict[UUID, list[Any]] = {key: [] for key in keys}
+        for row in (await context.session.execute(statement)).scalars():
+            rows[getattr(row, name)].append(row)
+        return [rows[key] for key in keys]
+
+    return load
+
+
 def node_id(value: Any) -> str:
     """The public id of a row or core value of a registered kind."""
     return ids.to_text(kind_of(value).kind, value.id)

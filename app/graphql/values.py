@@ -86,6 +86,13 @@ class KeyValueInput:
     value: str = strawberry.field(description="Its value.")
 
 
+class Direction(Enum):
+    """Which way a list is sorted."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
 @strawberry.input(description="Instants of a half-open range.")
 class DateTimeFilter:
     gte: datetime | None = strawberry.field(default=None, description="At this instant or later.")
@@ -103,3 +110,11 @@ def described_enum(enum: E, *, description: str, sentences: Mapping[Any, str], n
     for value in made.__strawberry_definition__.values:  # type: ignore[attr-defined]
         value.description = sentences[enum[value.name]]
     return made
+
+
+OrderDirection = described_enum(
+    Direction,
+    name="OrderDirection",
+    description="Which way a list is sorted.",
+    sentences={Direction.ASC: "Smallest or earliest first.", Direction.DESC: "Largest or latest first."},
+)
