@@ -189,9 +189,12 @@ def scenario_run(
     paths: Annotated[list[Path], typer.Argument(exists=True, metavar="FILE|DIR…")],
     strict: Annotated[bool, typer.Option(help="Compare line by line.")] = False,
     keep: Annotated[bool, typer.Option(help="Keep the databases of failures.")] = False,
+    pending: Annotated[
+        Path | None, typer.Option(exists=True, help="A list of files that do not pass yet; it may only shrink.")
+    ] = None,
 ) -> None:
     """Run scenario files through the services on a throwaway database."""
-    raise typer.Exit(asyncio.run(scenarios.run(paths, strict=strict, keep=keep)))
+    raise typer.Exit(int(asyncio.run(scenarios.run(paths, strict=strict, keep=keep, pending=pending))))
 
 
 def main() -> None:

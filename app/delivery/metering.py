@@ -266,7 +266,9 @@ def _apply(slot: MeteringSlot, outcome: Outcome) -> None:
             slot.status = SlotStatus.ACCEPTED
             slot.error_code = slot.error_message = slot.error_hint = None
         case OutcomeStatus.REFUSED:
-            slot.status = SlotStatus.REFUSED
+            # After an attempt whose answer was lost, a refusal proves nothing about that attempt: the agreement may have
+            # ended, or the window closed, in between. Only a first refusal frees the amount to be sent again.
+            slot.status = SlotStatus.REFUSED if slot.attempts == 1 else SlotStatus.NEEDS_ATTENTION
         case OutcomeStatus.COLLISION:
             slot.status = SlotStatus.NEEDS_ATTENTION
         case OutcomeStatus.UNKNOWN:

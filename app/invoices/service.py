@@ -34,7 +34,7 @@ from app.core.invoice import (
 )
 from app.core.metering import HourQuantity
 from app.core.money import canonical
-from app.core.rating import Line, UsageKey
+from app.core.rating import Line, Unrated, UsageKey
 from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.invoices.drafts import RatedStatement, Statement, find_draft, open_statements, rate
@@ -224,10 +224,21 @@ def _inputs_row(rated: RatedStatement, *, ingest_batch: int) -> InvoiceInputs:
         invoice_id=rated.statement.id,
         terms=terms,
         usage=usage,
+        unrated=[unrated_to_json(item) for item in rated.unrated],
         ingest_batch=ingest_batch,
         release=release,
         digest=hashlib.sha256(content.encode()).hexdigest(),
     )
+
+
+def unrated_to_json(item: Unrated) -> dict[str, Any]:
+    """Usage without a price, as it is kept and shown."""
+    return {
+        "product": str(item.key.product_id),
+        "pricing": dict(item.key.pricing),
+        "presentation": dict(item.key.presentation),
+        "quantity": canonical(item.quantity),
+    }
 
 
 def _usage_to_json(key: UsageKey, hours: Sequence[HourQuantity]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class InvoiceLine(SQLModel, table=True):
 class InvoiceInputs(SQLModel, table=True):
     """Everything that an invoice was computed from, frozen with it: terms, hourly usage, release, and their digest.
 
-    The events behind the usage may be dropped one day, and late ones may be added; the invoice can still be computed
+    `unrated` is usage that no rate priced: it is on no line, and must not be forgotten. The events behind the usage may be dropped one day, and late ones may be added; the invoice can still be computed
     again to the same bytes.
     """
 
@@ -75,6 +75,7 @@ class InvoiceInputs(SQLModel, table=True):
     invoice_id: UUID = Field(foreign_key="invoices.id", primary_key=True)
     terms: dict[str, Any] = Field(sa_type=JSONB)
     usage: list[dict[str, Any]] = Field(sa_type=JSONB)
+    unrated: list[dict[str, Any]] = Field(sa_type=JSONB)
     ingest_batch: int = Field(sa_type=BigInteger)
     release: str = Field(max_length=64)
     digest: str = Field(max_length=64)

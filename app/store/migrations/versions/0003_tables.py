@@ -349,6 +349,7 @@ def upgrade() -> None:
         sa.Column("invoice_id", sa.Uuid(), nullable=False),
         sa.Column("terms", postgresql.JSONB(), nullable=False),
         sa.Column("usage", postgresql.JSONB(), nullable=False),
+        sa.Column("unrated", postgresql.JSONB(), nullable=False),
         sa.Column("ingest_batch", sa.BigInteger(), nullable=False),
         sa.Column("release", sa.String(length=64), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),

@@ -1,0 +1,133 @@
+"""Reads scenario files, and refuses what this release does not understand.
+
+Owns the list of fields that the runner can carry out. A field that is not listed makes the file fail with its name:
+nothing in a scenario is ever passed over in silence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from app.clock import parse_instant
+
+Json = dict[str, Any]
+
+FIELDS: dict[str, frozenset[str]] = {
+    "scenario": frozenset(
+        {"name", "why", "worked", "tags", "metrics", "products", "rate_cards", "customers", "contracts", "events", "steps", "hand"}
+    ),
+    "metric": frozenset({"id", "aggregation", "key", "event_types", "filters"}),
+    "product": frozenset({"id", "name", "type", "tags", "metric", "pricing_group_key", "presentation_group_key"}),
+    "rate_card": frozenset({"id", "unit", "rates"}),
+    "rate": frozenset(
+        {"product", "rate_type", "price", "tiers", "starting_at", "ending_before", "entitled", "group_values"}
+    ),
+    "customer": frozenset({"id", "aliases", "providers"}),
+    "provider": frozenset({"id", "kind"}),
+    "contract": frozenset(
+        {
+            "id", "customer", "rate_card", "starting_at", "ending_before", "created_at", "priority", "grace_hours",
+            "statement", "provider", "uniqueness_key",
+        }
+    ),
+    "statement": frozenset({"frequency", "day", "anchor", "generate_from"}),
+    "event": frozenset(
+        {"customer", "type", "timestamp", "received_at", "transaction_id", "properties", "every", "from", "to", "cycle"}
+    ),
+    "step": frozenset({"at", "action", "expect", "events", "historical", "as_of", "customer", "aliases", "observe"}),
+    "query": frozenset({"what", "contract", "customer", "type", "status", "ref", "provider"}),
+}  # fmt: skip
+KNOWN_VALUES = {
+    "aggregation": frozenset({"COUNT", "SUM"}),
+    "product type": frozenset({"USAGE"}),
+    "rate_type": frozenset({"FLAT", "TIERED"}),
+    "action": frozenset({"ingest", "finalize", "set_aliases", "observe"}),
+    "what": frozenset({"invoices", "metered"}),
+}
+
+
+class NotUnderstood(Exception):
+    """The file asks for something that this release does not have, or is no scenario at all."""
+
+
+def read(file: Path) -> Json:
+    """A scenario whose every field is understood."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NotUnderstood(f"not a JSON file: {error}") from error
+    if not isinstance(content, dict):
+        raise NotUnderstood("not a JSON object")
+    known("scenario", content)
+    for metric in content.get("metrics", []):
+        known("metric", metric)
+        value("aggregation", metric["aggregation"])
+    for product in content.get("products", []):
+        known("product", product)
+        value("product type", product.get("type", "USAGE"))
+    for card in content.get("rate_cards", []):
+        known("rate_card", card)
+        for rate in card["rates"]:
+            known("rate", rate)
+            value("rate_type", rate["rate_type"])
+    for customer in content.get("customers", []):
+        known("customer", customer)
+        for provider in customer.get("providers", []):
+            known("provider", provider)
+    for contract in content.get("contracts", []):
+        known("contract", contract)
+        known("statement", contract.get("statement", {}))
+    for event in content.get("events", []):
+        known("event", event)
+    for step in content["steps"]:
+        _known_step(step)
+    return content
+
+
+def known(kind: str, fields: Mapping[str, Any]) -> None:
+    """Refuse fields that the runner does not carry out."""
+    unknown = sorted(set(fields) - FIELDS[kind])
+    if unknown:
+        raise NotUnderstood(f"{kind}: {', '.join(unknown)}")
+
+
+def value(kind: str, found: str) -> None:
+    """Refuse values of closed lists that this release does not have."""
+    if found not in KNOWN_VALUES[kind]:
+        raise NotUnderstood(f"{kind} {found}")
+
+
+def expand(event: Json) -> Iterator[Json]:
+    """One event, or the series that a generator (`every`, `from`, `to`, `cycle`) stands for."""
+    if "every" not in event:
+        yield event
+        return
+    length = {"PT1H": timedelta(hours=1), "P1D": timedelta(days=1)}.get(event["every"])
+    if length is None:
+        raise NotUnderstood(f"every {event['every']}")
+    at, end, number = parse_instant(event["from"]), parse_instant(event["to"]), 0
+    while at < end:
+        single = {key: item for key, item in event.items() if key not in ("every", "from", "to", "cycle")}
+        cycled = {name: values[number % len(values)] for name, values in event.get("cycle", {}).items()}
+        single |= {
+            "timestamp": at.isoformat().replace("+00:00", "Z"),
+            "properties": {**event.get("properties", {}), **cycled},
+        }
+        if "transaction_id" in event:
+            single["transaction_id"] = f"{event['transaction_id']}-{number}"
+        yield single
+        at, number = at + length, number + 1
+
+
+def _known_step(step: Json) -> None:
+    value("action", step["action"])
+    known("step", step)
+    for event in step.get("events", []):
+        known("event", event)
+    for query in step.get("observe", []):
+        value("what", query["what"])
+        known("query", query)
