@@ -55,6 +55,8 @@ class Documents:
 
     def prepare(self, text: str) -> Prepared:
         """Parse, check and validate a text, or remember having done so."""
+        if len(text) > self.limits.document_bytes or len(text.encode("utf-8", "replace")) > self.limits.document_bytes:
+            refuse(f"The document is larger than {self.limits.document_bytes} bytes.")
         found = self._memo.get(text)
         if found is None:
             found = self._memo[text] = self._prepare(text)
@@ -71,8 +73,6 @@ class Documents:
     def _prepare(self, text: str) -> Prepared:
         assert self.schema is not None
         try:
-            if len(text) > self.limits.document_bytes or len(text.encode()) > self.limits.document_bytes:
-                refuse(f"The document is larger than {self.limits.document_bytes} bytes.")
             document = parse(
                 text,
                 max_lexical_tokens=self.limits.tokens,

@@ -16,7 +16,7 @@ from babel.core import Locale, UnknownLocaleError
 from babel.numbers import format_currency, format_decimal
 
 from app.core.currencies import MINOR_DIGITS
-from app.core.money import canonical
+from app.core.money import canonical, round_half_up
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import CurrencyCode
 
@@ -28,7 +28,9 @@ class Money:
     amount: Decimal = strawberry.field(description="The exact amount, in the major unit.")
     currency: CurrencyCode = strawberry.field(description="Currency or pricing unit of the amount.")
 
-    @strawberry.field(description="The amount for people to read; currencies are shown with their usual digits.")
+    @strawberry.field(
+        description="The amount for people to read; currencies are rounded half up to their usual digits."
+    )
     def formatted(
         self,
         locale: Annotated[str, strawberry.argument(description="Locale such as en-US or de-DE.")] = "en-US",
@@ -40,7 +42,8 @@ class Money:
                 ErrorCode.INVALID, f"{locale[:20]!r} is not a known locale; write one such as en-US.", path=("locale",)
             ) from error
         if self.currency in MINOR_DIGITS:
-            return format_currency(self.amount, self.currency, locale=known)
+            shown = round_half_up(self.amount, places=MINOR_DIGITS[self.currency])
+            return format_currency(shown, self.currency, locale=known)
         return f"{format_decimal(self.amount, locale=known, decimal_quantization=False)} {self.currency}"
 
     @classmethod
