@@ -1,5 +1,8 @@
 """Rows of the access slice: API keys, the audit log, and answers kept for idempotency keys."""
 
+# pyright: reportAssignmentType=false
+# SQLModel types __tablename__ as a descriptor, though it takes the plain text.
+
 from __future__ import annotations
 
 from datetime import datetime
