@@ -5,6 +5,7 @@ Owns `node`, `nodes` and `serverInfo`. Which objects there are is told by the re
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from datetime import datetime
 from functools import lru_cache
@@ -41,11 +42,13 @@ class ServerQuery:
     async def nodes(
         self,
         info: Info,
-        ids: Annotated[list[strawberry.ID], strawberry.argument(description="Ids of the objects, at most 100.")],
+        ids: Annotated[
+            list[strawberry.ID], strawberry.argument(description=f"Ids of the objects, at most {MAX_NODES}.")
+        ],
     ) -> list[Node | None]:
         if len(ids) > MAX_NODES:
             raise InvalidInput(ErrorCode.LIMIT_EXCEEDED, f"nodes takes at most {MAX_NODES} ids.", path=("ids",))
-        return [await load_node(info.context, text) for text in ids]
+        return await asyncio.gather(*(load_node(info.context, text) for text in ids))
 
     @query_field(scope=ANY_KEY, description="Facts about the server.", for_customers=True)
     async def server_info(self, info: Info) -> ServerInfo:

@@ -210,6 +210,15 @@ async def test_a_customers_token_sees_only_what_is_opened_to_it(api: Api, store:
         assert (seen is not None) == (node["customerId"] == own_id)
 
 
+async def test_nodes_come_in_the_order_of_their_ids(api: Api) -> None:
+    made = [(await api(CREATE_KEY, input={"name": name, "scopes": ["admin"]}))["apiKeyCreate"] for name in "abc"]
+    wanted = [made[2]["apiKey"]["id"], "nonsense", made[0]["apiKey"]["id"], made[2]["apiKey"]["id"]]
+    data = await api("query ($ids: [ID!]!) { nodes(ids: $ids) { ... on ApiKey { name } } }", ids=wanted)
+    assert data["nodes"] == [{"name": "c"}, None, {"name": "a"}, {"name": "c"}]
+    [error] = await api.errors("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=["x"] * 101)
+    assert error["extensions"]["reason"] == "LIMIT_EXCEEDED"
+
+
 @pytest.mark.parametrize(
     ("forwarded", "trusted", "expected"),
     [
