@@ -1,4 +1,8 @@
-"""The command line: names, options and help of every command; the work is done in `commands/`."""
+"""The command line: names, options and help of every command; the work is done in `commands/`.
+
+Each command imports what it needs when it runs: the schema and the providers' SDKs take seconds to import, and nobody
+should wait for them to read the help.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,7 @@ from typing import Annotated
 
 import typer
 
-from app import schema as schema_module
 from app.clock import parse_instant
-from app.commands import billing, checking, demonstration, documents, files, keyring, scenarios, serve, shell
-from app.commands.shell import Exit
 
 app = typer.Typer(help="Metrograph: usage in, priced under contracts, invoiced, delivered once.", no_args_is_help=True,
                   add_completion=False, pretty_exceptions_enable=False)  # fmt: skip
@@ -32,7 +33,7 @@ def _instant(text: str | None) -> datetime | None:
     try:
         return None if text is None else parse_instant(text)
     except ValueError as error:
-        shell.fail(f"--as-of: {error}", Exit.USAGE)
+        raise typer.BadParameter(str(error)) from error
 
 
 AsOf = Annotated[str | None, typer.Option("--as-of", help="An instant such as 2026-11-01T00:00:00Z; default now.")]
@@ -65,6 +66,8 @@ def demo(
     port: int = 8000,
 ) -> None:
     """A fresh demo company: usage in, invoices finalized, every delivery made to sandbox providers, then serve."""
+    from app.commands import demonstration
+
     demonstration.demo(no_serve=no_serve, as_json=as_json, scale=scale, seed=seed, host=host, port=port)
 
 
@@ -76,6 +79,8 @@ def serve_command(
     with_worker: Annotated[bool, typer.Option("--with-worker/--no-worker", help="Run jobs inside.")] = True,
 ) -> None:
     """Migrate, check settings, serve HTTP."""
+    from app.commands import serve
+
     serve.run_servers(host=host, port=port, workers=workers, with_worker=with_worker)
 
 
@@ -85,14 +90,17 @@ def worker(
     queues: Annotated[list[str] | None, typer.Option(help="Only these queues.")] = None,
 ) -> None:
     """Run jobs only; any number of workers, on any number of machines."""
+    from app.commands import serve, shell
+
     shell.run(lambda runtime: serve.work(runtime, concurrency=concurrency, queues=queues or []))
 
 
 @app.command()
 def migrate() -> None:
     """Apply migrations."""
+    from app.commands import shell
 
-    async def done(runtime: shell.Runtime) -> None:
+    async def done(_runtime: object) -> None:
         shell.say("The database is current.")
 
     shell.run(done)
@@ -108,6 +116,8 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Read usage from JSONL, CSV or CloudEvents files."""
+    from app.commands import files, shell
+
     mapping = files.mapping_from(columns or [], constants or [], zone)
     shell.run(
         lambda runtime: files.ingest_files(runtime, paths, mapping, allow_historical=allow_historical, as_json=as_json)
@@ -117,6 +127,8 @@ def ingest(
 @invoices.command("preview")
 def invoices_preview(as_of: AsOf = None, as_json: AsJson = False) -> None:
     """What every open statement would say."""
+    from app.commands import billing, shell
+
     instant = _instant(as_of)
     shell.run(lambda runtime: billing.preview(runtime, as_of=instant, as_json=as_json))
 
@@ -124,6 +136,8 @@ def invoices_preview(as_of: AsOf = None, as_json: AsJson = False) -> None:
 @invoices.command("finalize")
 def invoices_finalize(as_of: AsOf = None, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Finalize every statement that is due."""
+    from app.commands import billing, shell
+
     instant = _instant(as_of)
     shell.run(lambda runtime: billing.finalize(runtime, as_of=instant, dry_run=dry_run, as_json=as_json))
 
@@ -135,6 +149,8 @@ def sync(
     as_json: AsJson = False,
 ) -> None:
     """Make due deliveries now; a second run does nothing."""
+    from app.commands import billing, shell
+
     shell.run(lambda runtime: billing.synchronize(runtime, target=target, dry_run=dry_run, as_json=as_json))
 
 
@@ -144,6 +160,8 @@ def query(
     variables: Annotated[str, typer.Option(help="Variables as JSON.")] = "{}",
 ) -> None:
     """Run a GraphQL document in process, with every scope."""
+    from app.commands import documents, shell
+
     text, values = documents.read(path, variables)
     shell.run(lambda runtime: documents.execute(runtime, text, values))
 
@@ -151,12 +169,16 @@ def query(
 @app.command()
 def check(as_json: AsJson = False) -> None:
     """Verify the books; any broken rule is exit code 1."""
+    from app.commands import checking, shell
+
     shell.run(lambda runtime: checking.check(runtime, as_json=as_json))
 
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Test database, clock, keys and provider accounts of this deployment."""
+    from app.commands import checking, shell
+
     shell.run(lambda runtime: checking.doctor(runtime, as_json=as_json))
 
 
@@ -167,18 +189,26 @@ def keys_create(
     as_json: AsJson = False,
 ) -> None:
     """Make an API key; its secret is printed once."""
+    from app.commands import keyring, shell
+
     shell.run(lambda runtime: keyring.create(runtime, name=name, scopes=scope, as_json=as_json))
 
 
 @schema.command("export")
 def schema_export() -> None:
     """Print the schema as SDL."""
+    from app import schema as schema_module
+    from app.commands import shell
+
     shell.say(schema_module.export().rstrip())
 
 
 @schema.command("check")
 def schema_check(path: Annotated[Path, typer.Argument(exists=True)] = Path("schema.graphql")) -> None:
     """Compare a schema file with the code."""
+    from app import schema as schema_module
+    from app.commands import shell
+
     if path.read_text(encoding="utf-8") != schema_module.export():
         shell.fail(f"{path} differs from the code; write it again with: metrograph schema export > {path}")
     shell.say("The schema file is current.")
@@ -194,6 +224,8 @@ def scenario_run(
     ] = None,
 ) -> None:
     """Run scenario files through the services on a throwaway database."""
+    from app.commands import scenarios
+
     raise typer.Exit(int(asyncio.run(scenarios.run(paths, strict=strict, keep=keep, pending=pending))))
 
 
