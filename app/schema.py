@@ -18,6 +18,9 @@ from app.access.api import AccessMutation, AccessQuery
 from app.access.api_audit import AuditQuery
 from app.access.api_server import ServerQuery
 from app.actor import Actor
+from app.catalog.api import CatalogMutation, CatalogQuery
+from app.contracts.api import ContractsMutation, ContractsQuery
+from app.customers.api import CustomersMutation, CustomersQuery
 from app.graphql.context import Outcome
 from app.graphql.execution import Documents
 from app.graphql.limits import Limits
@@ -26,12 +29,12 @@ from app.graphql.scalars import SCALARS
 
 
 @strawberry.type(description="Everything that can be read. Every field asks for a scope and names it.")
-class Query(AccessQuery, AuditQuery, ServerQuery):
+class Query(CustomersQuery, CatalogQuery, ContractsQuery, AccessQuery, AuditQuery, ServerQuery):
     pass
 
 
 @strawberry.type(description="Everything that can be done. Each mutation is carried out whole or not at all.")
-class Mutation(AccessMutation):
+class Mutation(CustomersMutation, CatalogMutation, ContractsMutation, AccessMutation):
     pass
 
 

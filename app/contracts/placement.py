@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog import service as catalog
 from app.catalog.tables import RateCard
-from app.checks import currency_of
+from app.checks import Path, currency_of
 from app.contracts.tables import Contract
 from app.customers.billing import archived, default_configuration, get_configuration
 from app.customers.tables import BillingConfiguration
@@ -41,10 +41,14 @@ async def currency_for(session: AsyncSession, rate_card_id: UUID | None, currenc
 
 
 async def check_route(
-    session: AsyncSession, directory: ProviderDirectory, contract: Contract, *, configuration_id: UUID | None
+    session: AsyncSession,
+    directory: ProviderDirectory,
+    contract: Contract,
+    *,
+    configuration_id: UUID | None,
+    path: Path,
 ) -> None:
     """The configuration, or without one the default, is the customer's own and takes the contract's currency."""
-    path = ("input", "billingConfigurationId")
     chosen: BillingConfiguration | None
     if configuration_id is None:
         chosen = await default_configuration(session, contract.customer_id)

@@ -78,7 +78,13 @@ async def create_contract(
         net_payment_terms_days=net_payment_terms_days, billing_configuration_id=billing_configuration_id,
         uniqueness_key=uniqueness_key,
     )  # fmt: skip
-    await check_route(session, directory, contract, configuration_id=billing_configuration_id)
+    await check_route(
+        session,
+        directory,
+        contract,
+        configuration_id=billing_configuration_id,
+        path=("input", "billingConfigurationId"),
+    )
     async with once(session, Contract, uniqueness_key):
         session.add(contract)
         await session.flush()
@@ -107,7 +113,7 @@ async def set_billing_configuration(
             path=("revision",),
             conflicting=contract,
         )
-    await check_route(session, directory, contract, configuration_id=configuration_id)
+    await check_route(session, directory, contract, configuration_id=configuration_id, path=("billingConfigurationId",))
     before = shown(contract)
     contract.billing_configuration_id = configuration_id
     contract.revision += 1

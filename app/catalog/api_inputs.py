@@ -1,0 +1,164 @@
+"""What callers send to make metrics, products, rate cards and prices.
+
+Owns the GraphQL inputs and their way to core values; a value that the core refuses becomes an error with its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import strawberry
+
+from app.catalog.api_types import Aggregation, ProductType
+from app.catalog.rates import NewRate
+from app.checks import Path
+from app.core.rates import Flat, Rate, Tier, Tiered
+from app.core.terms import ProductType as CoreProductType
+from app.core.terms import PropertyFilter
+from app.errors import ErrorCode, InvalidInput
+from app.graphql.scalars import CurrencyCode
+from app.graphql.values import KeyValueInput
+from app.store import ids
+
+SAFE_TO_REPEAT = "Makes the create safe to repeat: a second use is refused and names the first object."
+
+
+@strawberry.input(description="A condition on one property of an event; every given part must hold.")
+class PropertyFilterInput:
+    property: str = strawberry.field(description="Name of the property.")
+    exists: bool | None = strawberry.field(default=None, description="Whether it must be there; null leaves it open.")
+    in_: list[str] | None = strawberry.field(default=None, name="in", description="Values of which it must have one.")
+    not_in: list[str] | None = strawberry.field(default=None, description="Values of which it must have none.")
+
+
+@strawberry.input(description="A new billable metric. Its definition never changes.")
+class BillableMetricCreateInput:
+    name: str = strawberry.field(description="What people call it, 1 to 200 characters.")
+    aggregation: Aggregation = strawberry.field(description="How events become a quantity.")  # type: ignore[valid-type]
+    aggregation_key: str | None = strawberry.field(
+        default=None, description="The property to add up; needed for SUM, none for COUNT."
+    )
+    event_types: list[str] | None = strawberry.field(default=None, description="Event types that count; default: all.")
+    event_types_not_in: list[str] | None = strawberry.field(
+        default=None, description="Event types that do not count; default: none."
+    )
+    filters: list[PropertyFilterInput] = strawberry.field(
+        default_factory=list, description="Conditions on properties; an event must meet all of them."
+    )
+    group_keys: list[list[str]] = strawberry.field(
+        default_factory=list,
+        description="Compound keys, each a list of properties, by which its usage may be split. "
+        "A product that uses several properties needs one key that holds them all.",
+    )
+    uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
+
+
+@strawberry.input(description="A new product.")
+class ProductCreateInput:
+    name: str = strawberry.field(description="Its name, as invoices show it, 1 to 200 characters.")
+    type: ProductType = strawberry.field(default=CoreProductType.USAGE, description="What it is.")  # type: ignore[valid-type]
+    metric_id: strawberry.ID | None = strawberry.field(default=None, description="The metric that measures it.")
+    pricing_group_key: list[str] = strawberry.field(
+        default_factory=list, description="Properties whose combination of values decides the price."
+    )
+    presentation_group_key: list[str] = strawberry.field(
+        default_factory=list,
+        description="Properties by which lines are split; quantities and tiers are counted for each value.",
+    )
+    tags: list[str] = strawberry.field(default_factory=list, description="Labels, at most 50.")
+    uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
+
+
+@strawberry.input(description="A band of the statement's quantity and its price.")
+class TierInput:
+    size: Decimal | None = strawberry.field(
+        default=None, description="Width of the band, above 0; leave it out for the last, which has no end."
+    )
+    unit_price: Decimal = strawberry.field(description="Price of one unit, 0 or more.")
+
+
+@strawberry.input(one_of=True, description="What a unit costs, in the currency of the rate card: give exactly one.")
+class PriceInput:
+    flat: Decimal | None = strawberry.field(
+        default=strawberry.UNSET, description="One price for every unit, 0 or more."
+    )
+    tiered: list[TierInput] | None = strawberry.field(
+        default=strawberry.UNSET, description="Graduated tiers, at most 100, from the first unit on."
+    )
+
+
+@strawberry.input(description="A dated price to add to a rate card.")
+class RateInput:
+    product_id: strawberry.ID = strawberry.field(description="What it is the price of.")
+    price: PriceInput = strawberry.field(description="The price.")
+    starting_at: datetime | None = strawberry.field(
+        default=None, description="First instant of the price, on a full hour; default: since ever."
+    )
+    ending_before: datetime | None = strawberry.field(
+        default=None, description="First instant after it, on a full hour; default: for good."
+    )
+    entitled: bool = strawberry.field(default=True, description="Whether the product is billed at all.")
+    group_values: list[KeyValueInput] = strawberry.field(
+        default_factory=list,
+        description="A value for each property of the product's pricing group key; default: the price for all values.",
+    )
+
+
+@strawberry.input(description="A new rate card.")
+class RateCardCreateInput:
+    name: str = strawberry.field(description="What people call it, 1 to 200 characters.")
+    currency: CurrencyCode = strawberry.field(description="Currency of all its prices.")
+    description: str | None = strawberry.field(default=None, description="What it is for, at most 2,000 characters.")
+    rates: list[RateInput] = strawberry.field(
+        default_factory=list, description="Its first prices, at most 1,000, in the order in which they count."
+    )
+    uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
+
+
+def new_rates(inputs: Sequence[RateInput], *, path: Path) -> list[NewRate]:
+    """The prices to add; `path` is that of the list."""
+    return [_new_rate(found, path=(*path, str(index))) for index, found in enumerate(inputs)]
+
+
+def property_filters(inputs: Sequence[PropertyFilterInput]) -> list[PropertyFilter]:
+    """The conditions as the core reads them; an empty list would match nothing and is refused."""
+    for index, found in enumerate(inputs):
+        for name, values in (("in", found.in_), ("notIn", found.not_in)):
+            if values is not None and not values:
+                raise InvalidInput(
+                    ErrorCode.INVALID,
+                    f"{name} is empty and would match nothing; leave it out instead.",
+                    path=("input", "filters", str(index), name),
+                )
+    return [
+        PropertyFilter(found.property, found.exists, tuple(found.in_ or ()), tuple(found.not_in or ()))
+        for found in inputs
+    ]
+
+
+def _new_rate(found: RateInput, *, path: Path) -> NewRate:
+    group_values: dict[str, str] = {}
+    for pair in found.group_values:
+        if pair.key in group_values:
+            place = (*path, "groupValues")
+            raise InvalidInput(ErrorCode.INVALID, f"groupValues name {pair.key[:60]!r} twice.", path=place)
+        group_values[pair.key] = pair.value
+    return NewRate(
+        product_id=ids.from_text("product", found.product_id, path=(*path, "productId")),
+        rate=_rate(found.price, path=(*path, "price")),
+        starting_at=found.starting_at,
+        ending_before=found.ending_before,
+        entitled=found.entitled,
+        group_values=group_values,
+    )
+
+
+def _rate(price: PriceInput, *, path: Path) -> Rate:
+    try:
+        if isinstance(price.flat, Decimal):
+            return Flat(price.flat)
+        return Tiered(tuple(Tier(tier.size, tier.unit_price) for tier in price.tiered or ()))
+    except ValueError as error:
+        raise InvalidInput(ErrorCode.INVALID, f"The price is not acceptable: {error}.", path=path) from error

@@ -1,0 +1,85 @@
+"""Pages of rates, read for many rate cards in one statement.
+
+Owns the loaders behind `RateCard.rates`. Cards are often listed together with their prices, and a card can have
+thousands, so neither a statement for each card nor reading all its prices will do.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, or_, select
+
+from app.catalog.tables import RateRow
+from app.graphql.context import Context
+from app.graphql.nodes import LOADERS
+
+RATES = RateRow.__table__.c  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class RateSelection:
+    """Which rates of a card: of one product, in force at an instant; None means any."""
+
+    product_id: UUID | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RatePage:
+    """`first` rates of a card after the one that was added as number `after`; one more tells whether others follow."""
+
+    card_id: UUID
+    selection: RateSelection
+    first: int
+    after: int
+
+
+async def _pages(context: Context, keys: Sequence[RatePage]) -> Sequence[list[RateRow]]:
+    found: dict[RatePage, list[RateRow]] = {key: [] for key in keys}
+    alike: defaultdict[tuple[RateSelection, int, int], set[UUID]] = defaultdict(set)
+    for key in keys:
+        alike[key.selection, key.first, key.after].add(key.card_id)
+    for (selection, first, after), cards in alike.items():
+        place = func.row_number().over(partition_by=RATES.rate_card_id, order_by=RATES.added).label("place")
+        numbered = (
+            select(RATES.id, place).where(RATES.added > after, *_conditions(selection, cards)).subquery("numbered")
+        )
+        statement = (
+            select(RateRow)
+            .join(numbered, numbered.c.id == RATES.id)
+            .where(numbered.c.place <= first + 1)
+            .order_by(RATES.rate_card_id, RATES.added)
+        )
+        for row in (await context.session.execute(statement)).scalars():
+            found[RatePage(row.rate_card_id, selection, first, after)].append(row)
+    return [found[key] for key in keys]
+
+
+async def _counts(context: Context, keys: Sequence[tuple[UUID, RateSelection]]) -> Sequence[int]:
+    found: dict[tuple[UUID, RateSelection], int] = {}
+    for selection in dict.fromkeys(selection for _, selection in keys):
+        cards = {card_id for card_id, wanted in keys if wanted == selection}
+        statement = select(RATES.rate_card_id, func.count()).where(*_conditions(selection, cards))
+        for card_id, count in await context.session.execute(statement.group_by(RATES.rate_card_id)):
+            found[card_id, selection] = count
+    return [found.get(key, 0) for key in keys]
+
+
+def _conditions(selection: RateSelection, cards: set[UUID]) -> list[ColumnElement[Any]]:
+    conditions: list[ColumnElement[Any]] = [RATES.rate_card_id.in_(cards)]
+    if selection.product_id is not None:
+        conditions.append(RATES.product_id == selection.product_id)
+    if selection.at is not None:
+        conditions.append(or_(RATES.starting_at.is_(None), RATES.starting_at <= selection.at))
+        conditions.append(or_(RATES.ending_before.is_(None), RATES.ending_before > selection.at))
+    return conditions
+
+
+LOADERS["rate_card.rates"] = _pages
+LOADERS["rate_card.rate_count"] = _counts

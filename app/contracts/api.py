@@ -1,0 +1,219 @@
+"""Contracts in GraphQL: what can be read and done.
+
+Owns the fields and inputs; how a contract looks is in `api_types.py`, and the rules are in the service.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+from sqlalchemy import ColumnElement, Select, and_, or_, select
+
+from app.contracts import service, tables
+from app.contracts.api_types import Cadence, Contract, ContractStatus, StatementDay, Status
+from app.contracts.statements import statement_schedule
+from app.core.period import Frequency
+from app.core.period import StatementDay as CoreStatementDay
+from app.graphql.connection import After, Connection, First, connection
+from app.graphql.context import Info
+from app.graphql.fields import mutation_field, query_field
+from app.graphql.nodes import load_node
+from app.graphql.payload import Payload
+from app.graphql.scalars import CurrencyCode
+from app.graphql.values import IntervalInput
+from app.store import ids
+
+ID = Annotated[strawberry.ID, strawberry.argument(description="Id of the contract.")]
+COLUMNS = tables.Contract.__table__.c  # type: ignore[attr-defined]
+
+
+@strawberry.input(description="Which contracts to list; conditions add up.")
+class ContractFilter:
+    customer_id: strawberry.ID | None = strawberry.field(default=None, description="Contracts of this customer.")
+    status: list[ContractStatus] | None = strawberry.field(  # type: ignore[valid-type]
+        default=None, description="Standing in one of these ways now; default: all but archived ones."
+    )
+    covering_at: datetime | None = strawberry.field(default=None, description="Holding at this instant.")
+
+
+@strawberry.input(description="When usage statements begin and end.")
+class StatementScheduleInput:
+    frequency: Cadence = strawberry.field(  # type: ignore[valid-type]
+        default=Frequency.MONTHLY, description="How long a statement period is; half years are not offered."
+    )
+    day: StatementDay = strawberry.field(  # type: ignore[valid-type]
+        default=CoreStatementDay.FIRST_OF_MONTH, description="Where periods begin."
+    )
+    anchor: datetime | None = strawberry.field(
+        default=None, description="The date of CUSTOM_DATE, on a full hour; it may lie before the contract."
+    )
+    generate_from: datetime | None = strawberry.field(
+        default=None, description="Periods that end by then get no invoice; default: none is left out."
+    )
+
+
+@strawberry.input(description="A new contract.")
+class ContractCreateInput:
+    customer_id: strawberry.ID = strawberry.field(description="Whose contract it is.")
+    interval: IntervalInput = strawberry.field(description="From when to when it holds, on full hours.")
+    rate_card_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The prices it uses; without a card it has only fixed terms."
+    )
+    currency: CurrencyCode | None = strawberry.field(
+        default=None, description="Currency of its invoices; the card's own, and needed only without a card."
+    )
+    name: str | None = strawberry.field(default=None, description="What people call it, 1 to 200 characters.")
+    statement: StatementScheduleInput | None = strawberry.field(
+        default=None, description="When usage statements begin and end; default: calendar months."
+    )
+    grace_hours: int = strawberry.field(
+        default=24, description="Hours after a statement period in which late usage joins it, 0 to 2,160."
+    )
+    priority: int = strawberry.field(
+        default=100, description="Place among the customer's contracts; the lowest comes first."
+    )
+    net_payment_terms_days: int | None = strawberry.field(
+        default=None, description="Days from the issue of an invoice to its payment; default: the provider's."
+    )
+    billing_configuration_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Where its invoices go; default: the customer's default."
+    )
+    uniqueness_key: str | None = strawberry.field(
+        default=None, description="Makes the create safe to repeat: a second use is refused and names the first object."
+    )
+
+
+@strawberry.type(description="Answer to a mutation of a contract.")
+class ContractPayload(Payload):
+    contract: Contract | None = strawberry.field(default=None, description="The contract; null after an error.")
+    warnings: list[str] = strawberry.field(
+        default_factory=list, description="What is allowed and is still worth a look, such as usage billed twice."
+    )
+
+
+@strawberry.type
+class ContractsQuery:
+    @query_field(scope="contracts:read", description="One contract; null when there is none.", for_customers=True)
+    async def contract(self, info: Info, id: ID) -> Contract | None:
+        row = await load_node(info.context, id)
+        return row if isinstance(row, tables.Contract) else None  # type: ignore[return-value]
+
+    @query_field(scope="contracts:read", description="Contracts, newest first.", for_customers=True)
+    async def contracts(
+        self,
+        info: Info,
+        filter: Annotated[ContractFilter | None, strawberry.argument(description="Which contracts.")] = None,
+        first: First = 25,
+        after: After = None,
+    ) -> Connection[Contract]:
+        statement = _filtered(select(tables.Contract), filter or ContractFilter(), now=info.context.now)
+        own = info.context.actor.customer_id
+        if own is not None:
+            statement = statement.where(COLUMNS.customer_id == own)
+        return await connection(info, statement, sort=[COLUMNS.id], descending=True, first=first, after=after)
+
+
+def _filtered(statement: Select[Any], wanted: ContractFilter, *, now: datetime) -> Select[Any]:
+    if wanted.customer_id is not None:
+        customer_id = ids.from_text("customer", wanted.customer_id, path=("filter", "customerId"))
+        statement = statement.where(COLUMNS.customer_id == customer_id)
+    if wanted.covering_at is not None:
+        statement = statement.where(_covers(wanted.covering_at))
+    if wanted.status is None:
+        return statement.where(COLUMNS.archived_at.is_(None))
+    return statement.where(or_(*(_stands(status, now) for status in wanted.status)))
+
+
+def _covers(at: datetime) -> ColumnElement[bool]:
+    return and_(COLUMNS.starting_at <= at, or_(COLUMNS.ending_before.is_(None), COLUMNS.ending_before > at))
+
+
+def _stands(status: Status, now: datetime) -> ColumnElement[bool]:
+    """The condition that `status_at` decides for one row."""
+    alive = COLUMNS.archived_at.is_(None)
+    return {
+        Status.UPCOMING: and_(alive, COLUMNS.starting_at > now),
+        Status.ACTIVE: and_(alive, _covers(now)),
+        Status.ENDED: and_(alive, COLUMNS.ending_before <= now),
+        Status.ARCHIVED: COLUMNS.archived_at.is_not(None),
+    }[status]
+
+
+@strawberry.type
+class ContractsMutation:
+    @mutation_field(
+        scope="contracts:write",
+        action="contract.create",
+        description="Make a contract. A customer can have any number at once; each has its own invoices.",
+    )
+    async def contract_create(
+        self, info: Info, input: Annotated[ContractCreateInput, strawberry.argument(description="The new contract.")]
+    ) -> ContractPayload:
+        statement = input.statement or StatementScheduleInput()
+        made = await service.create_contract(
+            info.context.session,
+            info.context.providers,
+            customer_id=ids.from_text("customer", input.customer_id, path=("input", "customerId")),
+            rate_card_id=_optional("rate_card", input.rate_card_id, path=("input", "rateCardId")),
+            currency=input.currency,
+            name=input.name,
+            starting_at=input.interval.starting_at,
+            ending_before=input.interval.ending_before,
+            statement=statement_schedule(
+                frequency=statement.frequency,
+                day=statement.day,
+                anchor=statement.anchor,
+                generate_from=statement.generate_from,
+            ),
+            grace_hours=input.grace_hours,
+            priority=input.priority,
+            net_payment_terms_days=input.net_payment_terms_days,
+            billing_configuration_id=_optional(
+                "billing_configuration", input.billing_configuration_id, path=("input", "billingConfigurationId")
+            ),
+            uniqueness_key=input.uniqueness_key,
+            now=info.context.now,
+        )
+        return ContractPayload(contract=made.contract, warnings=list(made.warnings))  # type: ignore[arg-type]
+
+    @mutation_field(
+        scope="contracts:write",
+        action="contract.set_billing_configuration",
+        description="Choose where a contract's coming invoices go; finalized ones go where they were meant to.",
+    )
+    async def contract_set_billing_configuration(
+        self,
+        info: Info,
+        id: ID,
+        billing_configuration_id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(description="The choice; null leaves it to the customer's default."),
+        ] = None,
+        revision: Annotated[
+            int | None, strawberry.argument(description="Revision that was read; another one is refused.")
+        ] = None,
+    ) -> ContractPayload:
+        row = await service.set_billing_configuration(
+            info.context.session,
+            info.context.providers,
+            ids.from_text("contract", id, path=("id",)),
+            _optional("billing_configuration", billing_configuration_id, path=("billingConfigurationId",)),
+            revision=revision,
+        )
+        return ContractPayload(contract=row)  # type: ignore[arg-type]
+
+    @mutation_field(
+        scope="contracts:write",
+        action="contract.archive",
+        description="End a contract for good: its drafts disappear, its finalized invoices stay.",
+    )
+    async def contract_archive(self, info: Info, id: ID) -> ContractPayload:
+        contract_id = ids.from_text("contract", id, path=("id",))
+        row = await service.archive_contract(info.context.session, contract_id, now=info.context.now)
+        return ContractPayload(contract=row)  # type: ignore[arg-type]
+
+
+def _optional(kind: str, text: str | None, *, path: tuple[str, ...]) -> Any:
+    return None if text is None else ids.from_text(kind, text, path=path)

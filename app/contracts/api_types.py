@@ -1,0 +1,153 @@
+"""How contracts are shown.
+
+Owns their GraphQL type and the loader of a customer's contracts. A contract's state follows from its dates and is
+computed for the caller's instant, never stored.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+
+import strawberry
+from sqlmodel import col
+
+from app.catalog.api_types import RateCard
+from app.contracts import tables
+from app.core.period import Frequency
+from app.core.period import StatementDay as CoreStatementDay
+from app.customers.api_types import BillingConfiguration, Customer
+from app.graphql.context import Info
+from app.graphql.fields import object_field
+from app.graphql.nodes import LOADERS, Node, node_type, rows_by
+from app.graphql.scalars import CurrencyCode
+from app.graphql.values import Interval, described_enum
+
+
+class Status(Enum):
+    """Where a contract stands in its life."""
+
+    UPCOMING = "UPCOMING"
+    ACTIVE = "ACTIVE"
+    ENDED = "ENDED"
+    ARCHIVED = "ARCHIVED"
+
+
+ContractStatus = described_enum(
+    Status,
+    name="ContractStatus",
+    description="Where a contract stands in its life.",
+    sentences={
+        Status.UPCOMING: "It begins later.",
+        Status.ACTIVE: "It bills usage now.",
+        Status.ENDED: "It is over; what is due of it still becomes final.",
+        Status.ARCHIVED: "It was ended for good by hand and bills nothing more.",
+    },
+)
+Cadence = described_enum(
+    Frequency,
+    name="Cadence",
+    description="How often something recurs, in calendar terms.",
+    sentences={
+        Frequency.WEEKLY: "Every seven days.",
+        Frequency.MONTHLY: "Every month.",
+        Frequency.QUARTERLY: "Every three months.",
+        Frequency.SEMI_ANNUAL: "Every six months; statements do not take it.",
+        Frequency.ANNUAL: "Every year.",
+    },
+)
+StatementDay = described_enum(
+    CoreStatementDay,
+    name="StatementDay",
+    description="Where statement periods begin.",
+    sentences={
+        CoreStatementDay.FIRST_OF_MONTH: "On the first of a month; quarters are those of the calendar.",
+        CoreStatementDay.CONTRACT_START: "On the day and hour on which the contract began.",
+        CoreStatementDay.CUSTOM_DATE: "On the day and hour of the anchor.",
+    },
+)
+
+LOADERS["customer.contracts"] = rows_by(
+    tables.Contract, "customer_id", where=col(tables.Contract.archived_at).is_(None)
+)
+
+
+def status_at(contract: tables.Contract, now: datetime) -> Status:
+    """Where the contract stands at an instant."""
+    if contract.archived_at is not None:
+        return Status.ARCHIVED
+    if now < contract.starting_at:
+        return Status.UPCOMING
+    is_over = contract.ending_before is not None and contract.ending_before <= now
+    return Status.ENDED if is_over else Status.ACTIVE
+
+
+@strawberry.type(description="When usage statements begin and end.")
+class StatementSchedule:
+    frequency: Cadence = strawberry.field(description="How long a statement period is.")  # type: ignore[valid-type]
+    day: StatementDay = strawberry.field(description="Where periods begin.")  # type: ignore[valid-type]
+    anchor: datetime | None = strawberry.field(description="The date of CUSTOM_DATE; else null.")
+    generate_from: datetime | None = strawberry.field(
+        description="Periods that end by then get no invoice; null: none is left out."
+    )
+
+
+@node_type("contract", of=tables.Contract, scope="contracts:read", description="One agreement with a customer.")
+class Contract(Node):
+    name: str | None = strawberry.field(description="What people call it.")
+    grace_hours: int = strawberry.field(description="Hours after a statement period in which late usage joins it.")
+    priority: int = strawberry.field(description="Place among the customer's contracts; the lowest comes first.")
+    net_payment_terms_days: int | None = strawberry.field(
+        description="Days from the issue of an invoice to its payment; null leaves it to the provider."
+    )
+    revision: int = strawberry.field(description="Counts changes; pass it back to refuse overwriting another one.")
+    uniqueness_key: str | None = strawberry.field(description="The key that made its creation safe to repeat.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    archived_at: datetime | None = strawberry.field(description="When it was ended for good by hand.")
+
+    @strawberry.field(description="Where it stands now.")
+    def status(self, info: Info, row: strawberry.Parent[tables.Contract]) -> ContractStatus:  # type: ignore[valid-type]
+        return status_at(row, info.context.now)
+
+    @strawberry.field(description="From when to when it holds.")
+    def interval(self, row: strawberry.Parent[tables.Contract]) -> Interval:
+        return Interval(starting_at=row.starting_at, ending_before=row.ending_before)
+
+    @strawberry.field(description="Currency of its invoices.")
+    def currency(self, row: strawberry.Parent[tables.Contract]) -> CurrencyCode:
+        return CurrencyCode(row.currency)
+
+    @strawberry.field(description="When its usage statements begin and end.")
+    def statement(self, row: strawberry.Parent[tables.Contract]) -> StatementSchedule:
+        return StatementSchedule(
+            frequency=Frequency(row.statement_frequency),
+            day=CoreStatementDay(row.statement_day),
+            anchor=row.statement_anchor,
+            generate_from=row.generate_from,
+        )
+
+    @object_field(scope="customers:read", description="Whose contract it is. Scope: customers:read.")
+    async def customer(self, info: Info, row: strawberry.Parent[tables.Contract]) -> Customer:
+        return await info.context.load("customer", row.customer_id)
+
+    @object_field(
+        scope="catalog:read",
+        description="The prices it uses; null when it has only fixed terms, and for tokens of one customer. "
+        "Scope: catalog:read.",
+    )
+    async def rate_card(self, info: Info, row: strawberry.Parent[tables.Contract]) -> RateCard | None:
+        # A card belongs to the seller and serves many customers, so a customer's own token does not see it.
+        if row.rate_card_id is None or info.context.actor.customer_id is not None:
+            return None
+        return await info.context.load("rate_card", row.rate_card_id)
+
+    @object_field(
+        scope="customers:read",
+        description="Where its invoices go; null leaves it to the customer's default. Scope: customers:read.",
+    )
+    async def billing_configuration(
+        self, info: Info, row: strawberry.Parent[tables.Contract]
+    ) -> BillingConfiguration | None:
+        if row.billing_configuration_id is None:
+            return None
+        return await info.context.load("billing_configuration", row.billing_configuration_id)
