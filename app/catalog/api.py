@@ -19,7 +19,8 @@ from app.catalog.api_inputs import (
     new_rates,
     property_filters,
 )
-from app.catalog.api_types import BillableMetric, Product, RateCard
+from app.catalog.api_rates import RateCard
+from app.catalog.api_types import BillableMetric, Product
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
 from app.graphql.fields import mutation_field, query_field

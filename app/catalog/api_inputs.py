@@ -36,7 +36,9 @@ class PropertyFilterInput:
 @strawberry.input(description="A new billable metric. Its definition never changes.")
 class BillableMetricCreateInput:
     name: str = strawberry.field(description="What people call it, 1 to 200 characters.")
-    aggregation: Aggregation = strawberry.field(description="How events become a quantity.")  # type: ignore[valid-type]
+    aggregation: Aggregation = strawberry.field(  # type: ignore[valid-type]
+        description="How events become a quantity."
+    )
     aggregation_key: str | None = strawberry.field(
         default=None, description="The property to add up; needed for SUM, none for COUNT."
     )
@@ -58,7 +60,9 @@ class BillableMetricCreateInput:
 @strawberry.input(description="A new product.")
 class ProductCreateInput:
     name: str = strawberry.field(description="Its name, as invoices show it, 1 to 200 characters.")
-    type: ProductType = strawberry.field(default=CoreProductType.USAGE, description="What it is.")  # type: ignore[valid-type]
+    type: ProductType = strawberry.field(  # type: ignore[valid-type]
+        default=CoreProductType.USAGE, description="What it is."
+    )
     metric_id: strawberry.ID | None = strawberry.field(default=None, description="The metric that measures it.")
     pricing_group_key: list[str] = strawberry.field(
         default_factory=list, description="Properties whose combination of values decides the price."

@@ -12,7 +12,7 @@ from enum import Enum
 import strawberry
 from sqlmodel import col
 
-from app.catalog.api_types import RateCard
+from app.catalog.api_rates import RateCard
 from app.contracts import tables
 from app.core.period import Frequency
 from app.core.period import StatementDay as CoreStatementDay

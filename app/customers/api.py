@@ -46,7 +46,9 @@ CustomerOrderField = described_enum(
 @strawberry.input(description="How to sort customers.")
 class CustomerOrder:
     field: CustomerOrderField = strawberry.field(description="What to sort by.")  # type: ignore[valid-type]
-    direction: OrderDirection = strawberry.field(default=Direction.ASC, description="Which way.")  # type: ignore[valid-type]
+    direction: OrderDirection = strawberry.field(  # type: ignore[valid-type]
+        default=Direction.ASC, description="Which way."
+    )
 
 
 @strawberry.input(description="Which customers to list; conditions add up.")

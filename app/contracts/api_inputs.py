@@ -1,0 +1,72 @@
+"""What callers send to list and make contracts.
+
+Owns the GraphQL inputs; they say nothing that the service does not check.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from app.contracts.api_types import Cadence, ContractStatus, StatementDay
+from app.core.period import Frequency
+from app.core.period import StatementDay as CoreStatementDay
+from app.graphql.scalars import CurrencyCode
+from app.graphql.values import IntervalInput
+
+
+@strawberry.input(description="Which contracts to list; conditions add up.")
+class ContractFilter:
+    customer_id: strawberry.ID | None = strawberry.field(default=None, description="Contracts of this customer.")
+    status: list[ContractStatus] | None = strawberry.field(  # type: ignore[valid-type]
+        default=None, description="Standing in one of these ways now; default: all but archived ones."
+    )
+    covering_at: datetime | None = strawberry.field(default=None, description="Holding at this instant.")
+
+
+@strawberry.input(description="When usage statements begin and end.")
+class StatementScheduleInput:
+    frequency: Cadence = strawberry.field(  # type: ignore[valid-type]
+        default=Frequency.MONTHLY, description="How long a statement period is; half years are not offered."
+    )
+    day: StatementDay = strawberry.field(  # type: ignore[valid-type]
+        default=CoreStatementDay.FIRST_OF_MONTH, description="Where periods begin."
+    )
+    anchor: datetime | None = strawberry.field(
+        default=None, description="The date of CUSTOM_DATE, on a full hour; it may lie before the contract."
+    )
+    generate_from: datetime | None = strawberry.field(
+        default=None, description="Periods that end by then get no invoice; default: none is left out."
+    )
+
+
+@strawberry.input(description="A new contract.")
+class ContractCreateInput:
+    customer_id: strawberry.ID = strawberry.field(description="Whose contract it is.")
+    interval: IntervalInput = strawberry.field(description="From when to when it holds, on full hours.")
+    rate_card_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The prices it uses; without a card it has only fixed terms."
+    )
+    currency: CurrencyCode | None = strawberry.field(
+        default=None, description="Currency of its invoices; the card's own, and needed only without a card."
+    )
+    name: str | None = strawberry.field(default=None, description="What people call it, 1 to 200 characters.")
+    statement: StatementScheduleInput | None = strawberry.field(
+        default=None, description="When usage statements begin and end; default: calendar months."
+    )
+    grace_hours: int = strawberry.field(
+        default=24, description="Hours after a statement period in which late usage joins it, 0 to 2,160."
+    )
+    priority: int = strawberry.field(
+        default=100, description="Place among the customer's contracts; the lowest comes first."
+    )
+    net_payment_terms_days: int | None = strawberry.field(
+        default=None, description="Days from the issue of an invoice to its payment; default: the provider's."
+    )
+    billing_configuration_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Where its invoices go; default: the customer's default."
+    )
+    uniqueness_key: str | None = strawberry.field(
+        default=None, description="Makes the create safe to repeat: a second use is refused and names the first object."
+    )
