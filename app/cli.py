@@ -232,3 +232,7 @@ def scenario_run(
 def main() -> None:
     """The entry point of the `metrograph` command."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -81,6 +81,8 @@ def group_names(metric: Metric) -> tuple[str, ...]:
 
 def canonical_group(group: Group) -> str:
     """The one JSON text of a group: names sorted, no blanks, characters as they are. `{}` is the group of all."""
+    if not group:
+        return "{}"
     return json.dumps(dict(group), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

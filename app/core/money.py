@@ -91,6 +91,9 @@ def bounded(value: Decimal) -> Decimal:
     """
     if not value.is_finite() or value.adjusted() >= MAX_DIGITS or len(value.as_tuple().digits) > _PRECISION:
         raise ValueError(f"{str(value)[:60]!r} is not a number of acceptable size; {_ACCEPTED}")
+    _, digits, exponent = value.as_tuple()
+    if value and len(digits) <= MAX_DIGITS and (exponent == 0 or (-MAX_DIGITS <= int(exponent) < 0 and digits[-1])):
+        return value  # plain and shortest already, as nearly every number of an event is
     with exact():
         shortest = value.normalize()
         exponent = shortest.as_tuple().exponent

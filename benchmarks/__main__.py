@@ -1,0 +1,45 @@
+"""`make bench`: what the machine could do, what we do, and the ratio of the two, taken in one run.
+
+Absolute figures on a shared machine drift by half; only the ratios are worth comparing. Everything runs against
+loopback on a private PostgreSQL with its durability on, and ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from app.store import embedded, migrate
+from benchmarks import ingest, rating
+
+
+def main() -> None:
+    """Run every benchmark; `--json` prints one document."""
+    folder = Path(tempfile.mkdtemp(prefix="metrograph-bench-"))
+    folder.chmod(0o711)
+    cluster = embedded.start(folder)
+    try:
+        for name in ("ceiling", "gateway"):
+            cluster.create_database(name)
+        migrate.upgrade(cluster.url("gateway"))
+        results = {
+            "rating": rating.measure(),
+            "ingest": asyncio.run(ingest.measure(cluster.url("ceiling"), cluster.url("gateway"))),
+        }
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    if "--json" in sys.argv:
+        print(json.dumps(results, indent=2))
+        return
+    for name, figures in results.items():
+        print(name)
+        for label, value in figures.items():
+            print(f"  {label:58} {value:>14,.2f}")
+
+
+main()
