@@ -1,28 +1,32 @@
 """Hourly metering at marketplaces: what is owed, less what was sent, in whole units, one frozen slot an hour.
 
-Owns the plan of slots and what becomes of them. A slot's quantity is decided once, under the customer's lock, and
-committed before the provider hears of it; a slot without a proven answer counts as sent, so nothing is billed twice.
-Money owed less money acknowledged is the only formula: late usage, outages and remainders ride on the next slot.
+Owns the plan of slots and what becomes of them; which invoices they cover is `settlement.py`. A slot's quantity is
+decided once, under the customer's lock, and committed before the provider hears of it; a slot without a proven answer
+counts as sent, so nothing is billed twice. Money owed less money sent is the only formula: late usage, outages and
+remainders ride on the next slot.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TypeAlias
 from uuid import UUID
 
+import structlog
 from sqlalchemy import and_, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
 from app.contracts.tables import Contract
-from app.core.money import ZERO, canonical, exact
+from app.core.money import canonical, exact
 from app.core.period import HOUR, floor_hour
 from app.customers.tables import BillingConfiguration
 from app.delivery.documents import metering_document
 from app.delivery.registry import Connection, Connections
-from app.delivery.states import CLOSED, DeliveryStatus, SlotStatus
+from app.delivery.states import DeliveryStatus, SlotStatus
 from app.delivery.tables import Delivery, MeteringReceipt, MeteringSlot
 from app.failpoints import reached
 from app.invoices.drafts import open_statements, rate
@@ -30,18 +34,33 @@ from app.invoices.service import route_of
 from app.invoices.tables import Invoice
 from app.store.engine import Store
 from app.store.ids import to_text
-from app.store.locks import hold, lock_customer
-from connectors.base import Capabilities, Outcome, OutcomeStatus, Terminal, Transient
+from app.store.locks import hold, lock_customer, lock_named
+from connectors.base import Capabilities, MeteringDocument, Outcome, OutcomeStatus, Terminal, Transient
+
+log = structlog.get_logger("metrograph.delivery")
+
+Answers: TypeAlias = Sequence[Outcome] | Transient | Terminal
+NO_EFFECT, UNKNOWN_EFFECT = "TRANSIENT", "UNKNOWN_EFFECT"
+"""Codes of a receipt without an answer: nothing can have been counted, or it may have been."""
 
 REFUSAL_PAUSE = timedelta(hours=6)
 """How long a refused amount is not offered again: marketplaces ask not to be tried blindly."""
+LATE = ("OUT_OF_WINDOW", "MONTH_CLOSED")
+"""Refusals of an hour that has passed; they say nothing about the next one."""
 
 
 async def metered_configurations(session: AsyncSession, connections: Connections) -> list[BillingConfiguration]:
-    """The billing configurations whose provider takes usage instead of invoices, by id."""
+    """The billing configurations whose provider takes usage instead of invoices, by id.
+
+    An archived one stays until the invoices that are routed to it are covered.
+    """
+    is_open = select(Delivery.id).where(
+        Delivery.billing_configuration_id == BillingConfiguration.id,
+        col(Delivery.status).not_in((DeliveryStatus.DELIVERED, DeliveryStatus.SKIPPED, DeliveryStatus.CANCELED)),
+    )
     found = await session.execute(
         select(BillingConfiguration)
-        .where(col(BillingConfiguration.archived_at).is_(None))
+        .where(or_(col(BillingConfiguration.archived_at).is_(None), is_open.exists()))
         .order_by(col(BillingConfiguration.id))
     )
     return [row for row in found.scalars() if _metering(connections, row) is not None]
@@ -56,12 +75,15 @@ async def plan_slot(
     if connection is None:
         return None
     await lock_customer(session, configuration.customer_id)
+    # Two configurations may name the same buyer at the provider, whose slot takes one quantity only.
+    await lock_named(session, f"slots:{configuration.connection}:{json.dumps(configuration.settings, sort_keys=True)}")
     hour = floor_hour(now) - HOUR
-    if await _is_held(session, configuration_id, connection.dimension, hour=hour, now=now):
+    if await _is_held(session, configuration, connection.dimension, hour=hour, now=now):
         return None
     owed = await owed_through(session, configuration, now=now)
+    sent = await _sent(session, configuration_id)
     with exact():
-        units = owed // connection.unit_price - await _units_sent(session, configuration_id)
+        units = (owed - sent) // connection.unit_price
     if units <= 0:
         return None
     slot = MeteringSlot(
@@ -108,18 +130,14 @@ async def send_slots(store: Store, connections: Connections, name: str, *, clock
         size = connection.capabilities.batch_size
         for start in range(0, len(waiting), size):
             batch = waiting[start : start + size]
+            reached("metering.before_intent")
             async with store.transaction() as session:
                 slots = [await session.get_one(MeteringSlot, slot_id) for slot_id in batch]
                 for slot in slots:
                     slot.status, slot.attempts, slot.updated_at = SlotStatus.SENDING, slot.attempts + 1, clock()
                 document = metering_document(slots)
             reached("metering.intent_committed")
-            try:
-                answers: Sequence[Outcome] | Transient | Terminal = await connection.connector.deliver(
-                    document, f"slots:{to_text('metering_slot', batch[0])}"
-                )
-            except (Transient, Terminal) as failure:
-                answers = failure
+            answers = await _call(connection, document)
             reached("metering.called")
             async with store.transaction() as session:
                 await _receive(session, batch, answers, now=clock())
@@ -128,35 +146,6 @@ async def send_slots(store: Store, connections: Connections, name: str, *, clock
             if isinstance(answers, Transient | Terminal):
                 break
     return sent
-
-
-async def settle(session: AsyncSession, configuration_id: UUID, *, now: datetime) -> int:
-    """Apply what a marketplace acknowledged to the invoices of its configuration, in order of due time.
-
-    An invoice that is covered is delivered; returns how many became so.
-    """
-    configuration = await session.get_one(BillingConfiguration, configuration_id)
-    await lock_customer(session, configuration.customer_id)
-    left = await _acknowledged(session, configuration_id)
-    found = await session.execute(
-        select(Delivery, Invoice)
-        .join(Invoice, col(Delivery.invoice_id) == Invoice.id)
-        .where(Delivery.billing_configuration_id == configuration_id, Delivery.mode == "metering")
-        .order_by(col(Invoice.due_at), col(Invoice.id))
-    )
-    delivered = 0
-    for delivery, invoice in found:
-        if delivery.status in (DeliveryStatus.SKIPPED, DeliveryStatus.CANCELED):
-            continue
-        part = max(ZERO, min(left, invoice.total)) if invoice.total > 0 else invoice.total
-        left -= part
-        if delivery.acknowledged != part:
-            delivery.acknowledged, delivery.updated_at = part, now
-        if part == invoice.total and delivery.status not in CLOSED:
-            delivery.status, delivery.delivered_at, delivery.next_attempt_at = DeliveryStatus.DELIVERED, now, None
-            delivery.updated_at = now
-            delivered += 1
-    return delivered
 
 
 def is_past_window(capabilities: Capabilities, hour: datetime, *, now: datetime) -> bool:
@@ -169,24 +158,45 @@ def is_past_window(capabilities: Capabilities, hour: datetime, *, now: datetime)
     return now >= next_month + timedelta(hours=capabilities.month_cutoff_hour)
 
 
+async def _call(connection: Connection, document: MeteringDocument) -> Answers:
+    try:
+        return await connection.connector.deliver(document, f"slots:{document.records[0].reference}")
+    except (Transient, Terminal) as failure:
+        return failure
+    except Exception as fault:
+        # A connector's own mistake must not stop the slots in silence; what it did before is unknown.
+        log.exception("connector failed", connection=connection.name)
+        return Transient(f"The connector failed ({type(fault).__name__})", unknown=True)
+
+
 def _metering(connections: Connections, configuration: BillingConfiguration) -> Connection | None:
     connection = connections.find(configuration.connection)
     return connection if connection is not None and connection.capabilities.mode == "metering" else None
 
 
 async def _is_held(
-    session: AsyncSession, configuration_id: UUID, dimension: str, *, hour: datetime, now: datetime
+    session: AsyncSession, configuration: BillingConfiguration, dimension: str, *, hour: datetime, now: datetime
 ) -> bool:
     """The slot is used, or the provider refused one a short while ago."""
+    is_ours = col(MeteringSlot.billing_configuration_id) == configuration.id
+    is_same_buyer = and_(
+        col(MeteringSlot.connection) == configuration.connection,
+        col(MeteringSlot.record).contains({"customer": configuration.settings}),
+    )
     found = await session.execute(
         select(MeteringSlot.id)
         .where(
-            MeteringSlot.billing_configuration_id == configuration_id,
             or_(
-                and_(col(MeteringSlot.dimension) == dimension, col(MeteringSlot.hour) >= hour),
                 and_(
+                    or_(is_ours, is_same_buyer),
+                    col(MeteringSlot.dimension) == dimension,
+                    col(MeteringSlot.hour) >= hour,
+                ),
+                and_(
+                    is_ours,
                     col(MeteringSlot.status) == SlotStatus.REFUSED,
                     col(MeteringSlot.attempts) > 0,
+                    func.coalesce(MeteringSlot.error_code, "").not_in(LATE),
                     col(MeteringSlot.updated_at) > now - REFUSAL_PAUSE,
                 ),
             ),
@@ -196,20 +206,11 @@ async def _is_held(
     return found.scalar_one_or_none() is not None
 
 
-async def _units_sent(session: AsyncSession, configuration_id: UUID) -> Decimal:
-    """Units in slots that are not proven refused."""
-    found = await session.execute(
-        select(func.coalesce(func.sum(MeteringSlot.quantity), 0)).where(
-            MeteringSlot.billing_configuration_id == configuration_id, MeteringSlot.status != SlotStatus.REFUSED
-        )
-    )
-    return Decimal(found.scalar_one())
-
-
-async def _acknowledged(session: AsyncSession, configuration_id: UUID) -> Decimal:
+async def _sent(session: AsyncSession, configuration_id: UUID) -> Decimal:
+    """The money in slots that are not proven refused, whatever a unit was worth when they were sent."""
     found = await session.execute(
         select(func.coalesce(func.sum(col(MeteringSlot.quantity) * MeteringSlot.unit_price), 0)).where(
-            MeteringSlot.billing_configuration_id == configuration_id, MeteringSlot.status == SlotStatus.ACCEPTED
+            MeteringSlot.billing_configuration_id == configuration_id, MeteringSlot.status != SlotStatus.REFUSED
         )
     )
     return Decimal(found.scalar_one())
@@ -230,37 +231,45 @@ async def _retire_late(session: AsyncSession, connection: Connection, *, now: da
         slot = await session.get_one(MeteringSlot, slot_id, with_for_update=True)
         if not is_past_window(connection.capabilities, slot.hour, now=now):
             continue
-        slot.updated_at, slot.error_code = now, "OUT_OF_WINDOW"
-        if slot.attempts == 0:
+        slot.updated_at, slot.error_code, slot.error_hint = now, LATE[0], None
+        if await _was_never_counted(session, slot, attempts=slot.attempts):
             slot.status = SlotStatus.REFUSED
             slot.error_message = "The hour passed before the slot could be sent; its amount rides on the next one."
         else:
             slot.status = SlotStatus.NEEDS_ATTENTION
             slot.error_message = "The provider's answer was lost and its window has passed."
-            slot.error_hint = f"Look at the provider whether {canonical(slot.quantity)} units of it were counted."
+            slot.error_hint = _look_up(slot)
 
 
-async def _receive(
-    session: AsyncSession, batch: Sequence[UUID], answers: Sequence[Outcome] | Transient | Terminal, *, now: datetime
-) -> None:
+async def _receive(session: AsyncSession, batch: Sequence[UUID], answers: Answers, *, now: datetime) -> None:
+    """Keep what the provider said about each slot of a batch, and move the slots on."""
     by_reference = {} if isinstance(answers, Transient | Terminal) else {item.reference: item for item in answers}
     for slot_id in batch:
         slot = await session.get_one(MeteringSlot, slot_id, with_for_update=True)
         slot.updated_at = now
         if isinstance(answers, Transient | Terminal):
-            outcome = Outcome(
-                reference="", status=OutcomeStatus.UNKNOWN, message=answers.message,
-                code=answers.code if isinstance(answers, Terminal) else "TRANSIENT",
-                hint=answers.hint or None if isinstance(answers, Terminal) else None,
+            is_terminal = isinstance(answers, Terminal)
+            slot.error_message = answers.message[:2000]
+            slot.error_code = answers.code[:64] if is_terminal else NO_EFFECT if not answers.unknown else UNKNOWN_EFFECT
+            slot.error_hint = answers.hint[:2000] or None if is_terminal else None
+            # The slot stays SENDING, and is sent again unchanged.
+            session.add(
+                MeteringReceipt(
+                    created_at=now, slot_id=slot_id, outcome="TERMINAL" if is_terminal else "TRANSIENT",
+                    code=slot.error_code, message=slot.error_message or None, hint=slot.error_hint,
+                )
             )  # fmt: skip
-        else:
-            outcome = by_reference[to_text("metering_slot", slot_id)]
+            continue
+        outcome = by_reference[to_text("metering_slot", slot_id)]
+        is_first = await _was_never_counted(session, slot, attempts=slot.attempts - 1)
         session.add(_receipt(slot, outcome, now=now))
-        _apply(slot, outcome)
+        _apply(slot, outcome, is_first=is_first)
 
 
-def _apply(slot: MeteringSlot, outcome: Outcome) -> None:
-    slot.error_code, slot.error_message, slot.error_hint = outcome.code, (outcome.message or "")[:2000], outcome.hint
+def _apply(slot: MeteringSlot, outcome: Outcome, *, is_first: bool) -> None:
+    """`is_first`: no earlier attempt can have been counted."""
+    slot.error_code, slot.error_message = (outcome.code or "")[:64] or None, (outcome.message or "")[:2000] or None
+    slot.error_hint = outcome.hint
     match outcome.status:
         case OutcomeStatus.ACCEPTED | OutcomeStatus.DUPLICATE:
             slot.status = SlotStatus.ACCEPTED
@@ -268,11 +277,28 @@ def _apply(slot: MeteringSlot, outcome: Outcome) -> None:
         case OutcomeStatus.REFUSED:
             # After an attempt whose answer was lost, a refusal proves nothing about that attempt: the agreement may have
             # ended, or the window closed, in between. Only a first refusal frees the amount to be sent again.
-            slot.status = SlotStatus.REFUSED if slot.attempts == 1 else SlotStatus.NEEDS_ATTENTION
+            slot.status = SlotStatus.REFUSED if is_first else SlotStatus.NEEDS_ATTENTION
+            if not is_first:
+                slot.error_hint = _look_up(slot)
         case OutcomeStatus.COLLISION:
             slot.status = SlotStatus.NEEDS_ATTENTION
         case OutcomeStatus.UNKNOWN:
             pass  # stays SENDING, and is sent again unchanged
+
+
+async def _was_never_counted(session: AsyncSession, slot: MeteringSlot, *, attempts: int) -> bool:
+    """Whether each of so many attempts has a receipt that proves it left nothing behind; one without a receipt may have."""
+    harmless = await session.execute(
+        select(func.count(col(MeteringReceipt.id))).where(
+            MeteringReceipt.slot_id == slot.id,
+            or_(col(MeteringReceipt.outcome) == "TERMINAL", col(MeteringReceipt.code) == NO_EFFECT),
+        )
+    )
+    return harmless.scalar_one() >= attempts
+
+
+def _look_up(slot: MeteringSlot) -> str:
+    return f"Look at the provider whether {canonical(slot.quantity)} units of it were counted, then resolve the slot."
 
 
 def _receipt(slot: MeteringSlot, outcome: Outcome, *, now: datetime) -> MeteringReceipt:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -25,8 +26,10 @@ from app.failpoints import reached
 from app.invoices.tables import Invoice
 from app.store.engine import Store
 from app.store.ids import to_text
-from app.store.locks import hold
+from app.store.locks import hold, lock_named
 from connectors.base import Outcome, OutcomeStatus, Terminal, Transient, document_from_json, document_to_json
+
+log = structlog.get_logger("metrograph.delivery")
 
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=6)
@@ -35,13 +38,14 @@ MAX_ATTEMPTS = 60
 
 
 async def open_deliveries(session: AsyncSession, connections: Connections, *, now: datetime) -> list[Delivery]:
-    """Make the delivery of every routed invoice that has none yet; safe to repeat."""
+    """Make the delivery of every routed invoice that has none yet; safe to repeat, also by several at once."""
+    # A row lock on the invoice would not do: whoever gets it second may still not see the first one's delivery.
+    await lock_named(session, "deliveries")
     found = await session.execute(
         select(Invoice, BillingConfiguration)
         .join(BillingConfiguration, col(Invoice.billing_configuration_id) == BillingConfiguration.id)
         .where(~select(Delivery.id).where(Delivery.invoice_id == Invoice.id).exists())
         .order_by(col(Invoice.due_at), col(Invoice.id))
-        .with_for_update(of=Invoice, skip_locked=True)  # type: ignore[arg-type]
     )
     made = [_opened(invoice, configuration, connections, now=now) for invoice, configuration in found]
     session.add_all(made)
@@ -71,6 +75,7 @@ async def deliver(store: Store, connections: Connections, delivery_id: UUID, *, 
     async with hold(store, f"deliver:{configuration_id}") as is_ours:
         if not is_ours:
             return False
+        reached("delivery.before_intent")
         async with store.transaction() as session:
             intent = await _intent(session, connections, delivery_id, now=clock())
         if intent is None:
@@ -119,6 +124,11 @@ async def _intent(
         _attend(delivery, "NO_CONNECTION", f"No connection {delivery.connection!r} is configured.",
                 "Add it to the connections file and retry.")  # fmt: skip
         return None
+    # Killed each time before an answer came. A retry by hand makes it PENDING, and is not stopped here.
+    if delivery.status == DeliveryStatus.SENDING and delivery.attempts >= MAX_ATTEMPTS:
+        _attend(delivery, "NO_ANSWER", f"{MAX_ATTEMPTS} tries ended without an answer.",
+                "Look at the provider whether the invoice is there, then retry.")  # fmt: skip
+        return None
     last = await _last_attempt(session, delivery_id)
     if last is None:
         invoice = await session.get_one(Invoice, delivery.invoice_id)
@@ -151,6 +161,10 @@ async def _call(connection: Connection, attempt: DeliveryAttempt) -> Outcome | T
         outcomes = await connection.connector.deliver(document_from_json(attempt.document), attempt.key)
     except (Transient, Terminal) as failure:
         return failure
+    except Exception as fault:
+        # A connector's own mistake must not be tried for ever in silence; what it did before is unknown.
+        log.exception("connector failed", connection=connection.name, reference=attempt.key)
+        return Transient(f"The connector failed ({type(fault).__name__})", unknown=True)
     assert len(outcomes) == 1, "one invoice, one outcome"
     return outcomes[0]
 
@@ -198,13 +212,19 @@ def _fail(
     usual = wait_before(delivery.attempts + 1, seed=str(delivery.id), first=FIRST_WAIT, cap=LONGEST_WAIT)
     delivery.status = DeliveryStatus.FAILED
     delivery.next_attempt_at = now + max(usual, wait or usual)
-    delivery.error_code, delivery.error_message, delivery.error_hint = code, message, hint
+    _explain(delivery, code, message, hint)
 
 
 def _attend(delivery: Delivery, code: str, message: str | None, hint: str | None) -> None:
     """Repeating will not help; a person must act, and then retries by hand."""
     delivery.status, delivery.next_attempt_at = DeliveryStatus.NEEDS_ATTENTION, None
-    delivery.error_code, delivery.error_message, delivery.error_hint = code, message, hint
+    _explain(delivery, code, message, hint)
+
+
+def _explain(delivery: Delivery, code: str, message: str | None, hint: str | None) -> None:
+    """A provider's words may be longer than what is kept of them; a receipt must never be lost over that."""
+    delivery.error_code, delivery.error_message = code[:64], (message or "")[:2000] or None
+    delivery.error_hint = (hint or "")[:2000] or None
 
 
 def _receipt(attempt: DeliveryAttempt, result: Outcome | Transient | Terminal, *, now: datetime) -> DeliveryReceipt:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.delivery.metering import metered_configurations, plan_slot, send_slots, settle
+from app.delivery.metering import metered_configurations, plan_slot, send_slots
 from app.delivery.registry import Connections
 from app.delivery.service import deliver, due_deliveries, open_deliveries
+from app.delivery.settlement import settle
 from app.delivery.states import DeliveryStatus
 from app.delivery.tables import Delivery
 from app.store.engine import Store

@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -24,6 +25,8 @@ from app.errors import BillingError
 from app.invoices.drafts import open_statements
 from app.invoices.service import finalize_due, finalized_summary
 from app.store.engine import Store
+
+log = structlog.get_logger("metrograph.invoices")
 
 BATCH = 100
 """Contracts in one job."""
@@ -70,5 +73,9 @@ async def finalize_contracts(
                     report.totals[made.invoice.currency] = total
         except BillingError as error:
             report.failures.append((contract_id, error.message))
+        except Exception as fault:
+            # Our own mistake about one contract must not keep the others from being billed.
+            log.exception("contract not finalized", contract=str(contract_id))
+            report.failures.append((contract_id, f"Something went wrong on our side ({type(fault).__name__})."))
         on_contract(report)
     return report

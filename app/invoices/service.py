@@ -91,6 +91,10 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
     existing = await session.get(Invoice, statement.id)
     if existing is not None:
         return Finalized(existing, is_new=False)
+    # The contract may have been changed or archived while the lock was waited for.
+    await session.refresh(statement.contract)
+    if statement.contract.archived_at is not None:
+        raise NotFound("Invoice", to_text("invoice", statement.id), path=("id",))
     [invoice] = await _finalize(session, [statement], now=now)
     note_change(
         session, "invoice", invoice.id, before={"status": InvoiceStatus.DRAFT}, after=finalized_summary(invoice)

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.metering import Event, HourQuantity
 from app.store.engine import raw_connection
+from app.store.locks import lock_named
 from app.usage.events import NewEvent, Stored
 
 STAGE = """
@@ -200,6 +201,8 @@ async def create_partitions(session: AsyncSession, *, first: dt.date, days: int)
     A day that already has events in the default partition (imported history, or a pause of this job) stays there: it is
     read the same way, only dropped less cheaply.
     """
+    # Two processes that start on a new day would both find it missing, and the second would fail.
+    await lock_named(session, "partitions")
     made = 0
     for offset in range(days):
         day = first + dt.timedelta(days=offset)

@@ -54,9 +54,29 @@ async def hours_of_metric(
     assert period.ending_before is not None
     bounds = {"starting_at": period.starting_at, "ending_before": period.ending_before}
     found = await EVENTS.hours(session, metric_id=row.id, references=references, **bounds)
-    hours = {group_from_text(text): list(quantities) for text, quantities in found.items()}
-    if row.buckets_ready:
-        return hours
+    if not row.buckets_ready:
+        # The backfill may have ended since the row was read: with its buckets and the events, usage would count twice.
+        # What is not ready after the buckets were read was not in them.
+        ready = await session.execute(select(MetricRow.buckets_ready).where(MetricRow.id == row.id))
+        if not ready.scalar_one():
+            return await _with_earlier(session, row, references, period, _hours(found))
+        found = await EVENTS.hours(session, metric_id=row.id, references=references, **bounds)
+    return _hours(found)
+
+
+def _hours(found: Mapping[str, Sequence[HourQuantity]]) -> dict[Group, list[HourQuantity]]:
+    return {group_from_text(text): list(quantities) for text, quantities in found.items()}
+
+
+async def _with_earlier(
+    session: AsyncSession,
+    row: MetricRow,
+    references: Sequence[str],
+    period: Period,
+    hours: dict[Group, list[HourQuantity]],
+) -> dict[Group, list[HourQuantity]]:
+    """The hours, and what the events that came before the metric add to them."""
+    bounds = {"starting_at": period.starting_at, "ending_before": period.ending_before}
     earlier: list[Event] = []
     async for page in EVENTS.earlier(session, up_to_batch=row.events_before_batch, references=references, **bounds):
         earlier.extend(page)
