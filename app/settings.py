@@ -123,6 +123,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def data_dir_from_environment() -> Path | None:
+    """The folder that METROGRAPH_DATA_DIR names, or None."""
+    return _path(os.environ.get("METROGRAPH_DATA_DIR"))
+
+
 def require_secret(settings: Settings) -> None:
     """Serving outside a demo needs a secret key of at least 32 characters."""
     if settings.secret_key is None and not settings.is_sandbox:

@@ -56,9 +56,12 @@ class _Token(Protocol):
 class Credential(Protocol):
     """What azure-identity's credentials offer; tests and the sandbox put a fixed token in their place."""
 
-    async def get_token(self, *scopes: str) -> _Token: ...
+    async def get_token(self, *scopes: str) -> _Token:
+        """A bearer token for a scope, cached by the credential until shortly before it ends."""
+        ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Give back the connections to the authority."""
 
 
 @dataclass(frozen=True, slots=True)

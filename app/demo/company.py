@@ -1,30 +1,16 @@
 """The demo company: a fictional seller of AI inference, its catalog, customers and contracts.
 
-Owns who they are. Everything is made through the services, as an operator would. Where its usage comes from is
-`usage.py`; what happens with it, month by month, is `story.py`.
+Owns who they are, as tables. How they come into being is `founding.py`, where their usage comes from `usage.py`, and
+what happens with it, month by month, `story.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from app.access import audit
-from app.actor import system
-from app.catalog.metrics import create_metric
-from app.catalog.rates import NewRate, add_rates
-from app.catalog.service import create_product, create_rate_card
-from app.change import take_change
-from app.contracts.service import create_contract
 from app.core.rates import Flat, Rate, Tier, Tiered
-from app.core.terms import Aggregation
-from app.customers.billing import create_billing_configuration
-from app.customers.service import create_customer
-from app.runtime import Runtime
-
-ACTOR = system("demo", kind="command")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,65 +86,3 @@ class Company:
     def reference(self, customer: str) -> str:
         """The name under which a customer's usage arrives: its external id."""
         return customer.split()[0].lower()
-
-
-async def found(runtime: Runtime, *, starting_at: datetime, now: datetime) -> Company:
-    """Make the whole company, as of an instant."""
-    products = await _products(runtime, now)
-    cards = await _cards(runtime, products, now)
-    company = Company()
-    for account in ACCOUNTS:
-        async with runtime.store.transaction() as session:
-            if account.customer not in company.customers:
-                row = await create_customer(
-                    session, name=account.customer, external_id=company.reference(account.customer), now=now
-                )
-                company.customers[account.customer] = row.id
-                await _note(session, "customer.create", now)
-            customer_id = company.customers[account.customer]
-            configuration = await create_billing_configuration(
-                session, runtime.connections, customer_id=customer_id, provider=account.provider,
-                settings=account.settings, now=now,
-            )  # fmt: skip
-            await _note(session, "billingConfiguration.create", now)
-            made = await create_contract(
-                session, runtime.connections, customer_id=customer_id, rate_card_id=cards[account.card],
-                name=f"{account.customer}, {account.card.split(',')[0].lower()}", starting_at=starting_at,
-                billing_configuration_id=configuration.id, net_payment_terms_days=30, now=now,
-            )  # fmt: skip
-            await _note(session, "contract.create", now)
-        company.contracts.append(made.contract.id)
-        company.kinds.setdefault(account.customer, set()).update(account.kinds)
-    return company
-
-
-async def _products(runtime: Runtime, now: datetime) -> dict[str, UUID]:
-    products: dict[str, UUID] = {}
-    for line in LINES:
-        async with runtime.store.transaction() as session:
-            metric = await create_metric(
-                session, name=line.name, aggregation=Aggregation.SUM if line.key else Aggregation.COUNT, key=line.key,
-                event_types_in=[line.event_type], now=now,
-            )  # fmt: skip
-            await _note(session, "billableMetric.create", now)
-            product = await create_product(session, name=line.name, type="USAGE", metric_id=metric.id, now=now)
-            await _note(session, "product.create", now)
-            products[line.name] = product.id
-    return products
-
-
-async def _cards(runtime: Runtime, products: dict[str, UUID], now: datetime) -> dict[str, UUID]:
-    cards: dict[str, UUID] = {}
-    for name, (currency, prices) in CARDS.items():
-        async with runtime.store.transaction() as session:
-            card = await create_rate_card(session, name=name, currency=currency, now=now)
-            await add_rates(
-                session, card.id, [NewRate(product_id=products[product], rate=rate) for product, rate in prices.items()], now=now
-            )
-            await _note(session, "rateCard.create", now)
-            cards[name] = card.id
-    return cards
-
-
-async def _note(session: object, action: str, now: datetime) -> None:
-    await audit.record(session, ACTOR, action=action, now=now, code=None, change=take_change(session))  # type: ignore[arg-type]

@@ -14,8 +14,7 @@ from pathlib import Path
 from app.access import audit
 from app.core.period import floor_hour
 from app.delivery import sync
-from app.demo import company as founding
-from app.demo.company import ACTOR
+from app.demo.founding import ACTOR, found
 from app.demo.usage import day_of_usage
 from app.invoices import run
 from app.runtime import Runtime
@@ -56,7 +55,7 @@ async def live(
     end = floor_hour(today)
     start = first_day(end)
     set_clock(clock_file, start)
-    company = await founding.found(runtime, starting_at=start, now=start)
+    company = await found(runtime, starting_at=start, now=start)
     place = sync.Target(runtime.store, runtime.connections, runtime.clock.now)
     usage, morning, number = Usage(), start, 0
     while morning < end:
@@ -65,10 +64,10 @@ async def live(
         batch = list(day_of_usage(company, starting_at=morning, ending_before=evening, scale=scale, seed=seed))
         for first in range(0, len(batch), 10_000):
             async with runtime.store.transaction() as session:
-                found = await ingest(session, batch[first : first + 10_000], actor=ACTOR, now=evening, source="demo")
-            usage.accepted += found.accepted
-            usage.duplicates += found.duplicates
-            usage.conflicts += len(found.conflicts)
+                stored = await ingest(session, batch[first : first + 10_000], actor=ACTOR, now=evening, source="demo")
+            usage.accepted += stored.accepted
+            usage.duplicates += stored.duplicates
+            usage.conflicts += len(stored.conflicts)
         async with runtime.store.transaction() as session:
             due = await run.due_contracts(session, as_of=evening)
         await run.finalize_contracts(runtime.store, due, actor=ACTOR, as_of=evening, now=evening)

@@ -11,9 +11,12 @@ from pathlib import Path
 
 from app.clock import parse_instant
 from app.scenario.comparing import differences
+from app.scenario.founding import found
+from app.scenario.marketplace import scenario_connections
 from app.scenario.reading import NotUnderstood, read
-from app.scenario.steps import Stream, advance, carry_out
-from app.scenario.world import World, found, scenario_connections
+from app.scenario.steps import advance, carry_out
+from app.scenario.stream import Stream
+from app.scenario.world import World
 from app.store.engine import Store
 
 

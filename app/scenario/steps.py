@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import NAMESPACE_OID, uuid5
 
-from app.actor import system
 from app.clock import parse_instant
 from app.core.period import HOUR, ceil_hour
 from app.customers.aliases import set_ingest_aliases
@@ -20,39 +18,12 @@ from app.errors import BillingError, ErrorCode
 from app.invoices import run
 from app.scenario import observing
 from app.scenario.reading import NotUnderstood, expand
+from app.scenario.stream import ACTOR, Stream, incoming, receive
 from app.scenario.world import Json, World
-from app.usage.incoming import MAX_EVENTS, IncomingEvent
 from app.usage.service import ingest
 
-ACTOR = system("scenario", kind="command")
 CODES = {ErrorCode.UNIQUENESS_KEY_CONFLICT: "CONFLICT", ErrorCode.ALIAS_TAKEN: "CONFLICT"}
 """Our codes that the scenario format spells differently."""
-
-
-class Stream:
-    """The live events of a scenario, each received at its own time or at `received_at`."""
-
-    def __init__(self, events: list[Json]) -> None:
-        singles = [single for event in events for single in expand(event)]
-        received = [(parse_instant(item.get("received_at", item["timestamp"])), n) for n, item in enumerate(singles)]
-        self._waiting = [(at, incoming(singles[n], f"live-{n}")) for at, n in sorted(received)]
-
-    def received_by(self, at: datetime) -> list[IncomingEvent]:
-        """Take the events received up to an instant."""
-        due = [event for received, event in self._waiting if received <= at]
-        self._waiting = self._waiting[len(due) :]
-        return due
-
-
-def incoming(event: Json, unique: str) -> IncomingEvent:
-    """A scenario's event as ingest takes it; without a transaction id it is unique."""
-    return IncomingEvent(
-        event.get("transaction_id") or f"unique-{uuid5(NAMESPACE_OID, unique)}",
-        event["customer"],
-        event["type"],
-        event["timestamp"],
-        event.get("properties", {}),
-    )
 
 
 async def advance(world: World, stream: Stream, *, previous: datetime | None, at: datetime) -> None:
@@ -60,11 +31,11 @@ async def advance(world: World, stream: Stream, *, previous: datetime | None, at
     if world.providers:
         hour = ceil_hour(at if previous is None else previous + timedelta(microseconds=1))
         while hour <= at:
-            await _receive(world, stream, hour)
+            await receive(world, stream, hour)
             place = sync.Target(world.store, world.connections, lambda now=hour: now)
             await sync.meter(place, sync.Sweep())
             hour += HOUR
-    await _receive(world, stream, at)
+    await receive(world, stream, at)
 
 
 async def carry_out(world: World, step: Json, *, number: int, at: datetime) -> Any:
@@ -74,16 +45,6 @@ async def carry_out(world: World, step: Json, *, number: int, at: datetime) -> A
         return await action(world, step, number, at)
     except BillingError as error:
         return {"error": CODES.get(error.code, str(error.code))}
-
-
-async def _receive(world: World, stream: Stream, at: datetime) -> None:
-    events = stream.received_by(at)
-    for first in range(0, len(events), MAX_EVENTS):
-        async with world.store.transaction() as session:
-            await ingest(
-                session, events[first : first + MAX_EVENTS], actor=ACTOR, now=at, source="scenario",
-                allow_historical=True,
-            )  # fmt: skip
 
 
 async def _ingest(world: World, step: Json, number: int, at: datetime) -> Any:

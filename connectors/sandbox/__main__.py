@@ -9,31 +9,11 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
-from datetime import UTC, datetime
-from pathlib import Path
 
 import uvicorn
 
+from app.clock import Clock
 from connectors.sandbox.app import create_app
-from connectors.sandbox.store import Clock
-
-
-def make_clock(source: str | None) -> Clock:
-    """Real time, a fixed RFC 3339 instant, or a file that holds one and is read at every use."""
-    if not source:
-        return lambda: datetime.now(UTC)
-    path = Path(source)
-    if path.exists():
-        return lambda: _instant(path.read_text(encoding="utf-8").strip())
-    fixed = _instant(source)
-    return lambda: fixed
-
-
-def _instant(text: str) -> datetime:
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone; write 2026-11-01T00:00:00Z")
-    return instant.astimezone(UTC)
 
 
 def main() -> None:
@@ -44,7 +24,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8900, help="0 takes a free one")
     parser.add_argument("--clock", help="a fixed instant, or a file that holds one")
     options = parser.parse_args()
-    app = create_app(options.dsn, make_clock(options.clock))
+    app = create_app(options.dsn, Clock(options.clock).now)
     listener = socket.create_server((options.host, options.port))
     # Whoever started this learns the port that was chosen; calls wait in the listener until the server runs.
     sys.stdout.write(f"http://{options.host}:{listener.getsockname()[1]}\n")

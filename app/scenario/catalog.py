@@ -1,0 +1,82 @@
+"""A scenario's metrics, products and rate cards, made through the services in the order of the scenario's ids.
+
+Owns the translation of prices and filters. Customers and contracts are left to `founding.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.catalog.metrics import create_metric
+from app.catalog.rates import NewRate, add_rates
+from app.catalog.service import create_product, create_rate_card
+from app.clock import parse_instant
+from app.core.rates import Flat, Rate, Tier, Tiered
+from app.core.terms import PropertyFilter
+from app.scenario.world import Json, World
+
+
+async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, now: datetime) -> None:
+    """Make everything that contracts may refer to; rates in list order."""
+    group_keys: dict[str, list[list[str]]] = {}
+    for product in scenario.get("products", []):
+        names = sorted({*product.get("pricing_group_key", []), *product.get("presentation_group_key", [])})
+        if names:
+            group_keys.setdefault(product["metric"], []).append(names)
+    for metric in sorted(scenario.get("metrics", []), key=lambda item: item["id"]):
+        types = metric.get("event_types", {})
+        row = await create_metric(
+            session, name=metric["id"], aggregation=metric["aggregation"], key=metric.get("key"),
+            event_types_in=types.get("in"), event_types_not_in=types.get("not_in"), filters=[_filter(item) for item in metric.get("filters", [])],
+            group_keys=group_keys.get(metric["id"], []), now=now,
+        )  # fmt: skip
+        world.metrics[metric["id"]] = row.id
+    for product in sorted(scenario.get("products", []), key=lambda item: item["id"]):
+        made = await create_product(
+            session, name=product.get("name", product["id"]), type=product.get("type", "USAGE"),
+            metric_id=world.metrics[product["metric"]], pricing_group_key=product.get("pricing_group_key", []),
+            presentation_group_key=product.get("presentation_group_key", []), tags=product.get("tags", []), now=now,
+        )  # fmt: skip
+        world.products[product["id"]] = made.id
+    for card in sorted(scenario.get("rate_cards", []), key=lambda item: item["id"]):
+        made_card = await create_rate_card(session, name=card["id"], currency=card["unit"], now=now)
+        await add_rates(session, made_card.id, [_rate(world, rate) for rate in card["rates"]], now=now)
+        world.rate_cards[card["id"]] = made_card.id
+
+
+def _filter(condition: Json) -> PropertyFilter:
+    return PropertyFilter(
+        name=condition["name"],
+        exists=condition.get("exists"),
+        in_values=tuple(condition.get("in", ())),
+        not_in_values=tuple(condition.get("not_in", ())),
+    )
+
+
+def _rate(world: World, rate: Json) -> NewRate:
+    return NewRate(
+        product_id=world.products[rate["product"]],
+        rate=_price(rate),
+        starting_at=optional_instant(rate.get("starting_at")),
+        ending_before=optional_instant(rate.get("ending_before")),
+        entitled=rate.get("entitled", True),
+        group_values=rate.get("group_values", {}),
+    )
+
+
+def _price(rate: Json) -> Rate:
+    if rate["rate_type"] == "FLAT":
+        return Flat(Decimal(rate["price"]))
+    tiers: Sequence[Json] = rate["tiers"]
+    return Tiered(
+        tuple(Tier(Decimal(tier["size"]) if "size" in tier else None, Decimal(tier["price"])) for tier in tiers)
+    )
+
+
+def optional_instant(text: str | None) -> datetime | None:
+    """An instant that a scenario may leave out."""
+    return None if text is None else parse_instant(text)

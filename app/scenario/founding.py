@@ -1,0 +1,66 @@
+"""Everything that exists before the first step of a scenario, made through the services.
+
+Owns the order of making: that of the scenario's ids. The catalog is left to `catalog.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import parse_instant
+from app.contracts.service import create_contract
+from app.contracts.statements import statement_schedule
+from app.core.period import Frequency, StatementDay
+from app.customers.billing import create_billing_configuration
+from app.customers.service import create_customer
+from app.scenario.catalog import found_catalog, optional_instant
+from app.scenario.world import KINDS, Json, World
+
+
+async def found(world: World, scenario: Json, *, now: datetime) -> None:
+    """Make everything that exists before the first step: in the order of the scenario's ids, rates in list order."""
+    world.places = {contract["id"]: place for place, contract in enumerate(scenario.get("contracts", []))}
+    async with world.store.transaction() as session:
+        await found_catalog(session, world, scenario, now=now)
+        for customer in sorted(scenario.get("customers", []), key=lambda item: item["id"]):
+            row = await create_customer(
+                session, name=customer["id"], external_id=customer["id"],
+                ingest_aliases=customer.get("aliases", []), now=now,
+            )  # fmt: skip
+            world.customers[customer["id"]] = row.id
+            for provider in customer.get("providers", []):
+                configuration = await create_billing_configuration(
+                    session, world.connections, customer_id=row.id, provider=KINDS[provider["kind"]],
+                    settings={"scenario": provider["id"]}, now=now,
+                )  # fmt: skip
+                world.providers[provider["id"]] = configuration.id
+        for contract in sorted(scenario.get("contracts", []), key=lambda item: item["id"]):
+            await _contract(session, world, contract)
+
+
+async def _contract(session: AsyncSession, world: World, contract: Json) -> None:
+    statement = contract.get("statement", {})
+    provider = contract.get("provider")
+    made = await create_contract(
+        session,
+        world.connections,
+        customer_id=world.customers[contract["customer"]],
+        rate_card_id=world.rate_cards[contract["rate_card"]] if "rate_card" in contract else None,
+        name=contract["id"],
+        starting_at=parse_instant(contract["starting_at"]),
+        ending_before=optional_instant(contract.get("ending_before")),
+        statement=statement_schedule(
+            frequency=Frequency(statement.get("frequency", "MONTHLY")),
+            day=StatementDay(statement.get("day", "FIRST_OF_MONTH")),
+            anchor=optional_instant(statement.get("anchor")),
+            generate_from=optional_instant(statement.get("generate_from")),
+        ),
+        grace_hours=contract.get("grace_hours", 24),
+        priority=contract.get("priority", 100),
+        billing_configuration_id=None if provider is None else world.providers[provider],
+        uniqueness_key=contract.get("uniqueness_key"),
+        now=parse_instant(contract.get("created_at", contract["starting_at"])),
+    )
+    world.contracts[contract["id"]] = made.contract.id
