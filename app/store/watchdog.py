@@ -1,0 +1,51 @@
+"""Ends the private PostgreSQL when its last user is gone, however that one went.
+
+A program of its own, run with `python -I -S watchdog.py DATA USERS_LOCK START_LOCK` in its own session and as the same
+user as its owner. Standard library only: it starts beside every user of the server. When the owner's end of the pipe
+closes (exit or kill -9), it waits for the start lock; if nobody else holds the users' lock, it asks the server for a
+fast shutdown.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import time
+
+STOP_SECONDS = 30.0
+
+
+def main(data: str, users: str, start: str) -> None:
+    """Wait for the owner's end, then stop the server unless somebody else uses it."""
+    sys.stdin.buffer.read()
+    with open(start, "a") as gate, open(users, "a") as held:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        pid = _server(data)
+        if pid is None:
+            return
+        os.kill(pid, signal.SIGINT)
+        deadline = time.monotonic() + STOP_SECONDS
+        while os.path.exists(os.path.join(data, "postmaster.pid")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+def _server(data: str) -> int | None:
+    """The server's process; never a stranger who got the number of a dead one."""
+    try:
+        with open(os.path.join(data, "postmaster.pid")) as file:
+            pid = int(file.readline())
+        os.kill(pid, 0)
+        works_there = not os.path.exists("/proc/self") or os.path.samefile(f"/proc/{pid}/cwd", data)
+    except (OSError, ValueError):
+        return None
+    return pid if works_there else None
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])
