@@ -15,7 +15,6 @@ from app.errors import ErrorCode, InvalidInput, LimitExceeded
 
 Path = tuple[str, ...]
 MAX_NAME = 200
-MAX_KEY = 128
 
 
 def name_of(value: str, *, path: Path, longest: int = MAX_NAME) -> str:

@@ -1,4 +1,4 @@
-"""Finds customers, for reading or for a change.
+"""Finds customers for a change.
 
 Owns the way to a customer's row: a change takes the customer's lock first and meets the row as it is now, and an
 archived customer takes no changes.
@@ -15,14 +15,6 @@ from app.customers.tables import Customer
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.store.ids import to_text
 from app.store.locks import lock_customer
-
-
-async def get_customer(session: AsyncSession, customer_id: UUID, *, path: Path = ("id",)) -> Customer:
-    """The customer; `NotFound` when there is none."""
-    customer = await session.get(Customer, customer_id)
-    if customer is None:
-        raise NotFound("Customer", to_text("customer", customer_id), path=path)
-    return customer
 
 
 async def changeable_customer(session: AsyncSession, customer_id: UUID, *, path: Path = ("id",)) -> Customer:
