@@ -94,6 +94,10 @@ class BillingError(Exception):
         self.path = path
         self.conflicting = conflicting
 
+    def each(self) -> tuple[BillingError, ...]:
+        """The mistakes one by one, for an error that reports several at once."""
+        return (self,)
+
 
 class InvalidInput(BillingError):
     """The request itself is wrong: 400."""

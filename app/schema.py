@@ -21,20 +21,33 @@ from app.actor import Actor
 from app.catalog.api import CatalogMutation, CatalogQuery
 from app.contracts.api import ContractsMutation, ContractsQuery
 from app.customers.api import CustomersMutation, CustomersQuery
+from app.delivery.api import DeliveryMutation, DeliveryQuery
 from app.graphql.context import Outcome
 from app.graphql.execution import Documents
 from app.graphql.limits import Limits
 from app.graphql.nodes import KINDS
 from app.graphql.scalars import SCALARS
+from app.invoices.api import InvoicesMutation, InvoicesQuery
+from app.usage.api import UsageMutation
 
 
 @strawberry.type(description="Everything that can be read. Every field asks for a scope and names it.")
-class Query(CustomersQuery, CatalogQuery, ContractsQuery, AccessQuery, AuditQuery, ServerQuery):
+class Query(
+    CustomersQuery, CatalogQuery, ContractsQuery, InvoicesQuery, DeliveryQuery, AccessQuery, AuditQuery, ServerQuery
+):
     pass
 
 
 @strawberry.type(description="Everything that can be done. Each mutation is carried out whole or not at all.")
-class Mutation(CustomersMutation, CatalogMutation, ContractsMutation, AccessMutation):
+class Mutation(
+    CustomersMutation,
+    CatalogMutation,
+    UsageMutation,
+    ContractsMutation,
+    InvoicesMutation,
+    DeliveryMutation,
+    AccessMutation,
+):
     pass
 
 

@@ -18,8 +18,10 @@ import structlog
 
 from app.access import audit, idempotency
 from app.actor import system
+from app.clock import parse_instant
 from app.delivery import metering, service, sync
-from app.invoices import run
+from app.delivery.actions import SYNC_JOB
+from app.invoices import due, run
 from app.invoices.service import DELIVERIES_JOB
 from app.jobs.service import enqueue
 from app.runtime import Runtime
@@ -53,6 +55,13 @@ async def meter_hour(runtime: Runtime) -> None:
     await sync.meter(sync.Target(runtime.store, runtime.connections, runtime.clock.now), sync.Sweep())
 
 
+async def sync_providers(runtime: Runtime, provider: str | None = None) -> None:
+    """Make everything that is due now, as `metrograph sync` does, at one provider or all."""
+    providers = None if provider is None else frozenset({provider})
+    place = sync.Target(runtime.store, runtime.connections, runtime.clock.now, providers)
+    await sync.sweep(place, at_once=True)
+
+
 async def resend_slots(runtime: Runtime) -> None:
     """Send slots again whose answer was lost."""
     for connection in runtime.connections.all():
@@ -62,17 +71,18 @@ async def resend_slots(runtime: Runtime) -> None:
 async def run_invoices(runtime: Runtime) -> None:
     """Find the contracts with due statements and enqueue their batches."""
     async with runtime.store.transaction() as session:
-        due = await run.due_contracts(session, as_of=runtime.clock.now())
-        for start in range(0, len(due), run.BATCH):
-            batch = [str(contract_id) for contract_id in due[start : start + run.BATCH]]
-            await enqueue(session, "invoices.finalize", {"contracts": batch}, once=f"finalize:{batch[0]}")
+        await due.enqueue_due(session, await run.due_contracts(session, as_of=runtime.clock.now()))
 
 
-async def finalize(runtime: Runtime, contracts: list[str]) -> None:
-    """Finalize what is due of a batch of contracts."""
+async def finalize(runtime: Runtime, contracts: list[str], as_of: str | None = None) -> None:
+    """Finalize what is due, or was at an earlier instant, of a batch of contracts."""
     now = runtime.clock.now()
     report = await run.finalize_contracts(
-        runtime.store, [UUID(item) for item in contracts], actor=system("billing run", kind="job"), as_of=now, now=now
+        runtime.store,
+        [UUID(item) for item in contracts],
+        actor=system("billing run", kind="job"),
+        as_of=now if as_of is None else min(now, parse_instant(as_of)),
+        now=now,
     )
     for contract_id, message in report.failures:
         log.error("contract not finalized", contract=str(contract_id), reason=message)
@@ -111,10 +121,11 @@ HANDLERS: dict[str, Handler] = {
     DELIVERIES_JOB: open_deliveries,
     "delivery.deliver": deliver,
     "delivery.sweep": open_deliveries,
+    SYNC_JOB: sync_providers,
     "metering.hour": meter_hour,
     "metering.resend": resend_slots,
     "invoices.run": run_invoices,
-    "invoices.finalize": finalize,
+    due.FINALIZE_JOB: finalize,
     "usage.fold": fold_buckets,
     "usage.backfill": backfill_metric,
     "usage.partitions": make_partitions,

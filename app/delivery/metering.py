@@ -26,7 +26,7 @@ from app.core.period import HOUR, floor_hour
 from app.customers.tables import BillingConfiguration
 from app.delivery.documents import metering_document
 from app.delivery.registry import Connection, Connections
-from app.delivery.states import DeliveryStatus, SlotStatus
+from app.delivery.states import NO_EFFECT, UNKNOWN_EFFECT, DeliveryStatus, SlotStatus
 from app.delivery.tables import Delivery, MeteringReceipt, MeteringSlot
 from app.failpoints import reached
 from app.invoices.drafts import open_statements, rate
@@ -40,8 +40,6 @@ from connectors.base import Capabilities, MeteringDocument, Outcome, OutcomeStat
 log = structlog.get_logger("metrograph.delivery")
 
 Answers: TypeAlias = Sequence[Outcome] | Transient | Terminal
-NO_EFFECT, UNKNOWN_EFFECT = "TRANSIENT", "UNKNOWN_EFFECT"
-"""Codes of a receipt without an answer: nothing can have been counted, or it may have been."""
 
 REFUSAL_PAUSE = timedelta(hours=6)
 """How long a refused amount is not offered again: marketplaces ask not to be tried blindly."""

@@ -20,7 +20,7 @@ from app.core.retry import wait_before
 from app.customers.tables import BillingConfiguration
 from app.delivery.documents import invoice_document
 from app.delivery.registry import Connection, Connections
-from app.delivery.states import CLOSED, DeliveryStatus
+from app.delivery.states import CLOSED, NO_EFFECT, UNKNOWN_EFFECT, DeliveryStatus
 from app.delivery.tables import Delivery, DeliveryAttempt, DeliveryReceipt
 from app.failpoints import reached
 from app.invoices.tables import Invoice
@@ -237,6 +237,6 @@ def _receipt(attempt: DeliveryAttempt, result: Outcome | Transient | Terminal, *
         case Terminal():
             receipt.outcome, receipt.code, receipt.hint = "TERMINAL", result.code, result.hint or None
         case Transient():
-            receipt.code = "UNKNOWN_EFFECT" if result.unknown else None
+            receipt.code = UNKNOWN_EFFECT if result.unknown else NO_EFFECT
     receipt.message = (result.message or "")[:2000] or None
     return receipt

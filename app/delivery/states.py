@@ -31,3 +31,7 @@ class SlotStatus(StrEnum):
     ACCEPTED = "ACCEPTED"
     REFUSED = "REFUSED"
     NEEDS_ATTENTION = "NEEDS_ATTENTION"
+
+
+NO_EFFECT, UNKNOWN_EFFECT = "TRANSIENT", "UNKNOWN_EFFECT"
+"""Codes of a receipt without an answer: nothing can have come of the attempt, or something may have."""

@@ -47,12 +47,17 @@ def object_field(*, description: str, scope: str | None = None, **options: Any) 
     return strawberry.field(description=description, extensions=extensions, **options)
 
 
-def mutation_field(*, scope: str, action: str, description: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """A field of Mutation whose resolver returns a `Payload`; `action` names it in the audit log (customer.create)."""
+def mutation_field(
+    *, scope: str, action: str, description: str, audited: bool = True, **options: Any
+) -> Callable[[Callable[..., Any]], Any]:
+    """A field of Mutation whose resolver returns a `Payload`; `action` names it in the audit log (customer.create).
+
+    Not `audited`: it keeps a log of its own when it is carried out, as ingest does; refusals are audited all the same.
+    """
     return strawberry.mutation(
         description=_with_scope(description, scope),
         metadata={SCOPE: scope, ACTION: action},
-        extensions=[_Mutation(scope, action)],
+        extensions=[_Mutation(scope, action, audited=audited)],
         **options,
     )
 
@@ -81,9 +86,10 @@ class _Permission(FieldExtension):
 
 
 class _Mutation(FieldExtension):
-    def __init__(self, scope: str, action: str) -> None:
+    def __init__(self, scope: str, action: str, *, audited: bool) -> None:
         self.scope = scope
         self.action = action
+        self.audited = audited
 
     def apply(self, field: StrawberryField) -> None:
         self.field = field
@@ -110,10 +116,11 @@ class _Mutation(FieldExtension):
         finally:
             context.forget_loaded()
         change = take_change(context.session)
-        await context.record(Outcome(self.action, refused.code if refused else None, change))
+        if self.audited or refused is not None:
+            await context.record(Outcome(self.action, refused.code if refused else None, change))
         if refused is None:
             return payload
-        return self._payload_class(info)(user_errors=[UserError.of(refused)])
+        return self._payload_class(info)(user_errors=[UserError.of(error) for error in refused.each()])
 
     def _payload_class(self, info: Info) -> Callable[..., Payload]:
         made = self.field.resolve_type()

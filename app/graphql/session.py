@@ -51,6 +51,14 @@ class RequestSession(AsyncSession):
         async with self._turn():
             return await super().get(*arguments, **options)
 
+    async def get_one(self, *arguments: Any, **options: Any) -> Any:
+        async with self._turn():
+            return await super().get_one(*arguments, **options)
+
+    async def stream(self, *arguments: Any, **options: Any) -> Any:
+        async with self._turn():
+            return await super().stream(*arguments, **options)
+
     async def flush(self, *arguments: Any, **options: Any) -> None:
         async with self._turn():
             await super().flush(*arguments, **options)

@@ -6,7 +6,7 @@ the final invoice will say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -45,6 +45,21 @@ class RatedStatement:
     terms: Terms
     usage: dict[UsageKey, list[HourQuantity]]
 
+    @property
+    def id(self) -> UUID:
+        """The id that the invoice will have."""
+        return self.statement.id
+
+    @property
+    def customer_id(self) -> UUID:
+        """Whose statement it is."""
+        return self.statement.contract.customer_id
+
+    @property
+    def contract_id(self) -> UUID:
+        """The contract that it bills."""
+        return self.statement.contract.id
+
 
 def statement_of(contract: Contract, period: Period, *, regeneration: int = 0) -> Statement:
     """The statement of one period, with the id that is derived from it."""
@@ -81,12 +96,27 @@ async def rate(session: AsyncSession, statement: Statement) -> RatedStatement:
 
 
 async def find_draft(session: AsyncSession, identifier: UUID, *, now: datetime) -> Statement | None:
-    """The open statement with this id. Ids of drafts are derived, so the open statements are looked through."""
-    contracts = (await session.execute(select(Contract).where(col(Contract.archived_at).is_(None)))).scalars().all()
-    return next(
-        (statement for statement in await open_statements(session, contracts, now=now) if statement.id == identifier),
-        None,
-    )
+    """The open statement with this id."""
+    return (await find_drafts(session, [identifier], now=now)).get(identifier)
+
+
+async def find_drafts(
+    session: AsyncSession, identifiers: Collection[UUID], *, now: datetime, customer_id: UUID | None = None
+) -> dict[UUID, Statement]:
+    """The open statements among these ids, of one customer or of all.
+
+    Ids of drafts are derived and stored nowhere, so the open statements are looked through.
+    """
+    found = await open_statements(session, await running_contracts(session, customer_id=customer_id), now=now)
+    return {statement.id: statement for statement in found if statement.id in identifiers}
+
+
+async def running_contracts(session: AsyncSession, *, customer_id: UUID | None = None) -> Sequence[Contract]:
+    """The contracts, of one customer or of all, that still make invoices, by id."""
+    contracts = select(Contract).where(col(Contract.archived_at).is_(None)).order_by(col(Contract.id))
+    if customer_id is not None:
+        contracts = contracts.where(Contract.customer_id == customer_id)
+    return (await session.execute(contracts)).scalars().all()
 
 
 async def _finalized_starts(session: AsyncSession, contract_ids: Sequence[UUID]) -> dict[UUID, set[datetime]]:

@@ -1,6 +1,6 @@
 """The billing run: finds contracts with due statements and finalizes them in batches.
 
-Owns who is due and how the work is cut; one contract is one transaction, so a kill loses nothing and the next run goes
+Owns who is due and what becomes of each; how the work is cut into jobs is `due.py`. One contract is one transaction, so a kill loses nothing and the next run goes
 on where this one stopped. Several runs at once share the work: a second finalizer finds the invoice and moves on.
 """
 
@@ -14,15 +14,13 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
 
 from app.access import audit
 from app.actor import Actor
 from app.change import Change
-from app.contracts.tables import Contract
 from app.core.money import ZERO
 from app.errors import BillingError
-from app.invoices.drafts import open_statements
+from app.invoices.drafts import open_statements, running_contracts
 from app.invoices.service import finalize_due, finalized_summary
 from app.store.engine import Store
 
@@ -30,6 +28,9 @@ log = structlog.get_logger("metrograph.invoices")
 
 BATCH = 100
 """Contracts in one job."""
+
+
+FINALIZE_JOB = "invoices.finalize"
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class RunReport:
 
 async def due_contracts(session: AsyncSession, *, as_of: datetime) -> list[UUID]:
     """Contracts with at least one statement that is due by `as_of`; by the oldest due time, then id."""
-    contracts = (await session.execute(select(Contract).where(col(Contract.archived_at).is_(None)))).scalars().all()
+    contracts = await running_contracts(session)
     due: dict[UUID, None] = {}
     for statement in await open_statements(session, contracts, now=as_of):
         if statement.due_at <= as_of:

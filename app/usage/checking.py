@@ -48,6 +48,17 @@ class BatchRefused(InvalidInput):
         )
         self.problems = tuple(problems)
 
+    def each(self) -> tuple[BillingError, ...]:
+        """One error for each bad event."""
+        return tuple(
+            InvalidInput(
+                problem.code,
+                f"Event {problem.index}: {problem.message}",
+                path=("input", "events", str(problem.index)),
+            )
+            for problem in self.problems
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedEvent:

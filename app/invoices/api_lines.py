@@ -1,0 +1,151 @@
+"""How the lines of an invoice, and its usage without a price, are shown.
+
+Owns their GraphQL types and loaders. A line of a draft and a line of a final invoice are the same core value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import strawberry
+from sqlmodel import col, select
+
+from app.catalog.api_types import Product
+from app.core.rating import Line, LineType
+from app.graphql.context import Context, Info
+from app.graphql.fields import object_field
+from app.graphql.nodes import LOADERS
+from app.graphql.values import Interval, Money, described_enum
+from app.invoices import tables
+from app.invoices.books import line_of
+
+InvoiceLineType = described_enum(
+    LineType,
+    name="InvoiceLineType",
+    description="What a line stands for.",
+    sentences={
+        LineType.USAGE: "Usage of a product at one price.",
+        LineType.ROUNDING: "What the one rounding of the total added or took away.",
+    },
+)
+
+
+@strawberry.type(description="The value of one property by which usage was grouped.")
+class GroupValue:
+    key: str = strawberry.field(description="Name of the property.")
+    value: str | None = strawberry.field(description="Its value; null for usage that did not have the property.")
+
+
+@strawberry.type(description="The tier that gave a line its price.")
+class LineTier:
+    level: int = strawberry.field(description="Its number, from 1.")
+    starting_at: Decimal = strawberry.field(description="The quantity of the period at which it begins.")
+    size: Decimal | None = strawberry.field(description="How much it holds; null when it has no end.")
+
+
+@strawberry.type(description="One line of an invoice. It is exact; only the total is rounded.")
+class InvoiceLine:
+    position: int = strawberry.field(description="Its place on the invoice, from 0.")
+    type: InvoiceLineType = strawberry.field(description="What it stands for.")  # type: ignore[valid-type]
+    product_name: str | None = strawberry.field(description="Name of the product when the invoice was made.")
+    quantity: Decimal | None = strawberry.field(description="How much was used; null where nothing is counted.")
+    unit_price: Decimal | None = strawberry.field(description="Exact price of one unit, in the currency's major unit.")
+    amount: Money = strawberry.field(description="Exact amount.")
+    interval: Interval | None = strawberry.field(description="When it was used; null for a rounding line.")
+    pricing: list[GroupValue] = strawberry.field(description="Values that decided its price, sorted by key.")
+    presentation: list[GroupValue] = strawberry.field(description="Values that only split the line, sorted by key.")
+    tier: LineTier | None = strawberry.field(description="The tier of its price; null for a flat price.")
+    in_total: bool = strawberry.field(description="Whether it counts towards the total.")
+    product_id: strawberry.Private[UUID | None] = None
+
+    @object_field(
+        scope="catalog:read",
+        description="What was used; null for tokens of one customer, which see its name. Scope: catalog:read.",
+    )
+    async def product(self, info: Info) -> Product | None:
+        return await _product(info, self.product_id)
+
+
+@strawberry.type(description="Usage of a statement that no rate prices; it is not billed.")
+class UnratedUsage:
+    quantity: Decimal = strawberry.field(description="How much was used.")
+    pricing: list[GroupValue] = strawberry.field(description="Values by which it would be priced, sorted by key.")
+    presentation: list[GroupValue] = strawberry.field(description="Values that only split it, sorted by key.")
+    product_id: strawberry.Private[UUID]
+
+    @object_field(
+        scope="catalog:read", description="What was used; null for tokens of one customer. Scope: catalog:read."
+    )
+    async def product(self, info: Info) -> Product | None:
+        return await _product(info, self.product_id)
+
+
+async def _product(info: Info, product_id: UUID | None) -> Any:
+    # The catalog is the seller's; a customer's own token does not see it.
+    if product_id is None or info.context.actor.customer_id is not None:
+        return None
+    return await info.context.load("product", product_id)
+
+
+def _groups(pairs: Any) -> list[GroupValue]:
+    return [GroupValue(key=key, value=value) for key, value in sorted(dict(pairs).items())]
+
+
+def line_shown(position: int, line: Line) -> InvoiceLine:
+    """A line at its place on the invoice."""
+    tier = line.tier
+    return InvoiceLine(
+        position=position,
+        type=line.type,
+        product_id=line.product_id,
+        product_name=line.product_name,
+        quantity=line.quantity,
+        unit_price=line.unit_price,
+        amount=Money.of(line.amount, line.unit),
+        interval=None
+        if line.starting_at is None
+        else Interval(starting_at=line.starting_at, ending_before=line.ending_before),
+        pricing=_groups(line.pricing),
+        presentation=_groups(line.presentation),
+        tier=None if tier is None else LineTier(level=tier.level, starting_at=tier.starting_at, size=tier.size),
+        in_total=line.in_total,
+    )
+
+
+def unrated_shown(item: dict[str, Any]) -> UnratedUsage:
+    """Usage without a price, from the form in which an invoice keeps it."""
+    return UnratedUsage(
+        quantity=Decimal(item["quantity"]),
+        pricing=_groups(item["pricing"]),
+        presentation=_groups(item["presentation"]),
+        product_id=UUID(item["product"]),
+    )
+
+
+async def _lines(context: Context, keys: Sequence[UUID]) -> Sequence[list[InvoiceLine]]:
+    found = await context.session.execute(
+        select(tables.InvoiceLine)
+        .where(col(tables.InvoiceLine.invoice_id).in_(keys))
+        .order_by(col(tables.InvoiceLine.invoice_id), col(tables.InvoiceLine.position))
+    )
+    lines: dict[UUID, list[InvoiceLine]] = {key: [] for key in keys}
+    for row in found.scalars():
+        lines[row.invoice_id].append(line_shown(row.position, line_of(row)))
+    return [lines[key] for key in keys]
+
+
+async def _unrated(context: Context, keys: Sequence[UUID]) -> Sequence[list[dict[str, Any]]]:
+    found = await context.session.execute(
+        select(tables.InvoiceInputs.invoice_id, tables.InvoiceInputs.unrated).where(
+            col(tables.InvoiceInputs.invoice_id).in_(keys)
+        )
+    )
+    unrated: dict[UUID, Any] = dict(found.tuples().all())
+    return [unrated.get(key, []) for key in keys]
+
+
+LOADERS["invoice.lines"] = _lines
+LOADERS["invoice.unrated"] = _unrated

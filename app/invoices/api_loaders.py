@@ -1,0 +1,72 @@
+"""Finds what the API shows of invoices: rows of final ones, rated statements for drafts.
+
+Owns the loaders and the few values in which the two differ. A draft is rated each time it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from app.contracts.tables import Contract
+from app.graphql.context import Context, Info
+from app.graphql.nodes import LOADERS
+from app.invoices import drafts, tables
+from app.invoices.api_lines import InvoiceLine, UnratedUsage, line_shown, unrated_shown
+from app.invoices.numbers import number_text
+from app.invoices.service import unrated_to_json
+
+Either = tables.Invoice | drafts.RatedStatement
+MAX_UNRATED = 100
+MAX_DRAFTS = 24
+"""Drafts of one contract that are rated for one answer."""
+
+
+async def load_invoices(context: Context, keys: Sequence[UUID]) -> Sequence[Any]:
+    """Final invoices by id, and the drafts among the rest; a customer's token only ever finds its own."""
+    found = await context.session.execute(select(tables.Invoice).where(col(tables.Invoice.id).in_(keys)))
+    shown: dict[UUID, Any] = {row.id: row for row in found.scalars()}
+    missing = set(keys) - set(shown)
+    if missing:
+        statements = await drafts.find_drafts(
+            context.session, missing, now=context.now, customer_id=context.actor.customer_id
+        )
+        for identifier, statement in statements.items():
+            shown[identifier] = await drafts.rate(context.session, statement)
+    return [shown.get(key) for key in keys]
+
+
+async def _drafts_of_contracts(context: Context, keys: Sequence[UUID]) -> Sequence[list[drafts.RatedStatement]]:
+    contracts = await context.session.execute(select(Contract).where(col(Contract.id).in_(keys)))
+    rated: dict[UUID, list[drafts.RatedStatement]] = {key: [] for key in keys}
+    for statement in await drafts.open_statements(context.session, contracts.scalars().all(), now=context.now):
+        if len(rated[statement.contract.id]) < MAX_DRAFTS:
+            rated[statement.contract.id].append(await drafts.rate(context.session, statement))
+    return [rated[key] for key in keys]
+
+
+LOADERS["contract.drafts"] = _drafts_of_contracts
+
+
+def number_of(invoice: Either) -> str | None:
+    """`INV-000042`; a draft has none."""
+    return number_text(invoice.number) if isinstance(invoice, tables.Invoice) else None
+
+
+async def lines_of(info: Info, invoice: Either) -> list[InvoiceLine]:
+    """Its lines, in order."""
+    if isinstance(invoice, tables.Invoice):
+        return await info.context.load("invoice.lines", invoice.id)
+    return [line_shown(position, line) for position, line in enumerate(invoice.draft.lines)]
+
+
+async def unrated_of(info: Info, invoice: Either) -> list[UnratedUsage]:
+    """Its usage without a price."""
+    if isinstance(invoice, tables.Invoice):
+        items: list[dict[str, Any]] = await info.context.load("invoice.unrated", invoice.id)
+    else:
+        items = [unrated_to_json(item) for item in invoice.unrated]
+    return [unrated_shown(item) for item in items[:MAX_UNRATED]]

@@ -1,0 +1,148 @@
+"""How invoices are shown, final ones and drafts alike; their lines are in `api_lines.py`.
+
+Owns their GraphQL type and loaders. A final invoice is a row; a draft is rated when it is asked for, and has the id
+that the final one will have. Deliveries are named lazily; their own slice loads them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from app.contracts.api_types import Contract
+from app.core import invoice as core
+from app.customers.api_types import BillingConfiguration, Customer
+from app.graphql.connection import After, Connection, First, list_connection
+from app.graphql.context import Info
+from app.graphql.fields import object_field
+from app.graphql.nodes import Node, node_type
+from app.graphql.scalars import CurrencyCode
+from app.graphql.values import Interval, Money, described_enum
+from app.invoices import drafts, tables
+from app.invoices.api_lines import InvoiceLine, UnratedUsage
+from app.invoices.api_loaders import Either, lines_of, load_invoices, number_of, unrated_of
+
+if TYPE_CHECKING:
+    from app.delivery.api_types import Delivery
+
+InvoiceStatus = described_enum(
+    core.InvoiceStatus,
+    name="InvoiceStatus",
+    description="Where an invoice stands.",
+    sentences={
+        core.InvoiceStatus.DRAFT: "A view of what it would say now; it changes with usage and prices.",
+        core.InvoiceStatus.FINALIZED: "A fact; it never changes.",
+        core.InvoiceStatus.VOID: "It was final and counts no more; its number stays taken.",
+    },
+)
+InvoiceType = described_enum(
+    core.InvoiceType,
+    name="InvoiceType",
+    description="What an invoice is for.",
+    sentences={core.InvoiceType.USAGE: "The usage of one statement period of a contract."},
+)
+
+
+@node_type(
+    "invoice",
+    of=(tables.Invoice, drafts.RatedStatement),
+    scope="invoices:read",
+    description="What a customer owes for one period of a contract. A draft keeps its id when it becomes final.",
+    load=load_invoices,
+)
+class Invoice(Node):
+    @strawberry.field(description="Its number, without gaps; null for a draft.")
+    def number(self, invoice: strawberry.Parent[Either]) -> str | None:
+        return number_of(invoice)
+
+    @strawberry.field(description="Where it stands.")
+    def status(self, invoice: strawberry.Parent[Either]) -> InvoiceStatus:  # type: ignore[valid-type]
+        is_final = isinstance(invoice, tables.Invoice)
+        return core.InvoiceStatus.FINALIZED if is_final else core.InvoiceStatus.DRAFT
+
+    @strawberry.field(description="What it is for.")
+    def type(self, invoice: strawberry.Parent[Either]) -> InvoiceType:  # type: ignore[valid-type]
+        return core.InvoiceType(invoice.type) if isinstance(invoice, tables.Invoice) else core.InvoiceType.USAGE
+
+    @object_field(scope="customers:read", description="Who owes it. Scope: customers:read.")
+    async def customer(self, info: Info, invoice: strawberry.Parent[Either]) -> Customer:
+        return await info.context.load("customer", invoice.customer_id)
+
+    @object_field(scope="contracts:read", description="The contract it bills. Scope: contracts:read.")
+    async def contract(self, info: Info, invoice: strawberry.Parent[Either]) -> Contract:
+        return await info.context.load("contract", invoice.contract_id)
+
+    @object_field(
+        scope="customers:read",
+        description="Where a final invoice goes; null when it goes nowhere, and for a draft. Scope: customers:read.",
+    )
+    async def billing_configuration(
+        self, info: Info, invoice: strawberry.Parent[Either]
+    ) -> BillingConfiguration | None:
+        if not isinstance(invoice, tables.Invoice) or invoice.billing_configuration_id is None:
+            return None
+        return await info.context.load("billing_configuration", invoice.billing_configuration_id)
+
+    @strawberry.field(description="The usage that it bills.")
+    def service_period(self, invoice: strawberry.Parent[Either]) -> Interval:
+        if isinstance(invoice, tables.Invoice):
+            return Interval(starting_at=invoice.starting_at, ending_before=invoice.ending_before)
+        period = invoice.statement.period
+        return Interval(starting_at=period.starting_at, ending_before=period.ending_before)
+
+    @strawberry.field(description="When it becomes, or could become, final: its period's end and the grace after it.")
+    def due_at(self, invoice: strawberry.Parent[Either]) -> datetime:
+        return invoice.due_at if isinstance(invoice, tables.Invoice) else invoice.statement.due_at
+
+    @strawberry.field(description="When it became final.")
+    def issued_at(self, invoice: strawberry.Parent[Either]) -> datetime | None:
+        return invoice.issued_at if isinstance(invoice, tables.Invoice) else None
+
+    @strawberry.field(description="When it is to be paid; null for a draft, and where the provider decides.")
+    def payment_due_at(self, invoice: strawberry.Parent[Either]) -> datetime | None:
+        return invoice.payment_due_at if isinstance(invoice, tables.Invoice) else None
+
+    @strawberry.field(description="Its currency.")
+    def currency(self, invoice: strawberry.Parent[Either]) -> CurrencyCode:
+        return CurrencyCode(_money(invoice).currency)
+
+    @strawberry.field(description="Exact sum of its lines, before the rounding.")
+    def subtotal(self, invoice: strawberry.Parent[Either]) -> Money:
+        return _money(invoice)
+
+    @strawberry.field(description="What is owed: rounded half up when final, the exact subtotal of a draft.")
+    def total(self, invoice: strawberry.Parent[Either]) -> Money:
+        return Money.of(invoice.total, invoice.currency) if isinstance(invoice, tables.Invoice) else _money(invoice)
+
+    @strawberry.field(description="Its lines, in the order of the rate card.")
+    async def lines(
+        self, info: Info, invoice: strawberry.Parent[Either], first: First = 100, after: After = None
+    ) -> Connection[InvoiceLine]:
+        return list_connection(
+            await lines_of(info, invoice), key=lambda line: str(line.position), first=first, after=after
+        )
+
+    @strawberry.field(description="Usage of the period that no rate prices, at most 100 entries.")
+    async def unrated_usage(self, info: Info, invoice: strawberry.Parent[Either]) -> list[UnratedUsage]:
+        return await unrated_of(info, invoice)
+
+    @strawberry.field(description="SHA-256 of its content, by which a later change would show; null for a draft.")
+    def content_hash(self, invoice: strawberry.Parent[Either]) -> str | None:
+        return invoice.content_hash if isinstance(invoice, tables.Invoice) else None
+
+    @object_field(
+        scope="delivery:read", description="How it comes to its provider; empty for a draft. Scope: delivery:read."
+    )
+    async def deliveries(
+        self, info: Info, invoice: strawberry.Parent[Either]
+    ) -> list[Annotated[Delivery, strawberry.lazy("app.delivery.api_types")]]:
+        return await info.context.load("invoice.deliveries", invoice.id)
+
+
+def _money(invoice: Either) -> Money:
+    """The exact subtotal."""
+    if isinstance(invoice, tables.Invoice):
+        return Money.of(invoice.subtotal, invoice.currency)
+    return Money.of(invoice.draft.subtotal, invoice.draft.unit.code)
