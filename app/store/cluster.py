@@ -36,9 +36,7 @@ class Cluster:
         if self._users >= 0:
             os.close(self._users)
             self._users = -1
-            assert self._watchdog.stdin is not None
-            self._watchdog.stdin.close()
-            self._watchdog.wait(timeout=60)
+            self._watchdog.communicate(b"goodbye", timeout=60)
 
     def has_database(self, name: str) -> bool:
         """Whether a database of that name exists."""

@@ -63,18 +63,18 @@ class Store:
         try:
             async with session_class(self.engine, expire_on_commit=False) as session, session.begin():
                 yield session
-        except PoolTimeout as error:
-            raise Unavailable(ErrorCode.UNAVAILABLE, "All database connections are in use; try again.") from error
         except DBAPIError as error:
             if isinstance(error.orig, (*BUSY, *GONE)):
-                raise Unavailable(
-                    ErrorCode.UNAVAILABLE, "The database is busy or restarting; nothing was changed, try again."
-                ) from error
+                raise _unavailable(error.orig) from error
             raise
         except (*BUSY, *GONE) as error:
-            raise Unavailable(
-                ErrorCode.UNAVAILABLE, "The database is busy or restarting; nothing was changed, try again."
-            ) from error
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: BaseException) -> Unavailable:
+    if isinstance(error, PoolTimeout):
+        return Unavailable(ErrorCode.UNAVAILABLE, "All database connections are in use; try again.")
+    return Unavailable(ErrorCode.UNAVAILABLE, "The database is busy or restarting; nothing was changed, try again.")
 
 
 async def raw_connection(session: AsyncSession) -> psycopg.AsyncConnection[Any]:

@@ -3,7 +3,7 @@
 A program of its own, run with `python -I -S watchdog.py DATA USERS_LOCK START_LOCK` in its own session and as the same
 user as its owner. Standard library only: it starts beside every user of the server. When the owner's end of the pipe
 closes (exit or kill -9), it waits for the start lock; if nobody else holds the users' lock, it asks the server for a
-fast shutdown.
+fast shutdown. An owner that leaves in order says so with one byte.
 """
 
 from __future__ import annotations
@@ -15,24 +15,35 @@ import sys
 import time
 
 STOP_SECONDS = 30.0
+# The files of a killed process are closed in no particular order: for a moment after the pipe has ended, the owner's
+# own hold on the users' lock may still be there.
+DEATH_SECONDS = 2.0
 
 
 def main(data: str, users: str, start: str) -> None:
     """Wait for the owner's end, then stop the server unless somebody else uses it."""
-    sys.stdin.buffer.read()
+    said_goodbye = sys.stdin.buffer.read()
+    deadline = time.monotonic() + (0 if said_goodbye else DEATH_SECONDS)
+    while not _stop_unless_used(data, users, start) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _stop_unless_used(data: str, users: str, start: str) -> bool:
+    """True when nobody else used it, and the server has ended."""
     with open(start, "a") as gate, open(users, "a") as held:
         fcntl.flock(gate, fcntl.LOCK_EX)
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return
+            return False
         pid = _server(data)
         if pid is None:
-            return
+            return True
         os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + STOP_SECONDS
         while os.path.exists(os.path.join(data, "postmaster.pid")) and time.monotonic() < deadline:
             time.sleep(0.02)
+        return True
 
 
 def _server(data: str) -> int | None:
