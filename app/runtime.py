@@ -38,6 +38,9 @@ async def opened(settings: Settings, *, max_connections: int = 20) -> AsyncItera
     """Open a deployment: start or join its database, migrate it, connect its provider accounts."""
     async with AsyncExitStack() as stack:
         failpoints.arm(settings.failpoint)
+        clock = settings.clock()
+        # Accounts are read before anything starts: what is wrong with them is heard at once.
+        connections = None if _has_stand_ins(settings) else _own_connections(settings, clock)
         url = settings.database_url
         if url is None:
             cluster = await asyncio.to_thread(embedded.start, settings.data_dir)
@@ -46,20 +49,25 @@ async def opened(settings: Settings, *, max_connections: int = 20) -> AsyncItera
                 cluster.create_database(DATABASE)
             url = cluster.url(DATABASE)
         await asyncio.to_thread(migrate.upgrade, url)
-        clock = settings.clock()
         store = await Store(url, max_connections=max_connections).open()
         stack.push_async_callback(store.close)
         async with store.transaction() as session:
             await create_partitions(session, first=clock.now().date(), days=3)
-        connections = await _connections(stack, settings, store, clock)
+        if connections is None:
+            connections = await _stand_ins(stack, settings, store, clock)
         stack.push_async_callback(connections.close)
         yield Runtime(settings, store, clock, connections)
 
 
-async def _connections(stack: AsyncExitStack, settings: Settings, store: Store, clock: Clock) -> Connections:
-    environ = dict(os.environ)
-    tables = read_tables(settings.connections_file)
-    if settings.is_sandbox and settings.connections_file is None:
-        tables = dict(await stack.enter_async_context(sandbox.accounts(settings, store.url, clock.now)))
-        environ |= sandbox.CREDENTIALS | {"METROGRAPH_ENVIRONMENT": "sandbox"}
+def _has_stand_ins(settings: Settings) -> bool:
+    return settings.is_sandbox and settings.connections_file is None
+
+
+def _own_connections(settings: Settings, clock: Clock) -> Connections:
+    return connect(read_tables(settings.connections_file), environ=dict(os.environ), now=clock.now)
+
+
+async def _stand_ins(stack: AsyncExitStack, settings: Settings, store: Store, clock: Clock) -> Connections:
+    tables = await stack.enter_async_context(sandbox.accounts(settings, store.url, clock.now))
+    environ = dict(os.environ) | sandbox.CREDENTIALS | {"METROGRAPH_ENVIRONMENT": "sandbox"}
     return connect(tables, environ=environ, now=clock.now)

@@ -20,6 +20,9 @@ PREFIX = "METROGRAPH_"
 DEMO_FILE = "demo.toml"
 """A demo keeps its settings beside its database, so that later commands on the same folder find its day and keys."""
 
+DATABASES = ("postgresql://", "postgres://", "postgresql+psycopg://", "postgresql+asyncpg://")
+WEB = ("http://", "https://")
+
 KNOWN = frozenset(
     PREFIX + name
     for name in (
@@ -111,7 +114,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         azure_authority=given.get("METROGRAPH_AZURE_AUTHORITY"),
         azure_static_token=given.get("METROGRAPH_AZURE_STATIC_TOKEN"),
         entra_openid_base=given.get("METROGRAPH_ENTRA_OPENID_BASE", Settings().entra_openid_base).rstrip("/"),
-        allow_private_webhooks=given.get("METROGRAPH_ALLOW_PRIVATE_WEBHOOKS") == "1",
+        allow_private_webhooks=_flag(given, "METROGRAPH_ALLOW_PRIVATE_WEBHOOKS", problems),
         trusted_proxies=_whole(given, "METROGRAPH_TRUSTED_PROXIES", problems),
         failpoint=given.get("METROGRAPH_FAILPOINT"),
         log_level=given.get("METROGRAPH_LOG_LEVEL", "info").lower(),
@@ -138,7 +141,7 @@ def require_secret(settings: Settings) -> None:
 
 def _problems(settings: Settings) -> list[str]:
     found = [
-        settings_problem(name, value, accepted) for is_fine, name, value, accepted in _checks(settings) if not is_fine
+        settings_problem(name, value, accepted) for name, value, is_fine, accepted in _checks(settings) if not is_fine
     ]
     if not settings.is_sandbox:
         sandbox_only = {
@@ -157,35 +160,30 @@ def _problems(settings: Settings) -> list[str]:
     return found
 
 
-def _checks(settings: Settings) -> list[tuple[bool, str, object, str]]:
-    """(is it fine, variable, value to show, what would be accepted) for each setting."""
+def _checks(settings: Settings) -> list[tuple[str, object, bool, str]]:
+    """(variable, value to show, is it fine, what would be accepted) for each setting. Secrets are never shown."""
     url, secret, bootstrap = settings.database_url, settings.secret_key, settings.bootstrap_key
-    file, level = settings.connections_file, settings.log_level
-    levels = {"debug", "info", "warning", "error"}
-    hidden = "(hidden)"
+    file, level, hidden = settings.connections_file, settings.log_level, "(hidden)"
+    environments, levels = ("production", "sandbox"), ("debug", "info", "warning", "error")
+    addresses = {
+        "METROGRAPH_STRIPE_API_BASE": (settings.stripe_api_base, WEB),
+        "AWS_ENDPOINT_URL_MARKETPLACE_METERING": (settings.aws_metering_endpoint, WEB),
+        "METROGRAPH_AZURE_MARKETPLACE_API_BASE": (settings.azure_api_base, WEB),
+        "METROGRAPH_AZURE_AUTHORITY": (settings.azure_authority, ("https://",)),
+        "METROGRAPH_ENTRA_OPENID_BASE": (settings.entra_openid_base, WEB),
+    }
     return [
-        (
-            settings.environment in {"production", "sandbox"},
-            "METROGRAPH_ENVIRONMENT",
-            settings.environment,
-            "write production or sandbox",
+        ("METROGRAPH_ENVIRONMENT", settings.environment, settings.environment in environments, "production or sandbox"),
+        ("DATABASE_URL", hidden, url is None or url.startswith(DATABASES), "postgresql://user:password@host/database"),
+        ("METROGRAPH_EVENT_STORE", settings.event_store, settings.event_store == "postgres", "only postgres so far"),
+        ("METROGRAPH_SECRET_KEY", hidden, secret is None or len(secret) >= 32, "at least 32 characters"),
+        ("METROGRAPH_BOOTSTRAP_KEY", hidden, bootstrap is None or len(bootstrap) >= 24, "at least 24 characters"),
+        ("METROGRAPH_CONNECTIONS", file, file is None or file.is_file(), "no such file"),
+        ("METROGRAPH_LOG_LEVEL", level, level in levels, ", ".join(levels)),
+        *(
+            (name, address, address is None or address.startswith(schemes), f"an address with {' or '.join(schemes)}")
+            for name, (address, schemes) in addresses.items()
         ),
-        (
-            url is None or url.startswith(("postgres://", "postgresql")),
-            "DATABASE_URL",
-            (url or "").split("@")[-1],
-            "write postgresql://user:password@host/database",
-        ),
-        (
-            settings.event_store == "postgres",
-            "METROGRAPH_EVENT_STORE",
-            settings.event_store,
-            "only 'postgres' is available in this release",
-        ),
-        (secret is None or len(secret) >= 32, "METROGRAPH_SECRET_KEY", hidden, "too short: at least 32 characters"),
-        (bootstrap is None or len(bootstrap) >= 24, "METROGRAPH_BOOTSTRAP_KEY", hidden, "at least 24 characters"),
-        (file is None or file.is_file(), "METROGRAPH_CONNECTIONS", file, "no such file"),
-        (level in levels, "METROGRAPH_LOG_LEVEL", level, "write debug, info, warning or error"),
     ]
 
 
@@ -195,6 +193,13 @@ def _whole(given: Mapping[str, str], name: str, problems: list[str]) -> int:
         return int(text)
     problems.append(settings_problem(name, text, "a whole number from 0 to 999"))
     return 0
+
+
+def _flag(given: Mapping[str, str], name: str, problems: list[str]) -> bool:
+    text = given.get(name, "0")
+    if text not in ("0", "1"):
+        problems.append(settings_problem(name, text, "1 or 0"))
+    return text == "1"
 
 
 def _path(text: str | None) -> Path | None:
@@ -210,5 +215,8 @@ def _demo_settings(data_dir: Path) -> dict[str, str]:
     file = data_dir / DEMO_FILE
     if not file.is_file():
         return {}
-    content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    try:
+        content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadSettings([settings_problem("METROGRAPH_DATA_DIR", data_dir, f"its {DEMO_FILE}: {error}")]) from error
     return {str(key): str(value) for key, value in content.items()}
