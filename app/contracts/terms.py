@@ -1,13 +1,12 @@
 """Rows to terms: the only place where what is stored becomes what the core computes with.
 
-Owns the mapping of a contract, its rate card, products and rates to `core.Terms`, and the JSON form of terms that is
-frozen with each invoice.
+Owns the mapping of a contract, its rate card, products and rates to `core.Terms`. The form in which terms are frozen
+with an invoice is left to `frozen.py`.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,7 +16,6 @@ from app.catalog.tables import ProductRow, RateCard, RateRow
 from app.contracts.tables import Contract
 from app.core.money import fiat
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
-from app.core.rates import rate_to_json
 from app.core.terms import Product, ProductType, RateEntry, Terms
 
 SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -84,27 +82,6 @@ def entry_of(row: RateRow) -> RateEntry:
     )
 
 
-def terms_to_json(terms: Terms) -> dict[str, Any]:
-    """The terms as plain JSON: what an invoice keeps of the prices that made it. Keys and lists in a fixed order."""
-    return {
-        "contract": str(terms.contract_id),
-        "customer": str(terms.customer_id),
-        "unit": terms.unit.code,
-        "unit_places": terms.unit.places,
-        "period": _period_to_json(terms.period),
-        "schedule": {
-            "frequency": terms.schedule.frequency,
-            "day": terms.schedule.day,
-            "anchor": _instant(terms.schedule.anchor),
-            "generate_from": _instant(terms.schedule.generate_from),
-        },
-        "grace_hours": terms.grace // timedelta(hours=1),
-        "products": [_product_to_json(product) for product in terms.products],
-        "rates": [_entry_to_json(entry) for entry in sorted(terms.rates, key=lambda entry: (entry.added, entry.id))],
-        "product_order": [str(product_id) for product_id in terms.product_order],
-    }
-
-
 async def _rates(session: AsyncSession, rate_card_id: UUID | None) -> tuple[RateEntry, ...]:
     if rate_card_id is None:
         return ()
@@ -112,35 +89,3 @@ async def _rates(session: AsyncSession, rate_card_id: UUID | None) -> tuple[Rate
         select(RateRow).where(RateRow.rate_card_id == rate_card_id).order_by(col(RateRow.added), col(RateRow.id))
     )
     return tuple(entry_of(row) for row in rows.scalars())
-
-
-def _product_to_json(product: Product) -> dict[str, Any]:
-    return {
-        "id": str(product.id),
-        "name": product.name,
-        "type": product.type,
-        "metric": None if product.metric_id is None else str(product.metric_id),
-        "pricing_group_key": list(product.pricing_group_key),
-        "presentation_group_key": list(product.presentation_group_key),
-        "tags": list(product.tags),
-    }
-
-
-def _entry_to_json(entry: RateEntry) -> dict[str, Any]:
-    return {
-        "id": str(entry.id),
-        "product": str(entry.product_id),
-        "rate": rate_to_json(entry.rate),
-        "period": _period_to_json(entry.period),
-        "entitled": entry.entitled,
-        "group_values": dict(entry.group_values),
-        "added": entry.added,
-    }
-
-
-def _period_to_json(period: Period) -> dict[str, str | None]:
-    return {"starting_at": _instant(period.starting_at), "ending_before": _instant(period.ending_before)}
-
-
-def _instant(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.isoformat().replace("+00:00", "Z")

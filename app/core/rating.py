@@ -120,22 +120,24 @@ def usage_of(
     return usage
 
 
-def rate_statement(terms: Terms, period: Period, usage: Usage) -> Rating:
-    """The lines of one statement period of a contract.
+def rate_statement(terms: Terms, period: Period, usage: Usage, *, cuts: Sequence[datetime] = ()) -> Rating:
+    """The lines of one statement period of a contract. `cuts` are further instants at which lines are split.
 
     *Shapes*: a line for each product, group, phase and tier; sorted by the card's product order, product name, product
     id, pricing values, presentation values, start, tier, rate id. Lines of no quantity are left out. The period lies
     in the contract, the hours in the period, in any order; every product with usage is among the terms' products.
     """
     assert terms.period.intersect(period) == period, "a statement lies inside its contract"
-    charges, unrated = price(terms, period, usage)
+    charges, unrated = price(terms, period, usage, cuts=cuts)
     order = _display_order(terms)
     charges.sort(key=lambda charge: _charge_order(charge, order))
     unrated.sort(key=lambda item: _key_order(item.key, order))
     return Rating(lines=tuple(_line(charge, terms.unit.code) for charge in charges), unrated=tuple(unrated))
 
 
-def price(terms: Terms, period: Period, usage: Usage) -> tuple[list[Charge], list[Unrated]]:
+def price(
+    terms: Terms, period: Period, usage: Usage, *, cuts: Sequence[datetime] = ()
+) -> tuple[list[Charge], list[Unrated]]:
     """Charges at base price, in no stated order, and usage without a rate.
 
     The tier position of a key counts from the start of the period and runs on through phases in which its product is
@@ -143,7 +145,7 @@ def price(terms: Terms, period: Period, usage: Usage) -> tuple[list[Charge], lis
     """
     products = {product.id: product for product in terms.products}
     book = rate_book(terms.rates)
-    stretches = phases(period, change_instants(terms.rates))
+    stretches = phases(period, (*change_instants(terms.rates), *cuts))
     charges: list[Charge] = []
     unrated: list[Unrated] = []
     with exact():

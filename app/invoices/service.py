@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.change import note_change
+from app.contracts.frozen import terms_to_json
 from app.contracts.tables import Contract
-from app.contracts.terms import terms_to_json
 from app.core.invoice import (
     FinalInvoice,
     InvoiceHeader,

@@ -1,4 +1,4 @@
-"""What a scenario may ask: invoices as they stand, and what was metered.
+"""What a scenario may ask: invoices as they stand, their breakdowns, balances, and what was metered.
 
 Owns the queries. Everything is read the way the API reads it: drafts are rated now, final invoices are rows. How an
 answer is spelled is left to `spelling.py`.
@@ -21,17 +21,24 @@ from app.invoices.books import line_of
 from app.invoices.drafts import open_statements, rate
 from app.invoices.service import unrated_to_json
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
+from app.scenario.breakdowns import breakdown
 from app.scenario.spelling import head, lines_of, spell_instant, with_unrated
 from app.scenario.world import Json, World
 
 
 async def answer(world: World, query: Json, *, at: datetime) -> Any:
     """The result of one query."""
-    if query["what"] == "metered":
-        return await _metered(world, query["provider"])
-    found = await _invoices(world, query, at=at)
-    wanted = {key: query[key] for key in ("type", "status", "ref") if key in query}
-    return [item for item in found if all(item[key] == wanted[key] for key in wanted)]
+    match query["what"]:
+        case "metered":
+            return await _metered(world, query["provider"])
+        case "breakdown":
+            return await breakdown(world, query, at=at)
+        case "balances":
+            return []  # Whatever declares a balance is refused by the reader, so a customer has none.
+        case _:
+            found = await _invoices(world, query, at=at)
+            wanted = {key: query[key] for key in ("type", "status", "ref") if key in query}
+            return [item for item in found if all(item[key] == wanted[key] for key in wanted)]
 
 
 async def _invoices(world: World, query: Json, *, at: datetime) -> list[Json]:

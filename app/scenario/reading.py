@@ -39,14 +39,14 @@ FIELDS: dict[str, frozenset[str]] = {
         {"customer", "type", "timestamp", "received_at", "transaction_id", "properties", "every", "from", "to", "cycle"}
     ),
     "step": frozenset({"at", "action", "expect", "events", "historical", "as_of", "customer", "aliases", "observe"}),
-    "query": frozenset({"what", "contract", "customer", "type", "status", "ref", "provider"}),
+    "query": frozenset({"what", "contract", "customer", "type", "status", "ref", "provider", "starting_at", "window", "from", "to"}),
 }  # fmt: skip
 KNOWN_VALUES = {
     "aggregation": frozenset({"COUNT", "SUM"}),
     "product type": frozenset({"USAGE"}),
     "rate_type": frozenset({"FLAT", "TIERED"}),
     "action": frozenset({"ingest", "finalize", "set_aliases", "observe"}),
-    "what": frozenset({"invoices", "metered"}),
+    "what": frozenset({"invoices", "metered", "breakdown", "balances"}),
 }
 
 

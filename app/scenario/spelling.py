@@ -6,11 +6,13 @@ Owns the form of an answer's parts. Which invoices there are is left to `observi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from app.core.breakdown import Window
 from app.core.money import canonical
 from app.core.rating import Line
 from app.scenario.world import Json, World
@@ -49,6 +51,16 @@ def _line(world: World, line: Line) -> Json:
         "in_total": None if line.in_total else False,
     }
     return {key: value for key, value in shown.items() if value not in (None, {})}
+
+
+def spell_window(world: World, window: Window) -> Json:
+    """A window of a breakdown; its lines lie in it and so have no dates of their own."""
+    return {
+        "starting_at": spell_instant(window.period.starting_at),
+        "ending_before": None if window.period.ending_before is None else spell_instant(window.period.ending_before),
+        "total": canonical(window.total),
+        "lines": lines_of(world, [replace(line, starting_at=None, ending_before=None) for line in window.lines]),
+    }
 
 
 def with_unrated(invoice: Json, world: World, unrated: Sequence[Mapping[str, Any]]) -> Json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from uuid import UUID
@@ -14,69 +13,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.metering import HourQuantity
-from app.core.money import canonical, fiat
-from app.core.period import HOUR, SINCE_EVER, Period, StatementSchedule
-from app.core.rates import Flat, Rate, Tier, Tiered
+from app.core.money import canonical
+from app.core.period import HOUR, Period
 from app.core.rating import Line, Rating, UsageKey, rate_statement, usage_of
-from app.core.terms import Group, Product, ProductType, RateEntry, Terms
+from app.core.terms import RateEntry, Terms
+from tests.core.agreements import (
+    AGREED,
+    FREE_THEN_PAID,
+    JANUARY,
+    A,
+    B,
+    by_region,
+    day,
+    entry,
+    flat,
+    product,
+    terms,
+    tiered,
+    usages,
+    used,
+)
 
 D = Decimal
-
-
-def day(text: str) -> datetime:
-    return datetime.fromisoformat(f"2025-{text}").replace(tzinfo=UTC)
-
-
-JANUARY = Period(day("01-01"), day("02-01"))
-A, B = UUID(int=1), UUID(int=2)
-
-
-def product(number: int, name: str, **parts: tuple[str, ...]) -> Product:
-    return Product(UUID(int=number), name, ProductType.USAGE, UUID(int=number), **parts)
-
-
-CALLS, DATA = product(1, "calls"), product(2, "data")
-
-
-def flat(price: str) -> Flat:
-    return Flat(D(price))
-
-
-def tiered(*tiers: tuple[str | None, str]) -> Tiered:
-    return Tiered(tuple(Tier(None if size is None else D(size), D(price)) for size, price in tiers))
-
-
-def entry(
-    added: int,
-    rate: Rate,
-    start: str | None = None,
-    end: str | None = None,
-    *,
-    product_id: UUID = A,
-    group: Group = (),
-    entitled: bool = True,
-) -> RateEntry:
-    period = Period(SINCE_EVER if start is None else day(start), None if end is None else day(end))
-    return RateEntry(UUID(int=added), product_id, rate, period, entitled, group, added)
-
-
-def terms(*rates: RateEntry, products: Sequence[Product] = (CALLS, DATA), order: Sequence[UUID] = ()) -> Terms:
-    return Terms(
-        contract_id=UUID(int=100),
-        customer_id=UUID(int=200),
-        unit=fiat("USD"),
-        period=Period(day("01-01"), day("12-31")),
-        schedule=StatementSchedule(),
-        grace=timedelta(hours=24),
-        products=tuple(products),
-        rates=rates,
-        product_order=tuple(order),
-    )
-
-
-def used(**quantities: str) -> list[HourQuantity]:
-    """Usage at one o'clock on days of January: used(d2="8") is 8 on the second."""
-    return [HourQuantity(day(f"01-{int(name[1:]):02}T01:00:00"), D(quantity)) for name, quantity in quantities.items()]
 
 
 def rated(agreed: Terms, usage: Mapping[UsageKey, Sequence[HourQuantity]]) -> Rating:
@@ -94,9 +52,6 @@ def shown(line: Line) -> str:
     days = f"{line.starting_at:%m-%d}..{line.ending_before:%m-%d}"
     price = f"{canonical(line.quantity)}@{canonical(line.unit_price)}={canonical(line.amount)}"
     return f"{line.product_name}{groups}{tier} {price} {days}"
-
-
-FREE_THEN_PAID = tiered(("5", "0"), ("5", "1"), (None, "1.5"))
 
 
 @pytest.mark.parametrize(
@@ -168,10 +123,6 @@ def test_lines(rates: list[RateEntry], usage: list[HourQuantity], lines: list[st
     found = rated(terms(*rates), {UsageKey(A): usage})
     assert [shown(line) for line in found.lines] == lines
     assert found.unrated == ()
-
-
-def by_region(region: str | None) -> UsageKey:
-    return UsageKey(A, (("region", region),))
 
 
 def test_prices_by_group_and_the_price_without_values() -> None:
@@ -258,22 +209,6 @@ def test_inputs_that_do_not_fit_are_our_mistake(
 ) -> None:
     with pytest.raises(AssertionError, match=message):
         rate_statement(terms(entry(1, flat("1"))), period, usage)
-
-
-# Properties. Rates change on the 10th and the 20th; usage may fall anywhere in January.
-quantities = st.decimals(min_value=-50, max_value=200, places=2, allow_nan=False, allow_infinity=False)
-hour_lists = st.lists(
-    st.builds(lambda n, q: HourQuantity(day("01-01") + n * HOUR, q), st.integers(0, 31 * 24 - 1), quantities),
-    max_size=12,
-)
-usages = st.dictionaries(st.sampled_from([UsageKey(A), by_region("eu"), by_region("us"), UsageKey(B)]), hour_lists)
-AGREED = terms(
-    entry(1, FREE_THEN_PAID),
-    entry(2, tiered(("100", "2"), (None, "1.25")), "01-10", "01-20"),
-    entry(3, flat("0.333"), group=(("region", "eu"),)),
-    entry(4, flat("7"), "01-10", product_id=B),
-    entry(5, flat("7"), "01-20", product_id=B, entitled=False),
-)
 
 
 @given(usages, st.randoms(use_true_random=False))

@@ -1,0 +1,126 @@
+"""The JSON form of terms: what an invoice keeps of the agreement that made it, and the way back.
+
+Owns the form. It may grow and never changes its meaning: a form written by an earlier release lacks what came later,
+and is read as the terms that it stood for then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from app.clock import parse_instant
+from app.core.money import Unit
+from app.core.period import Frequency, Period, StatementDay, StatementSchedule
+from app.core.rates import rate_from_json, rate_to_json
+from app.core.terms import Product, ProductType, RateEntry, Terms
+
+
+def terms_to_json(terms: Terms) -> dict[str, Any]:
+    """The terms as plain JSON: what an invoice keeps of the prices that made it. Keys and lists in a fixed order."""
+    return {
+        "contract": str(terms.contract_id),
+        "customer": str(terms.customer_id),
+        "unit": terms.unit.code,
+        "unit_places": terms.unit.places,
+        "period": _period_to_json(terms.period),
+        "schedule": {
+            "frequency": terms.schedule.frequency,
+            "day": terms.schedule.day,
+            "anchor": _instant(terms.schedule.anchor),
+            "generate_from": _instant(terms.schedule.generate_from),
+        },
+        "grace_hours": terms.grace // timedelta(hours=1),
+        "products": [_product_to_json(product) for product in terms.products],
+        "rates": [_entry_to_json(entry) for entry in sorted(terms.rates, key=lambda entry: (entry.added, entry.id))],
+        "product_order": [str(product_id) for product_id in terms.product_order],
+    }
+
+
+def terms_from_json(form: Mapping[str, Any]) -> Terms:
+    """The terms that an invoice was made from."""
+    schedule = form["schedule"]
+    return Terms(
+        contract_id=UUID(form["contract"]),
+        customer_id=UUID(form["customer"]),
+        unit=Unit(form["unit"], form["unit_places"], is_fiat=True),
+        period=_period_from_json(form["period"]),
+        schedule=StatementSchedule(
+            frequency=Frequency(schedule["frequency"]),
+            day=StatementDay(schedule["day"]),
+            anchor=_optional_instant(schedule["anchor"]),
+            generate_from=_optional_instant(schedule["generate_from"]),
+        ),
+        grace=timedelta(hours=form["grace_hours"]),
+        products=tuple(_product_from_json(item) for item in form["products"]),
+        rates=tuple(_entry_from_json(item) for item in form["rates"]),
+        product_order=tuple(UUID(item) for item in form["product_order"]),
+    )
+
+
+def _product_to_json(product: Product) -> dict[str, Any]:
+    return {
+        "id": str(product.id),
+        "name": product.name,
+        "type": product.type,
+        "metric": None if product.metric_id is None else str(product.metric_id),
+        "pricing_group_key": list(product.pricing_group_key),
+        "presentation_group_key": list(product.presentation_group_key),
+        "tags": list(product.tags),
+    }
+
+
+def _product_from_json(item: Mapping[str, Any]) -> Product:
+    return Product(
+        id=UUID(item["id"]),
+        name=item["name"],
+        type=ProductType(item["type"]),
+        metric_id=None if item["metric"] is None else UUID(item["metric"]),
+        pricing_group_key=tuple(item["pricing_group_key"]),
+        presentation_group_key=tuple(item["presentation_group_key"]),
+        tags=tuple(item["tags"]),
+    )
+
+
+def _entry_to_json(entry: RateEntry) -> dict[str, Any]:
+    return {
+        "id": str(entry.id),
+        "product": str(entry.product_id),
+        "rate": rate_to_json(entry.rate),
+        "period": _period_to_json(entry.period),
+        "entitled": entry.entitled,
+        "group_values": dict(entry.group_values),
+        "added": entry.added,
+    }
+
+
+def _entry_from_json(item: Mapping[str, Any]) -> RateEntry:
+    return RateEntry(
+        id=UUID(item["id"]),
+        product_id=UUID(item["product"]),
+        rate=rate_from_json(item["rate"]),
+        period=_period_from_json(item["period"]),
+        entitled=item["entitled"],
+        group_values=tuple(sorted(item["group_values"].items())),
+        added=item["added"],
+    )
+
+
+def _period_to_json(period: Period) -> dict[str, str | None]:
+    return {"starting_at": _instant(period.starting_at), "ending_before": _instant(period.ending_before)}
+
+
+def _period_from_json(item: Mapping[str, str | None]) -> Period:
+    starting_at = _optional_instant(item["starting_at"])
+    assert starting_at is not None, "a period has a start"
+    return Period(starting_at, _optional_instant(item["ending_before"]))
+
+
+def _instant(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+
+
+def _optional_instant(text: str | None) -> datetime | None:
+    return None if text is None else parse_instant(text)

@@ -1,0 +1,77 @@
+"""The same statement split by hour or by day, so that the windows add up to its lines exactly.
+
+Owns the windows and what falls into which. Prices are left to `rating`, which is asked to cut its phases at the bounds
+of the windows as well: more cuts move no money, so a breakdown can never disagree with the invoice it explains.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from app.core.invoice import assemble, finalize
+from app.core.money import ZERO, exact
+from app.core.period import HOUR, Period
+from app.core.rating import Line, LineType, Usage, rate_statement
+from app.core.terms import Terms
+
+
+class WindowSize(StrEnum):
+    """How long the windows of a breakdown are."""
+
+    HOUR = "HOUR"
+    DAY = "DAY"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one hour or day of a statement adds to it. `total` is the exact sum of the lines that count."""
+
+    period: Period
+    lines: tuple[Line, ...]
+    total: Decimal
+
+
+def window_bounds(period: Period, size: WindowSize) -> tuple[datetime, ...]:
+    """Where windows begin: full hours or midnights (UTC) inside the period, and the period's own start.
+
+    The first and the last window of a period that begins or ends in mid-day are shorter.
+    """
+    assert period.ending_before is not None, "a statement has an end"
+    length = HOUR if size is WindowSize.HOUR else timedelta(days=1)
+    midnight = period.starting_at.replace(hour=0)
+    count = (period.ending_before - midnight) // length + 1
+    instants = (midnight + number * length for number in range(count))
+    return (
+        period.starting_at,
+        *(instant for instant in instants if period.starting_at < instant < period.ending_before),
+    )
+
+
+def break_down(terms: Terms, period: Period, usage: Usage, *, size: WindowSize, is_final: bool) -> tuple[Window, ...]:
+    """The windows of a statement in which something is, in order of time.
+
+    *Shapes*: the windows' lines are those of the statement, cut at the windows' bounds and sorted as there. The rounding
+    of a final statement lies in its last hour (golden decision 5), whether anything was used then or not.
+    """
+    bounds = window_bounds(period, size)
+    ends = dict(zip(bounds, (*bounds[1:], period.ending_before), strict=True))
+    lines = rate_statement(terms, period, usage, cuts=bounds).lines
+    # Found on the cut lines: their sum is the statement's subtotal, because cuts move no money.
+    rounding = finalize(assemble(lines, terms.unit)).lines[-1:] if is_final else ()
+    by_start: dict[datetime, list[Line]] = defaultdict(list)
+    for line in lines:
+        assert line.starting_at is not None, "what was used was used at some time"
+        by_start[bounds[bisect_right(bounds, line.starting_at) - 1]].append(line)
+    by_start[bounds[-1]].extend(line for line in rounding if line.type is LineType.ROUNDING)
+    return tuple(_window(Period(start, ends[start]), by_start[start]) for start in bounds if by_start.get(start))
+
+
+def _window(period: Period, lines: Sequence[Line]) -> Window:
+    with exact():
+        return Window(period, tuple(lines), sum((line.amount for line in lines if line.in_total), ZERO))
