@@ -12,10 +12,8 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
 from uuid import UUID
 
-import structlog
 from sqlalchemy import and_, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
@@ -24,6 +22,7 @@ from app.contracts.tables import Contract
 from app.core.money import canonical, exact
 from app.core.period import HOUR, floor_hour
 from app.customers.tables import BillingConfiguration
+from app.delivery.calling import Answer, ask
 from app.delivery.documents import metering_document
 from app.delivery.registry import Connection, Connections
 from app.delivery.states import NO_EFFECT, UNKNOWN_EFFECT, DeliveryStatus, SlotStatus
@@ -35,11 +34,7 @@ from app.invoices.tables import Invoice
 from app.store.engine import Store
 from app.store.ids import to_text
 from app.store.locks import hold, lock_customer, lock_named
-from connectors.base import Capabilities, MeteringDocument, Outcome, OutcomeStatus, Terminal, Transient
-
-log = structlog.get_logger("metrograph.delivery")
-
-Answers: TypeAlias = Sequence[Outcome] | Transient | Terminal
+from connectors.base import Capabilities, Outcome, OutcomeStatus, Terminal, Transient
 
 REFUSAL_PAUSE = timedelta(hours=6)
 """How long a refused amount is not offered again: marketplaces ask not to be tried blindly."""
@@ -135,7 +130,7 @@ async def send_slots(store: Store, connections: Connections, name: str, *, clock
                     slot.status, slot.attempts, slot.updated_at = SlotStatus.SENDING, slot.attempts + 1, clock()
                 document = metering_document(slots)
             reached("metering.intent_committed")
-            answers = await _call(connection, document)
+            answers = await ask(connection, document, f"slots:{document.records[0].reference}")
             reached("metering.called")
             async with store.transaction() as session:
                 await _receive(session, batch, answers, now=clock())
@@ -154,17 +149,6 @@ def is_past_window(capabilities: Capabilities, hour: datetime, *, now: datetime)
         return False
     next_month = (hour.replace(day=1, hour=0) + timedelta(days=32)).replace(day=1)
     return now >= next_month + timedelta(hours=capabilities.month_cutoff_hour)
-
-
-async def _call(connection: Connection, document: MeteringDocument) -> Answers:
-    try:
-        return await connection.connector.deliver(document, f"slots:{document.records[0].reference}")
-    except (Transient, Terminal) as failure:
-        return failure
-    except Exception as fault:
-        # A connector's own mistake must not stop the slots in silence; what it did before is unknown.
-        log.exception("connector failed", connection=connection.name)
-        return Transient(f"The connector failed ({type(fault).__name__})", unknown=True)
 
 
 def _metering(connections: Connections, configuration: BillingConfiguration) -> Connection | None:
@@ -239,7 +223,7 @@ async def _retire_late(session: AsyncSession, connection: Connection, *, now: da
             slot.error_hint = _look_up(slot)
 
 
-async def _receive(session: AsyncSession, batch: Sequence[UUID], answers: Answers, *, now: datetime) -> None:
+async def _receive(session: AsyncSession, batch: Sequence[UUID], answers: Answer, *, now: datetime) -> None:
     """Keep what the provider said about each slot of a batch, and move the slots on."""
     by_reference = {} if isinstance(answers, Transient | Terminal) else {item.reference: item for item in answers}
     for slot_id in batch:
@@ -247,9 +231,9 @@ async def _receive(session: AsyncSession, batch: Sequence[UUID], answers: Answer
         slot.updated_at = now
         if isinstance(answers, Transient | Terminal):
             is_terminal = isinstance(answers, Terminal)
-            slot.error_message = answers.message[:2000]
-            slot.error_code = answers.code[:64] if is_terminal else NO_EFFECT if not answers.unknown else UNKNOWN_EFFECT
-            slot.error_hint = answers.hint[:2000] or None if is_terminal else None
+            slot.error_message = answers.message
+            slot.error_code = answers.code if is_terminal else NO_EFFECT if not answers.unknown else UNKNOWN_EFFECT
+            slot.error_hint = answers.hint or None if is_terminal else None
             # The slot stays SENDING, and is sent again unchanged.
             session.add(
                 MeteringReceipt(
@@ -266,7 +250,7 @@ async def _receive(session: AsyncSession, batch: Sequence[UUID], answers: Answer
 
 def _apply(slot: MeteringSlot, outcome: Outcome, *, is_first: bool) -> None:
     """`is_first`: no earlier attempt can have been counted."""
-    slot.error_code, slot.error_message = (outcome.code or "")[:64] or None, (outcome.message or "")[:2000] or None
+    slot.error_code, slot.error_message = outcome.code, outcome.message
     slot.error_hint = outcome.hint
     match outcome.status:
         case OutcomeStatus.ACCEPTED | OutcomeStatus.DUPLICATE:
@@ -307,7 +291,7 @@ def _receipt(slot: MeteringSlot, outcome: Outcome, *, now: datetime) -> Metering
         acknowledged=outcome.acknowledged,
         provider_reference=outcome.provider_reference,
         code=outcome.code,
-        message=(outcome.message or "")[:2000] or None,
+        message=outcome.message,
         hint=outcome.hint,
         request_ids=list(outcome.request_ids),
     )

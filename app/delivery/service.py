@@ -11,13 +11,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.core.money import ZERO
 from app.core.retry import wait_before
 from app.customers.tables import BillingConfiguration
+from app.delivery.calling import ask
 from app.delivery.documents import invoice_document
 from app.delivery.registry import Connection, Connections
 from app.delivery.states import CLOSED, NO_EFFECT, UNKNOWN_EFFECT, DeliveryStatus
@@ -28,8 +28,6 @@ from app.store.engine import Store
 from app.store.ids import to_text
 from app.store.locks import hold, lock_named
 from connectors.base import Outcome, OutcomeStatus, Terminal, Transient, document_from_json, document_to_json
-
-log = structlog.get_logger("metrograph.delivery")
 
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=6)
@@ -157,16 +155,11 @@ async def _last_attempt(session: AsyncSession, delivery_id: UUID) -> DeliveryAtt
 
 
 async def _call(connection: Connection, attempt: DeliveryAttempt) -> Outcome | Transient | Terminal:
-    try:
-        outcomes = await connection.connector.deliver(document_from_json(attempt.document), attempt.key)
-    except (Transient, Terminal) as failure:
-        return failure
-    except Exception as fault:
-        # A connector's own mistake must not be tried for ever in silence; what it did before is unknown.
-        log.exception("connector failed", connection=connection.name, reference=attempt.key)
-        return Transient(f"The connector failed ({type(fault).__name__})", unknown=True)
-    assert len(outcomes) == 1, "one invoice, one outcome"
-    return outcomes[0]
+    answer = await ask(connection, document_from_json(attempt.document), attempt.key)
+    if isinstance(answer, Transient | Terminal):
+        return answer
+    assert len(answer) == 1, "one invoice, one outcome"
+    return answer[0]
 
 
 async def _receive(
@@ -212,19 +205,13 @@ def _fail(
     usual = wait_before(delivery.attempts + 1, seed=str(delivery.id), first=FIRST_WAIT, cap=LONGEST_WAIT)
     delivery.status = DeliveryStatus.FAILED
     delivery.next_attempt_at = now + max(usual, wait or usual)
-    _explain(delivery, code, message, hint)
+    delivery.error_code, delivery.error_message, delivery.error_hint = code, message, hint
 
 
 def _attend(delivery: Delivery, code: str, message: str | None, hint: str | None) -> None:
     """Repeating will not help; a person must act, and then retries by hand."""
     delivery.status, delivery.next_attempt_at = DeliveryStatus.NEEDS_ATTENTION, None
-    _explain(delivery, code, message, hint)
-
-
-def _explain(delivery: Delivery, code: str, message: str | None, hint: str | None) -> None:
-    """A provider's words may be longer than what is kept of them; a receipt must never be lost over that."""
-    delivery.error_code, delivery.error_message = code[:64], (message or "")[:2000] or None
-    delivery.error_hint = (hint or "")[:2000] or None
+    delivery.error_code, delivery.error_message, delivery.error_hint = code, message, hint
 
 
 def _receipt(attempt: DeliveryAttempt, result: Outcome | Transient | Terminal, *, now: datetime) -> DeliveryReceipt:
@@ -238,5 +225,5 @@ def _receipt(attempt: DeliveryAttempt, result: Outcome | Transient | Terminal, *
             receipt.outcome, receipt.code, receipt.hint = "TERMINAL", result.code, result.hint or None
         case Transient():
             receipt.code = UNKNOWN_EFFECT if result.unknown else NO_EFFECT
-    receipt.message = (result.message or "")[:2000] or None
+    receipt.message = result.message or None
     return receipt

@@ -166,7 +166,14 @@ def literal(wanted: object) -> str:
         if wanted.is_one_of:
             needed = dict([next(iter(wanted.fields.items()))])
         return "{" + ", ".join(f"{name}: {literal(field.type)}" for name, field in needed.items()) + "}"
-    known = {"Int": "1", "Boolean": "true", "DateTime": '"2026-11-01T00:00:00Z"', "Date": '"2026-11-01"', "JSON": "{}"}
+    known = {
+        "Int": "1",
+        "Boolean": "true",
+        "DateTime": '"2026-11-01T00:00:00Z"',
+        "Date": '"2026-11-01"',
+        "JSON": "{}",
+        "CurrencyCode": '"USD"',
+    }
     return known.get(str(wanted), '"1"')
 
 

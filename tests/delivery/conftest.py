@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
 from app.catalog.metrics import create_metric
 from app.catalog.service import create_product
@@ -41,6 +42,12 @@ def sandbox_process(cluster: embedded.Cluster, tmp_path_factory: pytest.TempPath
     process.terminate()
     process.communicate(timeout=20)
     cluster.drop_database(name)
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs() -> None:
+    """What goes wrong on purpose fills no pages."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
 
 @pytest.fixture

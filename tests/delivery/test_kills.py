@@ -7,12 +7,11 @@ after it did what was asked. The stand-ins live on and count.
 from __future__ import annotations
 
 import signal
-import time
 
 import pytest
 
 from app.delivery.states import DeliveryStatus
-from tests.delivery.world import HOUR, NOVEMBER, PROVIDERS, World
+from tests.delivery.world import HOUR, NOVEMBER, World
 
 INVOICE_STEPS = ("invoices.list", "invoices.create", "invoices.add_lines", "invoices.finalize")
 METERED = {"aws_marketplace": "BatchMeterUsage", "azure_marketplace": "usageEvent"}

@@ -1,0 +1,62 @@
+"""Calls a connector, and makes of whatever comes back an answer that can be stored.
+
+Owns the border to providers' words. A receipt must never be lost because a message was too long, held a character that
+the database refuses, or because the connector itself made a mistake: without a receipt the same try begins again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import structlog
+
+from app.delivery.registry import Connection
+from connectors.base import Document, Outcome, Terminal, Transient
+
+log = structlog.get_logger("metrograph.delivery")
+
+Answer: TypeAlias = Sequence[Outcome] | Transient | Terminal
+CODE, TEXT, REFERENCE = 64, 2_000, 255
+"""How much is kept of a code or a state, of a sentence, and of an identifier."""
+
+
+async def ask(connection: Connection, document: Document, key: str) -> Answer:
+    """Deliver a document: one outcome for each record, or the failure instead of them."""
+    try:
+        found = await connection.connector.deliver(document, key)
+    except (Transient, Terminal) as failure:
+        return _storable(failure)
+    except Exception as fault:
+        # What a connector did before its own mistake is unknown. It must not be tried for ever in silence.
+        log.exception("connector failed", connection=connection.name, key=key)
+        return Transient(f"The connector failed ({type(fault).__name__})", unknown=True)
+    return [_kept(outcome) for outcome in found]
+
+
+def _kept(outcome: Outcome) -> Outcome:
+    return replace(
+        outcome,
+        provider_reference=_cut(outcome.provider_reference, REFERENCE),
+        provider_status=_cut(outcome.provider_status, CODE),
+        code=_cut(outcome.code, CODE),
+        message=_cut(outcome.message, TEXT),
+        hint=_cut(outcome.hint, TEXT),
+        request_ids=tuple(_cut(text, REFERENCE) or "" for text in outcome.request_ids[:100]),
+    )
+
+
+def _storable(failure: Transient | Terminal) -> Transient | Terminal:
+    message = _cut(failure.message, TEXT) or ""
+    if isinstance(failure, Transient):
+        return Transient(message, wait=failure.wait, unknown=failure.unknown)
+    code, hint = _cut(failure.code, CODE) or "TERMINAL", _cut(failure.hint, TEXT) or ""
+    return Terminal(code, message, hint=hint, stop_connection=failure.stop_connection)
+
+
+def _cut(text: str | None, longest: int) -> str | None:
+    """The text in characters that PostgreSQL keeps, no longer than its column; None for an empty one."""
+    if not text:
+        return None
+    return text.replace("\0", "").encode(errors="replace").decode()[:longest] or None
