@@ -118,7 +118,7 @@ def ingest(
     """Read usage from JSONL, CSV or CloudEvents files."""
     from app.commands import files, shell
 
-    mapping = files.mapping_from(columns or [], constants or [], zone)
+    mapping = files.mapping_for(paths, columns or [], constants or [], zone)
     shell.run(
         lambda runtime: files.ingest_files(runtime, paths, mapping, allow_historical=allow_historical, as_json=as_json)
     )
@@ -232,6 +232,10 @@ def scenario_run(
 def main() -> None:
     """The entry point of the `metrograph` command."""
     app()
+
+
+if __name__ == "__main__":
+    main()
 
 
 if __name__ == "__main__":

@@ -12,12 +12,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy.exc import OperationalError
+
 from app import failpoints, sandbox
 from app.clock import Clock
 from app.delivery.registry import Connections, connect, read_tables
-from app.settings import Settings
+from app.errors import ErrorCode, Unavailable, settings_problem
+from app.settings import BadSettings, Settings
 from app.store import embedded, migrate
-from app.store.engine import Store
+from app.store.engine import Store, libpq_url
 from app.usage.events_postgres import create_partitions
 
 DATABASE = "metrograph"
@@ -48,7 +53,7 @@ async def opened(settings: Settings, *, max_connections: int = 20) -> AsyncItera
             if not cluster.has_database(DATABASE):
                 cluster.create_database(DATABASE)
             url = cluster.url(DATABASE)
-        await asyncio.to_thread(migrate.upgrade, url)
+        await asyncio.to_thread(_migrate, url)
         store = await Store(url, max_connections=max_connections).open()
         stack.push_async_callback(store.close)
         async with store.transaction() as session:
@@ -57,6 +62,19 @@ async def opened(settings: Settings, *, max_connections: int = 20) -> AsyncItera
             connections = await _stand_ins(stack, settings, store, clock)
         stack.push_async_callback(connections.close)
         yield Runtime(settings, store, clock, connections)
+
+
+def _migrate(url: str) -> None:
+    """Bring the schema up to date. A driver's words about an address may hold its password and are not passed on."""
+    try:
+        conninfo_to_dict(libpq_url(url))
+    except psycopg.ProgrammingError:
+        raise BadSettings([settings_problem("DATABASE_URL", "(hidden)", "not an address that can be read")]) from None
+    try:
+        migrate.upgrade(url)
+    except OperationalError as error:
+        reason = str(error.orig).strip().partition("\n")[0]
+        raise Unavailable(ErrorCode.UNAVAILABLE, f"The database does not answer: {reason}") from None
 
 
 def _has_stand_ins(settings: Settings) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, TextIO
 from app.errors import ErrorCode, InvalidInput
 from app.usage.incoming import IncomingEvent, decode
 
+TABLES = {".csv": ",", ".tsv": "\t"}
 FIELDS = ("transactionId", "customerId", "eventType", "timestamp")
 
 
@@ -42,13 +44,47 @@ def pairs(texts: list[str], *, option: str) -> dict[str, str]:
     return found
 
 
-def read(file: Path, mapping: RowMapping) -> Iterator[IncomingEvent]:
+@dataclass(frozen=True, slots=True)
+class Located:
+    """An event and the line of the file on which it ends."""
+
+    line: int
+    event: IncomingEvent
+
+
+def check_header(file: Path, mapping: RowMapping) -> None:
+    """InvalidInput when the mapping does not fit the file's columns; looked at before anything is read in."""
+    delimiter = TABLES.get(file.suffix.lower())
+    if delimiter is None:
+        if mapping.columns:
+            raise InvalidInput(ErrorCode.INVALID, f"{file.name} has no columns: --map is for CSV and TSV files.")
+        return
+    with _opened(file) as stream:
+        header = next(csv.reader(stream, delimiter=delimiter), [])
+    missing = sorted(set(mapping.columns.values()) - set(header))
+    if missing:
+        raise InvalidInput(
+            ErrorCode.INVALID, f"{file.name} has no column {', '.join(missing)}; it has {', '.join(header) or 'none'}."
+        )
+    repeated = sorted(name for name, times in Counter(header).items() if times > 1)
+    if repeated:
+        raise InvalidInput(ErrorCode.INVALID, f"{file.name} has several columns {', '.join(repeated)}.")
+
+
+def read(file: Path, mapping: RowMapping) -> Iterator[Located]:
     """The events of a file, one by one. A row that cannot be read raises InvalidInput with its line."""
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        if file.suffix.lower() in (".csv", ".tsv"):
-            yield from _rows(stream, mapping, delimiter="\t" if file.suffix.lower() == ".tsv" else ",")
-        else:
-            yield from _lines(stream, mapping)
+    delimiter = TABLES.get(file.suffix.lower())
+    with _opened(file) as stream:
+        yield from _lines(stream, mapping) if delimiter is None else _rows(stream, mapping, delimiter=delimiter)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[TextIO]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            yield stream
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(ErrorCode.INVALID, f"It cannot be read as UTF-8 text: {error}.") from error
 
 
 def count(file: Path) -> int:
@@ -57,35 +93,35 @@ def count(file: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
 
 
-def _rows(stream: TextIO, mapping: RowMapping, *, delimiter: str) -> Iterator[IncomingEvent]:
+def _rows(stream: TextIO, mapping: RowMapping, *, delimiter: str) -> Iterator[Located]:
     reader = csv.DictReader(stream, delimiter=delimiter)
     header = list(reader.fieldnames or [])
-    missing = sorted(set(mapping.columns.values()) - set(header))
-    if missing:
-        raise InvalidInput(ErrorCode.INVALID, f"No column {', '.join(missing)}; the file has {', '.join(header)}.")
     seen: Counter[str] = Counter()
     mapped = set(mapping.columns.values())
     for row in reader:
         if None in row or None in row.values():
-            raise InvalidInput(ErrorCode.INVALID, f"Line {reader.line_num} does not have {len(header)} columns.")
+            raise InvalidInput(ErrorCode.INVALID, f"line {reader.line_num} does not have {len(header)} columns.")
         fields = {**mapping.constants, **{name: row[column] for name, column in mapping.columns.items()}}
         properties: dict[str, Any] = {name: row[name] for name in header if name not in mapped}
         properties |= {key.removeprefix("properties."): fields.pop(key) for key in list(fields) if "." in key}
-        yield _event(fields, properties, mapping, seen)
+        yield Located(reader.line_num, _event(fields, properties, mapping, seen))
 
 
-def _lines(stream: TextIO, mapping: RowMapping) -> Iterator[IncomingEvent]:
+def _lines(stream: TextIO, mapping: RowMapping) -> Iterator[Located]:
     seen: Counter[str] = Counter()
     for number, line in enumerate(stream, start=1):
         if not line.strip():
             continue
         is_cloud = '"specversion"' in line
         try:
-            [event] = decode(
+            events = decode(
                 line.encode(), media_type="application/cloudevents+json" if is_cloud else "application/json"
             )
         except InvalidInput as error:
-            raise InvalidInput(error.code, f"Line {number}: {error.message}") from error
+            raise InvalidInput(error.code, f"line {number}: {error.message}") from error
+        if len(events) != 1:
+            raise InvalidInput(ErrorCode.INVALID, f"line {number} holds {len(events)} events; write one on each line.")
+        [event] = events
         given = {
             "transactionId": event.transaction_id, "customerId": event.customer, "eventType": event.event_type,
             "timestamp": event.timestamp,
@@ -95,7 +131,7 @@ def _lines(stream: TextIO, mapping: RowMapping) -> Iterator[IncomingEvent]:
         extra = {key.removeprefix("properties."): fields.pop(key) for key in list(fields) if "." in key}
         if isinstance(properties, dict):
             properties = {**extra, **properties}
-        yield _event(fields, properties, mapping, seen)
+        yield Located(number, _event(fields, properties, mapping, seen))
 
 
 def _event(fields: dict[str, Any], properties: Any, mapping: RowMapping, seen: Counter[str]) -> IncomingEvent:
