@@ -25,7 +25,7 @@ from app.customers.tables import BillingConfiguration
 from app.delivery.calling import Answer, ask
 from app.delivery.documents import metering_document
 from app.delivery.registry import Connection, Connections
-from app.delivery.states import NO_EFFECT, UNKNOWN_EFFECT, DeliveryStatus, SlotStatus
+from app.delivery.states import NO_EFFECT, RESOLVED, UNKNOWN_EFFECT, DeliveryStatus, SlotStatus
 from app.delivery.tables import Delivery, MeteringReceipt, MeteringSlot
 from app.failpoints import reached
 from app.invoices.drafts import open_statements, rate
@@ -39,7 +39,7 @@ from connectors.base import Capabilities, Outcome, OutcomeStatus, Terminal, Tran
 REFUSAL_PAUSE = timedelta(hours=6)
 """How long a refused amount is not offered again: marketplaces ask not to be tried blindly."""
 LATE = ("OUT_OF_WINDOW", "MONTH_CLOSED")
-"""Refusals of an hour that has passed; they say nothing about the next one."""
+"""Refusals of an hour that has passed; they, and a person's word, say nothing about the next one."""
 
 
 async def metered_configurations(session: AsyncSession, connections: Connections) -> list[BillingConfiguration]:
@@ -178,7 +178,7 @@ async def _is_held(
                     is_ours,
                     col(MeteringSlot.status) == SlotStatus.REFUSED,
                     col(MeteringSlot.attempts) > 0,
-                    func.coalesce(MeteringSlot.error_code, "").not_in(LATE),
+                    func.coalesce(MeteringSlot.error_code, "").not_in((*LATE, RESOLVED)),
                     col(MeteringSlot.updated_at) > now - REFUSAL_PAUSE,
                 ),
             ),

@@ -15,7 +15,7 @@ from sqlmodel import col, func, select
 
 from app.core.money import ZERO
 from app.customers.tables import BillingConfiguration
-from app.delivery.states import DeliveryStatus, SlotStatus
+from app.delivery.states import RESOLVED, DeliveryStatus, SlotStatus
 from app.delivery.tables import Delivery, MeteringSlot
 from app.invoices.tables import Invoice
 from app.store.locks import lock_customer
@@ -91,5 +91,6 @@ async def _trouble(session: AsyncSession, configuration_id: UUID) -> MeteringSlo
     waiting = await session.execute(slots.where(MeteringSlot.status == SlotStatus.NEEDS_ATTENTION))
     last = await session.execute(slots)
     found = last.scalar_one_or_none()
-    is_refused = found is not None and found.status == SlotStatus.REFUSED and found.attempts > 0
+    by_provider = found is not None and found.attempts > 0 and found.error_code != RESOLVED
+    is_refused = found is not None and found.status == SlotStatus.REFUSED and by_provider
     return waiting.scalar_one_or_none() or (found if is_refused else None)

@@ -15,7 +15,7 @@ from app.change import note_change
 from app.checks import text_of
 from app.delivery.actions import MAX_REASON
 from app.delivery.settlement import settle
-from app.delivery.states import SlotStatus
+from app.delivery.states import RESOLVED, SlotStatus
 from app.delivery.tables import MeteringSlot
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.store.ids import to_text
@@ -41,7 +41,7 @@ async def resolve_slot(
             path=("id",), conflicting=slot,
         )  # fmt: skip
     slot.status = SlotStatus.ACCEPTED if was_counted else SlotStatus.REFUSED
-    slot.error_code, slot.error_message, slot.error_hint, slot.updated_at = "RESOLVED", reason, None, now
+    slot.error_code, slot.error_message, slot.error_hint, slot.updated_at = RESOLVED, reason, None, now
     await session.flush()
     await settle(session, slot.billing_configuration_id, now=now)
     note_change(

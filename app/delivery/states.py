@@ -35,3 +35,6 @@ class SlotStatus(StrEnum):
 
 NO_EFFECT, UNKNOWN_EFFECT = "TRANSIENT", "UNKNOWN_EFFECT"
 """Codes of a receipt without an answer: nothing can have come of the attempt, or something may have."""
+
+RESOLVED = "RESOLVED"
+"""Code of a slot about which a person decided."""
