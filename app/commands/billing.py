@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select, text
 
 from app.actor import system
-from app.commands.shell import Exit, emit, note, progress, say
+from app.commands.shell import Exit, emit, fail, note, progress, say
 from app.contracts.tables import Contract
 from app.core.money import canonical
 from app.delivery import sync
@@ -63,6 +63,8 @@ async def preview(runtime: Runtime, *, as_of: datetime | None, as_json: bool) ->
 async def finalize(runtime: Runtime, *, as_of: datetime | None, dry_run: bool, as_json: bool) -> Exit | None:
     """Finalize everything that is due."""
     now = runtime.clock.now()
+    if as_of is not None and as_of > now:
+        fail(f"--as-of lies after now, {now:%Y-%m-%dT%H:%M:%SZ}; nothing is due then yet.", Exit.USAGE)
     async with runtime.store.transaction() as session:
         due = await run.due_contracts(session, as_of=as_of or now)
     if dry_run:

@@ -120,7 +120,7 @@ class _Mutation(FieldExtension):
             await context.record(Outcome(self.action, refused.code if refused else None, change))
         if refused is None:
             return payload
-        return self._payload_class(info)(user_errors=[UserError.of(error) for error in refused.each()])
+        return self._payload_class(info)(user_errors=[UserError.of(error, context.actor) for error in refused.each()])
 
     def _payload_class(self, info: Info) -> Callable[..., Payload]:
         made = self.field.resolve_type()

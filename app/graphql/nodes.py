@@ -105,9 +105,10 @@ def kind_of(value: object) -> NodeKind:
     return next(kind for kind in KINDS.values() if isinstance(value, kind.sources))
 
 
-def as_node(value: object) -> object | None:
-    """The value when it is of a registered kind, else None: errors may name rows that the API does not show."""
-    return value if any(isinstance(value, kind.sources) for kind in KINDS.values()) else None
+def as_node(value: object, actor: Actor) -> object | None:
+    """The value when the API shows its kind and this caller may see it, else None: errors may name any row."""
+    kind = next((kind for kind in KINDS.values() if isinstance(value, kind.sources)), None)
+    return value if kind is not None and actor.may(kind.scope) and visible(actor, value) else None
 
 
 def visible(actor: Actor, row: Any) -> bool:

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 import strawberry
 
+from app.actor import Actor
 from app.errors import CODE_SENTENCES, BillingError, ErrorCode, LimitExceeded
 from app.graphql.nodes import Node, as_node
 from app.graphql.values import described_enum
@@ -37,8 +38,8 @@ class UserError:
     )
 
     @classmethod
-    def of(cls, error: BillingError) -> UserError:
-        """The public form of an error that a service raised."""
+    def of(cls, error: BillingError, actor: Actor) -> UserError:
+        """The public form of an error that a service raised, as far as this caller may see."""
         status = error.status
         if isinstance(error, LimitExceeded):
             status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -47,7 +48,7 @@ class UserError:
             message=error.message,
             path=list(error.path) or None,
             status=int(status),
-            conflicting=as_node(error.conflicting),  # type: ignore[arg-type]
+            conflicting=as_node(error.conflicting, actor),  # type: ignore[arg-type]
         )
 
 

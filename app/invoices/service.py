@@ -36,7 +36,7 @@ from app.core.metering import HourQuantity
 from app.core.money import canonical
 from app.core.rating import Line, Unrated, UsageKey
 from app.customers.tables import BillingConfiguration
-from app.errors import ErrorCode, InvalidState, NotFound
+from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.invoices.drafts import RatedStatement, Statement, find_draft, open_statements, rate
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
 from app.jobs.service import enqueue
@@ -77,7 +77,12 @@ async def finalize_invoice(session: AsyncSession, identifier: UUID, *, now: date
 
 
 async def finalize_due(session: AsyncSession, contract_id: UUID, *, as_of: datetime, now: datetime) -> list[Finalized]:
-    """Finalize every statement of a contract that is due by `as_of`, oldest first."""
+    """Finalize every statement of a contract that is due by `as_of`, oldest first.
+
+    Errors: NOT_DUE when `as_of` lies in the future, since usage up to it may still arrive.
+    """
+    if as_of > now:
+        raise InvalidInput(ErrorCode.NOT_DUE, f"asOf {as_of.isoformat()} lies after now; nothing is due then yet.")
     contract = await session.get_one(Contract, contract_id)
     await lock_customer(session, contract.customer_id)
     await session.refresh(contract)
