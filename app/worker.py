@@ -156,13 +156,15 @@ class WorkerHealth:
     restarts: int = 0
 
 
-def job_app(runtime: Runtime) -> procrastinate.App:
+def job_app(runtime: Runtime, *, stalled_seconds: float = STALLED_SECONDS) -> procrastinate.App:
     """The engine with every handler and schedule registered; not opened."""
     app = procrastinate.App(connector=procrastinate.PsycopgConnector())
     # Every task answers a cancellation with "again", so a stop loses no job. What still fails after some minutes is
     # left to its schedule: the state that asks for the work stays where it is.
     retry = procrastinate.RetryStrategy(max_attempts=8, wait=2, linear_wait=5)
-    jobs = {name: _bound(runtime, handler) for name, handler in HANDLERS.items()} | {RESCUE: _rescue(app)}
+    jobs = {name: _bound(runtime, handler) for name, handler in HANDLERS.items()} | {
+        RESCUE: _rescue(app, stalled_seconds)
+    }
     for name, job in jobs.items():
         options: Any = {"name": name, "retry": retry, "queueing_lock": name if name in SCHEDULES else None}
         task = app.task(**options)(job)
@@ -172,11 +174,19 @@ def job_app(runtime: Runtime) -> procrastinate.App:
 
 
 async def run_worker(
-    runtime: Runtime, *, concurrency: int = 4, queues: Sequence[str] = (), health: WorkerHealth | None = None
+    runtime: Runtime,
+    *,
+    concurrency: int = 4,
+    queues: Sequence[str] = (),
+    health: WorkerHealth | None = None,
+    stalled_seconds: float = STALLED_SECONDS,
 ) -> None:
-    """Work until cancelled. The engine's loop can end while the process lives; then it is started again."""
+    """Work until cancelled. The engine's loop can end while the process lives; then it is started again.
+
+    A worker whose sign of life is older than `stalled_seconds` is taken for dead, and its jobs are given to others.
+    """
     health = health or WorkerHealth()
-    app = job_app(runtime)
+    app = job_app(runtime, stalled_seconds=stalled_seconds)
     async with app.open_async(runtime.store.pool):
         while True:
             try:
@@ -185,7 +195,7 @@ async def run_worker(
                 await app.run_worker_async(
                     **options, concurrency=concurrency, install_signal_handlers=False, delete_jobs="successful",
                     fetch_job_polling_interval=0.5, shutdown_graceful_timeout=GRACE_SECONDS,
-                    update_heartbeat_interval=5, stalled_worker_timeout=STALLED_SECONDS,
+                    update_heartbeat_interval=stalled_seconds / 6, stalled_worker_timeout=stalled_seconds,
                 )  # fmt: skip
             except Exception:
                 log.exception("worker ended; starting it again")
@@ -196,11 +206,9 @@ async def run_worker(
 
 
 @asynccontextmanager
-async def working(
-    runtime: Runtime, *, concurrency: int = 4, queues: Sequence[str] = (), health: WorkerHealth | None = None
-) -> AsyncIterator[None]:
-    """A worker that runs as long as the block, and ends its jobs before it leaves."""
-    task = asyncio.create_task(run_worker(runtime, concurrency=concurrency, queues=queues, health=health))
+async def working(runtime: Runtime, **options: Any) -> AsyncIterator[None]:
+    """A worker that runs as long as the block, and ends its jobs before it leaves; options are those of `run_worker`."""
+    task = asyncio.create_task(run_worker(runtime, **options))
     try:
         yield
     finally:
@@ -215,9 +223,9 @@ def _bound(runtime: Runtime, handler: Handler) -> Callable[..., Awaitable[None]]
     return job
 
 
-def _rescue(app: procrastinate.App) -> Callable[..., Awaitable[None]]:
+def _rescue(app: procrastinate.App, stalled_seconds: float) -> Callable[..., Awaitable[None]]:
     async def rescue(timestamp: int | None = None) -> None:
-        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
+        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_seconds):
             log.warning("job rescued from a dead worker", job=job.task_name)
             await app.job_manager.retry_job(job)
 

@@ -33,6 +33,7 @@ from app.customers.billing import create_billing_configuration
 from app.customers.service import create_customer
 from app.delivery import sync
 from app.delivery.registry import Connections, connect
+from app.delivery.service import open_deliveries
 from app.delivery.tables import Delivery, MeteringSlot
 from app.invoices import run
 from app.invoices.tables import Invoice
@@ -195,6 +196,11 @@ class World:
         async with self.store.transaction() as session:
             due = await run.due_contracts(session, as_of=self.now)
         return await run.finalize_contracts(self.store, due, actor=ACTOR, as_of=self.now, now=self.now)
+
+    async def open(self) -> None:
+        """Open the deliveries of new invoices, as the job after a finalization does."""
+        async with self.store.transaction() as session:
+            await open_deliveries(session, self.connections, now=self.now)
 
     async def sweep(self) -> sync.Sweep:
         """One sync in this process."""
