@@ -115,7 +115,7 @@ async def _attempts(context: Context, keys: Sequence[UUID]) -> Sequence[list[Del
         .order_by(col(attempt.delivery_id), col(attempt.number))
     )
     attempts: dict[UUID, list[DeliveryAttempt]] = {key: [] for key in keys}
-    for tried, came in found.tuples():
+    for tried, came in found:
         shown = None if came is None else _receipt(came)
         attempts[tried.delivery_id].append(
             DeliveryAttempt(number=tried.number, started_at=tried.created_at, idempotency_key=tried.key, receipt=shown)

@@ -32,7 +32,7 @@ async def resolve_slot(
     reason = text_of(reason.strip(), path=("reason",), longest=MAX_REASON)
     slot = await session.get(MeteringSlot, slot_id)
     if slot is None:
-        raise NotFound("Metering slot", to_text("metering_slot", slot_id))
+        raise NotFound("Metering slot", to_text("metering_slot", slot_id), path=("id",))
     await lock_customer(session, slot.customer_id)
     await session.refresh(slot, with_for_update=True)
     if slot.status != SlotStatus.NEEDS_ATTENTION:

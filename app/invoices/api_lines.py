@@ -143,7 +143,7 @@ async def _unrated(context: Context, keys: Sequence[UUID]) -> Sequence[list[dict
             col(tables.InvoiceInputs.invoice_id).in_(keys)
         )
     )
-    unrated: dict[UUID, Any] = dict(found.tuples().all())
+    unrated: dict[UUID, Any] = {row[0]: row[1] for row in found}
     return [unrated.get(key, []) for key in keys]
 
 
