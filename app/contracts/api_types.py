@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 from sqlmodel import col
@@ -22,6 +23,9 @@ from app.graphql.fields import object_field
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import Interval, described_enum
+
+if TYPE_CHECKING:
+    from app.invoices.api_types import Invoice
 
 
 class Status(Enum):
@@ -151,3 +155,12 @@ class Contract(Node):
         if row.billing_configuration_id is None:
             return None
         return await info.context.load("billing_configuration", row.billing_configuration_id)
+
+    @object_field(
+        scope="invoices:read",
+        description="What its open statements say now, earliest due first, at most 24. Scope: invoices:read.",
+    )
+    async def drafts(
+        self, info: Info, row: strawberry.Parent[tables.Contract]
+    ) -> list[Annotated[Invoice, strawberry.lazy("app.invoices.api_types")]]:
+        return await info.context.load("contract.drafts", row.id)

@@ -155,6 +155,13 @@ async def test_the_final_invoice_has_the_drafts_id_and_lines(api: Api) -> None:
     }
 
 
+async def test_a_contract_shows_its_drafts(api: Api) -> None:
+    made = await seller(api)
+    ask = f"query ($id: ID!) {{ contract(id: $id) {{ drafts {{ {INVOICE} }} }} }}"
+    shown = (await api(ask, id=made["contract"]["id"]))["contract"]["drafts"]
+    assert shown == await drafts_of(api, contract=made["contract"]["id"])
+
+
 async def test_what_is_not_due_or_not_there_is_refused(api: Api) -> None:
     made = await seller(api)
     [_october, november] = await drafts_of(api, contract=made["contract"]["id"])
