@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import strawberry
 from sqlalchemy import select
 
-from app.catalog import metrics, rates, service, tables
+from app.catalog import metrics, rates, service, tables, versions
 from app.catalog.api_inputs import (
     BillableMetricCreateInput,
     ProductCreateInput,
@@ -19,6 +19,7 @@ from app.catalog.api_inputs import (
     new_rates,
     property_filters,
 )
+from app.catalog.api_measuring import ProductVersionInput, conversion_of, rounding_of
 from app.catalog.api_rates import RateCard
 from app.catalog.api_types import BillableMetric, Product
 from app.graphql.connection import After, Connection, First, connection
@@ -158,7 +159,34 @@ class CatalogMutation:
             pricing_group_key=input.pricing_group_key,
             presentation_group_key=input.presentation_group_key,
             tags=input.tags,
+            conversion=conversion_of(input.quantity_conversion, path=("input", "quantityConversion")),
+            rounding=rounding_of(input.quantity_rounding, path=("input", "quantityRounding")),
             uniqueness_key=input.uniqueness_key,
+            now=info.context.now,
+        )
+        return ProductPayload(product=row)  # type: ignore[arg-type]
+
+    @mutation_field(
+        scope="catalog:write",
+        action="product.add_version",
+        description="Change how a product is measured from an hour on. Drafts change at once, final invoices never.",
+    )
+    async def product_add_version(
+        self,
+        info: Info,
+        id: ID,
+        input: Annotated[ProductVersionInput, strawberry.argument(description="What changes.")],
+    ) -> ProductPayload:
+        metric_id = None
+        if input.metric_id is not None:
+            metric_id = ids.from_text("metric", input.metric_id, path=("input", "metricId"))
+        row = await versions.add_product_version(
+            info.context.session,
+            ids.from_text("product", id, path=("id",)),
+            starting_at=input.starting_at,
+            metric_id=metric_id,
+            conversion=conversion_of(input.quantity_conversion, path=("input", "quantityConversion")),
+            rounding=rounding_of(input.quantity_rounding, path=("input", "quantityRounding")),
             now=info.context.now,
         )
         return ProductPayload(product=row)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import strawberry
 
+from app.catalog.api_measuring import QuantityConversionInput, QuantityRoundingInput
 from app.catalog.api_types import Aggregation, ProductType
 from app.catalog.rates import NewRate
 from app.checks import Path
@@ -40,7 +41,7 @@ class BillableMetricCreateInput:
         description="How events become a quantity."
     )
     aggregation_key: str | None = strawberry.field(
-        default=None, description="The property to add up; needed for SUM, none for COUNT."
+        default=None, description="The property that is read; none for COUNT, needed for all others."
     )
     event_types: list[str] | None = strawberry.field(default=None, description="Event types that count; default: all.")
     event_types_not_in: list[str] | None = strawberry.field(
@@ -72,6 +73,12 @@ class ProductCreateInput:
         description="Properties by which lines are split; quantities and tiers are counted for each value.",
     )
     tags: list[str] = strawberry.field(default_factory=list, description="Labels, at most 50.")
+    quantity_conversion: QuantityConversionInput | None = strawberry.field(
+        default=None, description="How its quantity is converted before it is priced; default: not at all."
+    )
+    quantity_rounding: QuantityRoundingInput | None = strawberry.field(
+        default=None, description="How the quantity of a statement is rounded; default: not at all."
+    )
     uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
 
 

@@ -10,10 +10,11 @@ from datetime import datetime
 import strawberry
 
 from app.catalog import tables
+from app.catalog.api_measuring import QuantityConversion, QuantityRounding, conversion_shown, rounding_shown
 from app.core.terms import Aggregation as CoreAggregation
 from app.core.terms import ProductType as CoreProductType
 from app.graphql.context import Info
-from app.graphql.nodes import Node, node_type
+from app.graphql.nodes import LOADERS, Node, node_type, rows_by
 from app.graphql.values import described_enum
 
 Aggregation = described_enum(
@@ -22,6 +23,9 @@ Aggregation = described_enum(
     sentences={
         CoreAggregation.COUNT: "The number of events.",
         CoreAggregation.SUM: "The sum of one property; negative values take usage back.",
+        CoreAggregation.MAX: "The highest value of one property in a statement period; only a new high is billed.",
+        CoreAggregation.UNIQUE: "How many different values of one property there were in a statement period.",
+        CoreAggregation.LATEST: "The latest value of one property; billed as it moves, down as well as up.",
     },
 )
 ProductType = described_enum(
@@ -29,6 +33,9 @@ ProductType = described_enum(
     description="What a product is.",
     sentences={CoreProductType.USAGE: "Usage that a metric measures, priced on a rate card."},
 )
+
+
+LOADERS["product.versions"] = rows_by(tables.ProductVersion, "product_id")
 
 
 @strawberry.type(description="A condition on one property of an event; every given part must hold.")
@@ -53,7 +60,7 @@ class BillableMetric(Node):
     created_at: datetime = strawberry.field(description="When it was made; earlier events count all the same.")
     archived_at: datetime | None = strawberry.field(description="From when on no new product may use it.")
 
-    @strawberry.field(description="The property that is added up; null for COUNT.")
+    @strawberry.field(description="The property that is read; null for COUNT.")
     def aggregation_key(self, row: strawberry.Parent[tables.MetricRow]) -> str | None:
         return row.key
 
@@ -78,6 +85,24 @@ class BillableMetric(Node):
         ]
 
 
+@strawberry.type(description="A change of how a product is measured, from an hour on.")
+class ProductVersion:
+    starting_at: datetime = strawberry.field(description="From when on it holds.")
+    created_at: datetime = strawberry.field(description="When it was added; of two at one instant the later counts.")
+
+    @strawberry.field(description="The metric from then on; null: as before.")
+    async def metric(self, info: Info, row: strawberry.Parent[tables.ProductVersion]) -> BillableMetric | None:
+        return None if row.metric_id is None else await info.context.load("metric", row.metric_id)
+
+    @strawberry.field(description="The conversion from then on; null: as before.")
+    def quantity_conversion(self, row: strawberry.Parent[tables.ProductVersion]) -> QuantityConversion | None:
+        return conversion_shown(row.conversion)
+
+    @strawberry.field(description="The rounding from then on; null: as before.")
+    def quantity_rounding(self, row: strawberry.Parent[tables.ProductVersion]) -> QuantityRounding | None:
+        return rounding_shown(row.rounding)
+
+
 @node_type("product", of=tables.ProductRow, scope="catalog:read", description="What is sold.")
 class Product(Node):
     name: str = strawberry.field(description="Its name, as invoices show it.")
@@ -92,6 +117,18 @@ class Product(Node):
     uniqueness_key: str | None = strawberry.field(description="The key that made its creation safe to repeat.")
     created_at: datetime = strawberry.field(description="When it was made.")
     archived_at: datetime | None = strawberry.field(description="From when on no new rate may name it.")
+
+    @strawberry.field(description="How its quantity is converted at first; null: not at all.")
+    def quantity_conversion(self, row: strawberry.Parent[tables.ProductRow]) -> QuantityConversion | None:
+        return conversion_shown(row.conversion)
+
+    @strawberry.field(description="How the quantity of a statement is rounded at first; null: not at all.")
+    def quantity_rounding(self, row: strawberry.Parent[tables.ProductRow]) -> QuantityRounding | None:
+        return rounding_shown(row.rounding)
+
+    @strawberry.field(description="Changes of how it is measured, at most 100, in the order in which they were added.")
+    async def versions(self, info: Info, row: strawberry.Parent[tables.ProductRow]) -> list[ProductVersion]:
+        return await info.context.load("product.versions", row.id)
 
     @strawberry.field(description="The metric that measures it.")
     async def metric(self, info: Info, row: strawberry.Parent[tables.ProductRow]) -> BillableMetric | None:

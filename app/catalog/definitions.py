@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.catalog.tables import MetricRow
-from app.checks import Path, at_most, distinct, text_of
-from app.core.terms import Aggregation, PropertyFilter
+from app.checks import Path, at_most, distinct, text_of, within
+from app.core.money import DIVISION_PLACES
+from app.core.terms import Aggregation, PropertyFilter, Rounding
 from app.errors import ErrorCode, InvalidInput
 
 MAX_FILTERS = 20
@@ -21,7 +22,7 @@ MAX_TEXT = 200
 
 
 def checked_aggregation(aggregation: str, key: str | None) -> Aggregation:
-    """The aggregation, when the key fits it: COUNT counts events and has none, SUM adds up one property."""
+    """The aggregation, when the key fits it: COUNT counts events and has none, the others read one property."""
     try:
         found = Aggregation(aggregation)
     except ValueError as error:
@@ -35,7 +36,9 @@ def checked_aggregation(aggregation: str, key: str | None) -> Aggregation:
         if key is not None:
             raise InvalidInput(ErrorCode.INVALID, "COUNT counts events and takes no aggregationKey.", path=path)
     elif key is None:
-        raise InvalidInput(ErrorCode.REQUIRED, f"{found} needs the property to add up as aggregationKey.", path=path)
+        raise InvalidInput(
+            ErrorCode.REQUIRED, f"{found} needs the property that it reads as aggregationKey.", path=path
+        )
     else:
         text_of(key, path=path, longest=MAX_TEXT)
     return found
@@ -79,6 +82,12 @@ def check_keys(group_keys: Sequence[Sequence[str]]) -> None:
             raise InvalidInput(ErrorCode.INVALID, "A group key names at least one property.", path=place)
         at_most(names, MAX_GROUP_NAMES, path=place)
         distinct([text_of(name, path=place, longest=MAX_TEXT) for name in names], path=place)
+
+
+def check_rounding(rounding: Rounding | None, *, path: Path) -> None:
+    """A quantity is rounded to at most as many places as a division keeps."""
+    if rounding is not None:
+        within(rounding.places, low=0, high=DIVISION_PLACES, path=(*path, "decimalPlaces"))
 
 
 def check_product_keys(metric: MetricRow, *, pricing: Sequence[str], presentation: Sequence[str]) -> None:

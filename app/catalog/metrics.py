@@ -87,7 +87,8 @@ async def create_metric(
         await lock_named(session, METRICS_LOCK)
         newest = select(func.max(IngestBatch.number)).where(IngestBatch.accepted > 0)
         row.events_before_batch = (await session.execute(newest)).scalar_one() or 0
-        row.buckets_ready = row.events_before_batch == 0
+        # Only what adds up has buckets.
+        row.buckets_ready = row.events_before_batch == 0 or not Aggregation(row.aggregation).is_additive
         session.add(row)
         await session.flush()
         if not row.buckets_ready:

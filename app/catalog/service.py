@@ -13,11 +13,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.catalog.definitions import check_product_keys
+from app.catalog.definitions import check_product_keys, check_rounding
 from app.catalog.rates import NewRate, insert_rates
 from app.catalog.tables import MetricRow, ProductRow, RateCard
 from app.change import note_change
 from app.checks import Path, at_most, currency_of, distinct, name_of, text_of
+from app.core.quantities import conversion_to_json, rounding_to_json
+from app.core.terms import Conversion, Rounding
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.store.ids import to_text
 from app.store.unique import once
@@ -41,6 +43,8 @@ async def create_product(
     pricing_group_key: Sequence[str] = (),
     presentation_group_key: Sequence[str] = (),
     tags: Sequence[str] = (),
+    conversion: Conversion | None = None,
+    rounding: Rounding | None = None,
     uniqueness_key: str | None = None,
     now: datetime,
 ) -> ProductRow:
@@ -55,6 +59,7 @@ async def create_product(
         )
     if metric_id is None:
         raise InvalidInput(ErrorCode.REQUIRED, "A USAGE product needs a metric.", path=("input", "metricId"))
+    check_rounding(rounding, path=("input", "quantityRounding"))
     at_most(tags, MAX_TAGS, path=("input", "tags"))
     metric = await get(session, MetricRow, metric_id, path=("input", "metricId"))
     refuse_archived(metric, path=("input", "metricId"))
@@ -69,6 +74,8 @@ async def create_product(
         tags=list(
             distinct([text_of(tag, path=("input", "tags"), longest=100) for tag in tags], path=("input", "tags"))
         ),
+        conversion=conversion,
+        rounding=rounding,
         uniqueness_key=uniqueness_key,
     )
     async with once(session, ProductRow, uniqueness_key):
@@ -162,6 +169,8 @@ def _product_shown(row: ProductRow) -> dict[str, object]:
         "pricingGroupKey": row.pricing_group_key,
         "presentationGroupKey": row.presentation_group_key,
         "tags": row.tags,
+        "quantityConversion": None if row.conversion is None else conversion_to_json(row.conversion),
+        "quantityRounding": None if row.rounding is None else rounding_to_json(row.rounding),
     }
 
 

@@ -9,13 +9,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from app.core.quantities import conversion_from_json, conversion_to_json, rounding_from_json, rounding_to_json
 from app.core.rates import rate_from_json, rate_to_json
 from app.store.base import Row, Unique, instant
 from app.store.types import JsonOf
+
+CONVERSION: Any = JsonOf(conversion_to_json, conversion_from_json)
+ROUNDING: Any = JsonOf(rounding_to_json, rounding_from_json)
 
 
 class MetricRow(Row, Unique, table=True):
@@ -48,7 +52,25 @@ class ProductRow(Row, Unique, table=True):
     pricing_group_key: list[str] = Field(default_factory=list, sa_type=JSONB)
     presentation_group_key: list[str] = Field(default_factory=list, sa_type=JSONB)
     tags: list[str] = Field(default_factory=list, sa_type=JSONB)
+    conversion: Any = Field(default=None, sa_type=CONVERSION, nullable=True)
+    rounding: Any = Field(default=None, sa_type=ROUNDING, nullable=True)
     archived_at: datetime | None = instant(default=None, nullable=True)
+
+
+class ProductVersion(Row, table=True):
+    """A change of how a product is measured, from an hour on; what it leaves empty stays as it was.
+
+    Rows are only added; `added` counts them per product, and of two at one instant the later goes over the earlier.
+    """
+
+    __tablename__ = "product_versions"
+    __table_args__ = (UniqueConstraint("product_id", "added"),)
+    product_id: UUID = Field(foreign_key="products.id")
+    starting_at: datetime = instant()
+    metric_id: UUID | None = Field(default=None, foreign_key="metrics.id")
+    conversion: Any = Field(default=None, sa_type=CONVERSION, nullable=True)
+    rounding: Any = Field(default=None, sa_type=ROUNDING, nullable=True)
+    added: int
 
 
 class RateCard(Row, Unique, table=True):

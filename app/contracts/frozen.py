@@ -14,8 +14,9 @@ from uuid import UUID
 from app.clock import parse_instant
 from app.core.money import Unit
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
+from app.core.quantities import conversion_from_json, conversion_to_json, rounding_from_json, rounding_to_json
 from app.core.rates import rate_from_json, rate_to_json
-from app.core.terms import Product, ProductType, RateEntry, Terms
+from app.core.terms import Conversion, Product, ProductType, ProductVersion, RateEntry, Rounding, Terms
 
 
 def terms_to_json(terms: Terms) -> dict[str, Any]:
@@ -69,6 +70,18 @@ def _product_to_json(product: Product) -> dict[str, Any]:
         "pricing_group_key": list(product.pricing_group_key),
         "presentation_group_key": list(product.presentation_group_key),
         "tags": list(product.tags),
+        "conversion": None if product.conversion is None else conversion_to_json(product.conversion),
+        "rounding": None if product.rounding is None else rounding_to_json(product.rounding),
+        "versions": [_version_to_json(version) for version in product.versions],
+    }
+
+
+def _version_to_json(version: ProductVersion) -> dict[str, Any]:
+    return {
+        "starting_at": _instant(version.starting_at),
+        "metric": str(version.metric_id),
+        "conversion": None if version.conversion is None else conversion_to_json(version.conversion),
+        "rounding": None if version.rounding is None else rounding_to_json(version.rounding),
     }
 
 
@@ -81,7 +94,26 @@ def _product_from_json(item: Mapping[str, Any]) -> Product:
         pricing_group_key=tuple(item["pricing_group_key"]),
         presentation_group_key=tuple(item["presentation_group_key"]),
         tags=tuple(item["tags"]),
+        conversion=_conversion(item.get("conversion")),
+        rounding=_rounding(item.get("rounding")),
+        versions=tuple(
+            ProductVersion(
+                starting_at=parse_instant(version["starting_at"]),
+                metric_id=UUID(version["metric"]),
+                conversion=_conversion(version["conversion"]),
+                rounding=_rounding(version["rounding"]),
+            )
+            for version in item.get("versions", ())
+        ),
     )
+
+
+def _conversion(item: Mapping[str, Any] | None) -> Conversion | None:
+    return None if item is None else conversion_from_json(item)
+
+
+def _rounding(item: Mapping[str, Any] | None) -> Rounding | None:
+    return None if item is None else rounding_from_json(item)
 
 
 def _entry_to_json(entry: RateEntry) -> dict[str, Any]:

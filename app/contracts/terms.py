@@ -6,14 +6,16 @@ with an invoice is left to `frozen.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.catalog.tables import ProductRow, RateCard, RateRow
+from app.catalog.tables import ProductRow, ProductVersion, RateCard, RateRow
 from app.contracts.tables import Contract
+from app.core import terms
 from app.core.money import fiat
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
 from app.core.terms import Product, ProductType, RateEntry, Terms
@@ -28,6 +30,10 @@ async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
     rates = await _rates(session, contract.rate_card_id)
     product_ids = {rate.product_id for rate in rates}
     rows = await session.execute(select(ProductRow).where(col(ProductRow.id).in_(product_ids)))
+    changes = await session.execute(select(ProductVersion).where(col(ProductVersion.product_id).in_(product_ids)))
+    versions: dict[UUID, list[ProductVersion]] = {}
+    for change in changes.scalars():
+        versions.setdefault(change.product_id, []).append(change)
     return Terms(
         contract_id=contract.id,
         customer_id=contract.customer_id,
@@ -35,7 +41,11 @@ async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
         period=contract_period(contract),
         schedule=schedule_of(contract),
         grace=timedelta(hours=contract.grace_hours),
-        products=tuple(sorted((product_of(row) for row in rows.scalars()), key=lambda product: product.id)),
+        products=tuple(
+            sorted(
+                (product_of(row, versions.get(row.id, ())) for row in rows.scalars()), key=lambda product: product.id
+            )
+        ),
         rates=rates,
         product_order=() if card is None else tuple(UUID(product_id) for product_id in card.product_order),
     )
@@ -56,8 +66,8 @@ def schedule_of(contract: Contract) -> StatementSchedule:
     )
 
 
-def product_of(row: ProductRow) -> Product:
-    """A product as the core reads it."""
+def product_of(row: ProductRow, changes: Sequence[ProductVersion] = ()) -> Product:
+    """A product as the core reads it, with the changes of how it is measured."""
     return Product(
         id=row.id,
         name=row.name,
@@ -66,7 +76,24 @@ def product_of(row: ProductRow) -> Product:
         pricing_group_key=tuple(row.pricing_group_key),
         presentation_group_key=tuple(row.presentation_group_key),
         tags=tuple(row.tags),
+        conversion=row.conversion,
+        rounding=row.rounding,
+        versions=_whole_versions(row, changes),
     )
+
+
+def _whole_versions(row: ProductRow, changes: Sequence[ProductVersion]) -> tuple[terms.ProductVersion, ...]:
+    """Each change with all that it left as it was; of several at one instant the last added says what it names."""
+    assert row.metric_id is not None or not changes, "only what is measured has versions"
+    found: dict[datetime, terms.ProductVersion] = {}
+    metric_id, conversion, rounding = row.metric_id, row.conversion, row.rounding
+    for change in sorted(changes, key=lambda change: (change.starting_at, change.added)):
+        metric_id = change.metric_id or metric_id
+        conversion = change.conversion or conversion
+        rounding = change.rounding or rounding
+        assert metric_id is not None
+        found[change.starting_at] = terms.ProductVersion(change.starting_at, metric_id, conversion, rounding)
+    return tuple(found.values())
 
 
 def entry_of(row: RateRow) -> RateEntry:

@@ -40,6 +40,9 @@ class HourQuantity:
     quantity: Decimal
 
 
+HoursByGroup = Mapping[Group, Sequence[HourQuantity]]
+
+
 def matches(metric: Metric, event: Event) -> bool:
     """True when the event passes the metric's event types and every property filter (semantics 1.3)."""
     if metric.event_types_in and event.event_type not in metric.event_types_in:
@@ -50,19 +53,15 @@ def matches(metric: Metric, event: Event) -> bool:
 
 
 def measure(metric: Metric, event: Event) -> Decimal | None:
-    """What the event adds to the metric, or None when it does not contribute.
+    """What the event adds to a COUNT or SUM, or None when it does not contribute.
 
     Decimal strings and JSON numbers count alike; anything else, true and false included, is no value, and the event
     then does not contribute (semantics 1.1). Negative values are the documented way to correct usage.
     """
+    assert metric.aggregation.is_additive, "what other metrics make of an event depends on those before it"
     if not matches(metric, event):
         return None
-    match metric.aggregation:
-        case Aggregation.COUNT:
-            return ONE
-        case Aggregation.SUM:  # pragma: no branch - the type checker proves that no case is missing
-            assert metric.key is not None, "a sum has a key"
-            return _number(event.properties.get(metric.key))
+    return ONE if metric.key is None else _number(event.properties.get(metric.key))
 
 
 def group_of(metric_or_keys: Metric | Sequence[str], event: Event) -> Group:
@@ -91,22 +90,76 @@ def group_from_text(text: str) -> Group:
     return tuple(sorted(cast("dict[str, str | None]", json.loads(text)).items()))
 
 
-def fold(metric: Metric, events: Iterable[Event]) -> dict[Group, tuple[HourQuantity, ...]]:
+def fold(metric: Metric, events: Iterable[Event], *, by: Sequence[str] | None = None) -> HoursByGroup:
     """The hourly quantities of each group, hours ascending, hours that come to zero left out.
 
-    COUNT and SUM: an hour's increment is its own usage, so the order of the events plays no role.
+    An hour's quantity is the difference of the cumulative value since the first event given, which is 0 before it; so
+    give the events of one statement period, in the order of their ingest (semantics 1.3). They are put into groups
+    first and aggregated then (golden decision 8): by the properties `by`, by default all that the metric offers.
     """
-    sums: dict[Group, dict[datetime, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
+    names = group_names(metric) if by is None else by
+    groups: dict[Group, list[Event]] = defaultdict(list)
+    for event in events:
+        if matches(metric, event):
+            groups[group_of(names, event)].append(event)
+    folded = {group: cumulative(metric.aggregation, hourly(metric, chosen)) for group, chosen in groups.items()}
+    return {group: hours for group, hours in folded.items() if hours}
+
+
+def hourly(metric: Metric, events: Iterable[Event]) -> dict[datetime, Decimal]:
+    """What the events of each hour come to by themselves; they match the metric and are in the order of their ingest.
+
+    COUNT and SUM: their sum. MAX: the highest value. UNIQUE: how many values appear in this hour for the first time.
+    LATEST: the value of the latest event, of the last ingested one where several are at the same instant.
+    """
+    hours: dict[datetime, Decimal] = {}
+    seen: set[str] = set()
     with exact():
-        for event in events:
-            value = measure(metric, event)
-            if value is not None:
-                sums[group_of(metric, event)][floor_hour(event.timestamp)] += value
-    return {
-        group: tuple(HourQuantity(hour, quantity) for hour, quantity in sorted(hours.items()) if quantity)
-        for group, hours in sums.items()
-        if any(hours.values())
-    }
+        for event in sorted(events, key=lambda event: event.timestamp):
+            hour = floor_hour(event.timestamp)
+            value = _value(metric, event)
+            if value is None:
+                continue
+            if isinstance(value, str):
+                hours[hour] = hours.get(hour, ZERO) + (value not in seen)
+                seen.add(value)
+            elif metric.aggregation is Aggregation.MAX:
+                hours[hour] = max(hours.get(hour, value), value)
+            elif metric.aggregation is Aggregation.LATEST:
+                hours[hour] = value
+            else:
+                hours[hour] = hours.get(hour, ZERO) + value
+    return hours
+
+
+def cumulative(aggregation: Aggregation, hours: Mapping[datetime, Decimal]) -> tuple[HourQuantity, ...]:
+    """The quantities of hours from what each comes to by itself, hours ascending, zero hours left out.
+
+    MAX only ever rises, and from 0 (golden decision 7); LATEST moves to each hour's value, down as well as up.
+    """
+    found: list[HourQuantity] = []
+    reached = ZERO
+    with exact():
+        for hour, value in sorted(hours.items()):
+            match aggregation:
+                case Aggregation.COUNT | Aggregation.SUM | Aggregation.UNIQUE:
+                    increment = value
+                case Aggregation.MAX:
+                    increment = max(value - reached, ZERO)
+                case Aggregation.LATEST:  # pragma: no branch - the type checker proves that no case is missing
+                    increment = value - reached
+            reached += increment
+            if increment:
+                found.append(HourQuantity(hour, increment))
+    return tuple(found)
+
+
+def _value(metric: Metric, event: Event) -> Decimal | str | None:
+    """What an event that matches brings: a number, for UNIQUE a text, or None when it does not contribute."""
+    if metric.key is None:
+        return ONE
+    value = event.properties.get(metric.key)
+    return _text(value) if metric.aggregation is Aggregation.UNIQUE else _number(value)
 
 
 def _passes(condition: PropertyFilter, event: Event) -> bool:

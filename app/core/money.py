@@ -125,6 +125,16 @@ def round_half_up(amount: Decimal, *, places: int) -> Decimal:
     return _quantize(amount, places=places, rounding=decimal.ROUND_HALF_UP)
 
 
+def round_up(amount: Decimal, *, places: int) -> Decimal:
+    """The next number of so many places that is not nearer to zero."""
+    return _quantize(amount, places=places, rounding=decimal.ROUND_UP)
+
+
+def round_down(amount: Decimal, *, places: int) -> Decimal:
+    """The next number of so many places that is not further from zero."""
+    return _quantize(amount, places=places, rounding=decimal.ROUND_DOWN)
+
+
 def round_total(amount: Decimal, unit: Unit) -> Decimal:
     """The total of an invoice at the smallest part of its unit; called once for each invoice, at finalization."""
     return round_half_up(amount, places=unit.places)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
 from uuid import UUID
 
 from app.core.metering import HourQuantity
@@ -20,6 +19,7 @@ from app.core.money import ZERO, exact
 from app.core.period import Period
 from app.core.phases import phases
 from app.core.pricing import change_instants, entry_at, rate_book
+from app.core.quantities import Usage, UsageKey
 from app.core.rates import Slice, slices
 from app.core.terms import Group, Product, Terms
 
@@ -29,17 +29,6 @@ class LineType(StrEnum):
 
     USAGE = "usage"
     ROUNDING = "rounding"
-
-
-class UsageKey(NamedTuple):
-    """What usage is priced together: one product and one combination of its pricing and presentation values."""
-
-    product_id: UUID
-    pricing: Group = ()
-    presentation: Group = ()
-
-
-Usage = Mapping[UsageKey, Sequence[HourQuantity]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +91,6 @@ class Rating:
     unrated: tuple[Unrated, ...]
 
 
-def usage_of(
-    product: Product, hours_by_group: Mapping[Group, Sequence[HourQuantity]]
-) -> dict[UsageKey, list[HourQuantity]]:
-    """The usage of a product from the hours of its metric, which may be split by more properties than the product uses.
-
-    A name that is in both group keys has its value in both.
-    """
-    usage: dict[UsageKey, list[HourQuantity]] = {}
-    for group, hours in hours_by_group.items():
-        key = UsageKey(
-            product.id,
-            tuple(pair for pair in group if pair[0] in product.pricing_group_key),
-            tuple(pair for pair in group if pair[0] in product.presentation_group_key),
-        )
-        usage.setdefault(key, []).extend(hours)
-    return usage
-
-
 def rate_statement(terms: Terms, period: Period, usage: Usage, *, cuts: Sequence[datetime] = ()) -> Rating:
     """The lines of one statement period of a contract. `cuts` are further instants at which lines are split.
 
@@ -145,7 +116,7 @@ def price(
     """
     products = {product.id: product for product in terms.products}
     book = rate_book(terms.rates)
-    stretches = phases(period, (*change_instants(terms.rates), *cuts))
+    stretches = phases(period, (*change_instants(terms.rates), *version_instants(terms.products), *cuts))
     charges: list[Charge] = []
     unrated: list[Unrated] = []
     with exact():
@@ -165,6 +136,11 @@ def price(
             if without_rate:
                 unrated.append(Unrated(key, without_rate))
     return charges, unrated
+
+
+def version_instants(products: Sequence[Product]) -> set[datetime]:
+    """Every instant at which the way some product is measured changes; a statement is split there too."""
+    return {version.starting_at for product in products for version in product.versions}
 
 
 def _by_phase(hours: Sequence[HourQuantity], stretches: tuple[Period, ...]) -> list[tuple[Period, Decimal]]:

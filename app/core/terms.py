@@ -7,8 +7,10 @@ makes it fast, and lets a preview or a simulation feed it terms that nobody has 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from uuid import UUID
 
 from app.core.money import Unit
@@ -24,6 +26,14 @@ class Aggregation(StrEnum):
 
     COUNT = "COUNT"
     SUM = "SUM"
+    MAX = "MAX"
+    UNIQUE = "UNIQUE"
+    LATEST = "LATEST"
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether each event adds its own part, whatever came before it in the statement: COUNT and SUM only."""
+        return self in (Aggregation.COUNT, Aggregation.SUM)
 
 
 class ProductType(StrEnum):
@@ -48,7 +58,7 @@ class PropertyFilter:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How raw events become a quantity. `key` is the property that is added up; COUNT has none.
+    """How raw events become a quantity. `key` is the property that is aggregated; COUNT has none.
 
     `group_keys` are the compound keys by which usage of the metric may be split.
     """
@@ -67,9 +77,61 @@ class Metric:
             raise ValueError(f"{self.aggregation} {'takes no' if self.key else 'needs an'} aggregation key")
 
 
+class ConversionOperation(StrEnum):
+    """What is done to a measured quantity before it is priced."""
+
+    MULTIPLY = "MULTIPLY"
+    DIVIDE = "DIVIDE"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Turns what is measured into what is priced, such as megabytes into gigabytes; `factor` is above 0."""
+
+    operation: ConversionOperation
+    factor: Decimal
+
+    def __post_init__(self) -> None:
+        if not (self.factor.is_finite() and self.factor > 0):
+            raise ValueError(f"a conversion's factor must be above 0, not {self.factor}")
+
+
+class RoundingMethod(StrEnum):
+    """Where a quantity between two steps goes; a negative one mirrors a positive one (semantics 2.3)."""
+
+    ROUND_UP = "ROUND_UP"
+    ROUND_DOWN = "ROUND_DOWN"
+    ROUND_HALF_UP = "ROUND_HALF_UP"
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """Rounds the quantity of a statement, never that of an event; `places` are decimal places, 0 or more."""
+
+    method: RoundingMethod
+    places: int
+
+    def __post_init__(self) -> None:
+        if self.places < 0:
+            raise ValueError(f"decimal places are 0 or more, not {self.places}")
+
+
+@dataclass(frozen=True, slots=True)
+class ProductVersion:
+    """How a product is measured from an instant on, whole: what a change did not name is as it was before."""
+
+    starting_at: datetime
+    metric_id: UUID
+    conversion: Conversion | None = None
+    rounding: Rounding | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What is sold. Its quantity and its tiers are counted for each combination of both group keys."""
+    """What is sold. Its quantity and its tiers are counted for each combination of both group keys.
+
+    `versions` are later changes of how it is measured, by start; what holds before the first stands here.
+    """
 
     id: UUID
     name: str
@@ -78,6 +140,13 @@ class Product:
     pricing_group_key: tuple[str, ...] = ()
     presentation_group_key: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    conversion: Conversion | None = None
+    rounding: Rounding | None = None
+    versions: tuple[ProductVersion, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(later.starting_at <= earlier.starting_at for earlier, later in pairwise(self.versions)):
+            raise ValueError("the versions of a product are sorted by start, and no two begin at once")
 
 
 @dataclass(frozen=True, slots=True)

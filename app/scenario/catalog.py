@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.catalog.metrics import create_metric
 from app.catalog.rates import NewRate, add_rates
 from app.catalog.service import create_product, create_rate_card
+from app.catalog.versions import add_product_version
 from app.clock import parse_instant
 from app.core.rates import Flat, Rate, Tier, Tiered
-from app.core.terms import PropertyFilter
+from app.core.terms import Conversion, ConversionOperation, PropertyFilter, Rounding, RoundingMethod
 from app.scenario.world import Json, World
 
 
@@ -26,7 +27,9 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
     for product in scenario.get("products", []):
         names = sorted({*product.get("pricing_group_key", []), *product.get("presentation_group_key", [])})
         if names:
-            group_keys.setdefault(product["metric"], []).append(names)
+            measured_by = {product["metric"], *(v["metric"] for v in product.get("versions", []) if "metric" in v)}
+            for metric in sorted(measured_by):
+                group_keys.setdefault(metric, []).append(names)
     for metric in sorted(scenario.get("metrics", []), key=lambda item: item["id"]):
         types = metric.get("event_types", {})
         row = await create_metric(
@@ -39,13 +42,30 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
         made = await create_product(
             session, name=product.get("name", product["id"]), type=product.get("type", "USAGE"),
             metric_id=world.metrics[product["metric"]], pricing_group_key=product.get("pricing_group_key", []),
-            presentation_group_key=product.get("presentation_group_key", []), tags=product.get("tags", []), now=now,
+            presentation_group_key=product.get("presentation_group_key", []), tags=product.get("tags", []),
+            conversion=_conversion(product), rounding=_rounding(product), now=now,
         )  # fmt: skip
+        for version in product.get("versions", []):
+            await add_product_version(
+                session, made.id, starting_at=parse_instant(version["starting_at"]),
+                metric_id=world.metrics[version["metric"]] if "metric" in version else None,
+                conversion=_conversion(version), rounding=_rounding(version), now=now,
+            )  # fmt: skip
         world.products[product["id"]] = made.id
     for card in sorted(scenario.get("rate_cards", []), key=lambda item: item["id"]):
         made_card = await create_rate_card(session, name=card["id"], currency=card["unit"], now=now)
         await add_rates(session, made_card.id, [_rate(world, rate) for rate in card["rates"]], now=now)
         world.rate_cards[card["id"]] = made_card.id
+
+
+def _conversion(product: Json) -> Conversion | None:
+    found = product.get("conversion")
+    return None if found is None else Conversion(ConversionOperation(found["operation"]), Decimal(found["factor"]))
+
+
+def _rounding(product: Json) -> Rounding | None:
+    found = product.get("rounding")
+    return None if found is None else Rounding(RoundingMethod(found["method"]), found["places"])
 
 
 def _filter(condition: Json) -> PropertyFilter:

@@ -9,8 +9,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import ClassVar
 
+from sqlmodel import col, select
+
+from app.core.period import HOUR
 from app.delivery.registry import Connection, Connections
-from app.scenario.world import KINDS
+from app.delivery.states import SlotStatus
+from app.delivery.tables import MeteringSlot
+from app.scenario.spelling import spell_instant
+from app.scenario.world import KINDS, Json, World
 from connectors.base import Capabilities, Document, MeteringDocument, Outcome, OutcomeStatus, Problem
 
 
@@ -44,3 +50,24 @@ def scenario_connections() -> Connections:
         for provider in KINDS.values()
     }
     return Connections(made)
+
+
+async def metered(world: World, provider: str) -> list[Json]:
+    """What was sent in each hour in which something was, in cents."""
+    async with world.store.transaction() as session:
+        rows = await session.execute(
+            select(MeteringSlot)
+            .where(
+                MeteringSlot.billing_configuration_id == world.providers[provider],
+                MeteringSlot.status == SlotStatus.ACCEPTED,
+            )
+            .order_by(col(MeteringSlot.hour), col(MeteringSlot.id))
+        )
+        slots = rows.scalars().all()
+    cumulative, found = 0, list[Json]()
+    for slot in slots:
+        cents = int(slot.quantity)
+        cumulative += cents
+        # A slot is sent at the full hour that ends it.
+        found.append({"hour": spell_instant(slot.hour + HOUR), "cents": cents, "cumulative": cumulative})
+    return found

@@ -1,7 +1,7 @@
 """What a scenario may ask: invoices as they stand, their breakdowns, balances, and what was metered.
 
-Owns the queries. Everything is read the way the API reads it: drafts are rated now, final invoices are rows. How an
-answer is spelled is left to `spelling.py`.
+Owns the queries, with `breakdowns.py` and `marketplace.py`. Everything is read the way the API reads it: drafts are
+rated now, final invoices are rows. How an answer is spelled is left to `spelling.py`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from sqlmodel import col, select
 
 from app.contracts.tables import Contract
 from app.core.money import canonical
-from app.core.period import HOUR
-from app.delivery.states import SlotStatus
-from app.delivery.tables import MeteringSlot
 from app.invoices.books import line_of
 from app.invoices.drafts import open_statements, rate
 from app.invoices.service import unrated_to_json
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
 from app.scenario.breakdowns import breakdown
+from app.scenario.marketplace import metered
 from app.scenario.spelling import head, lines_of, spell_instant, with_unrated
 from app.scenario.world import Json, World
 
@@ -30,7 +28,7 @@ async def answer(world: World, query: Json, *, at: datetime) -> Any:
     """The result of one query."""
     match query["what"]:
         case "metered":
-            return await _metered(world, query["provider"])
+            return await metered(world, query["provider"])
         case "breakdown":
             return await breakdown(world, query, at=at)
         case "balances":
@@ -98,23 +96,3 @@ async def _final(session: AsyncSession, world: World, invoice: Invoice) -> Json:
         world,
         inputs.unrated,
     )
-
-
-async def _metered(world: World, provider: str) -> list[Json]:
-    async with world.store.transaction() as session:
-        rows = await session.execute(
-            select(MeteringSlot)
-            .where(
-                MeteringSlot.billing_configuration_id == world.providers[provider],
-                MeteringSlot.status == SlotStatus.ACCEPTED,
-            )
-            .order_by(col(MeteringSlot.hour), col(MeteringSlot.id))
-        )
-        slots = rows.scalars().all()
-    cumulative, found = 0, list[Json]()
-    for slot in slots:
-        cents = int(slot.quantity)
-        cumulative += cents
-        # A slot is sent at the full hour that ends it.
-        found.append({"hour": spell_instant(slot.hour + HOUR), "cents": cents, "cumulative": cumulative})
-    return found

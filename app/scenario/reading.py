@@ -21,7 +21,10 @@ FIELDS: dict[str, frozenset[str]] = {
         {"name", "why", "worked", "tags", "metrics", "products", "rate_cards", "customers", "contracts", "events", "steps", "hand"}
     ),
     "metric": frozenset({"id", "aggregation", "key", "event_types", "filters"}),
-    "product": frozenset({"id", "name", "type", "tags", "metric", "pricing_group_key", "presentation_group_key"}),
+    "product": frozenset({"id", "name", "type", "tags", "metric", "pricing_group_key", "presentation_group_key", "conversion", "rounding", "versions"}),
+    "conversion": frozenset({"operation", "factor"}),
+    "rounding": frozenset({"method", "places"}),
+    "version": frozenset({"starting_at", "metric", "conversion", "rounding"}),
     "rate_card": frozenset({"id", "unit", "rates"}),
     "rate": frozenset(
         {"product", "rate_type", "price", "tiers", "starting_at", "ending_before", "entitled", "group_values"}
@@ -42,7 +45,7 @@ FIELDS: dict[str, frozenset[str]] = {
     "query": frozenset({"what", "contract", "customer", "type", "status", "ref", "provider", "starting_at", "window", "from", "to"}),
 }  # fmt: skip
 KNOWN_VALUES = {
-    "aggregation": frozenset({"COUNT", "SUM"}),
+    "aggregation": frozenset({"COUNT", "SUM", "MAX", "UNIQUE", "LATEST"}),
     "product type": frozenset({"USAGE"}),
     "rate_type": frozenset({"FLAT", "TIERED"}),
     "action": frozenset({"ingest", "finalize", "set_aliases", "observe"}),
@@ -67,8 +70,11 @@ def read(file: Path) -> Json:
         known("metric", metric)
         value("aggregation", metric["aggregation"])
     for product in content.get("products", []):
-        known("product", product)
         value("product type", product.get("type", "USAGE"))
+        for version in (product, *product.get("versions", [])):
+            known("version" if version is not product else "product", version)
+            known("conversion", version.get("conversion", {}))
+            known("rounding", version.get("rounding", {}))
     for card in content.get("rate_cards", []):
         known("rate_card", card)
         for rate in card["rates"]:

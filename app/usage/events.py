@@ -16,11 +16,15 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.metering import Event, HourQuantity
+from app.core.terms import Group, Metric
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """A checked event on its way in. `id` and `payload` are digests of the transaction id and of the content."""
+    """A checked event on its way in. `id` and `payload` are digests of the transaction id and of the content.
+
+    `place` is its index in the batch; `deltas` are empty for metrics that are folded from the events.
+    """
 
     id: UUID
     payload: UUID
@@ -29,6 +33,7 @@ class NewEvent:
     event_type: str
     occurred_at: datetime
     properties_json: str
+    place: int
     deltas: tuple[Delta, ...]
 
 
@@ -67,6 +72,19 @@ class EventStore(Protocol):
         ending_before: datetime,
     ) -> Mapping[str, Sequence[HourQuantity]]:
         """Hourly quantities by group (canonical JSON text), hours ascending, zero hours left out."""
+        ...
+
+    async def hourly(
+        self,
+        session: AsyncSession,
+        metric: Metric,
+        *,
+        by: Sequence[str],
+        references: Sequence[str],
+        starting_at: datetime,
+        ending_before: datetime,
+    ) -> Mapping[Group, Mapping[datetime, Decimal]]:
+        """What the events of each hour come to by themselves, for a metric that is not additive (`core.metering`)."""
         ...
 
     def earlier(

@@ -19,14 +19,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.metering import Event, HourQuantity
+from app.core.terms import Group, Metric
 from app.store.engine import raw_connection
 from app.store.locks import lock_named
 from app.usage.events import NewEvent, Stored
+from app.usage.folding_postgres import hourly_from_events
 
 STAGE = """
 create temp table if not exists ingest_stage (
     id uuid, payload uuid, transaction_id text, reference text, event_type text, occurred_at timestamptz,
-    properties jsonb
+    properties jsonb, place integer
 ) on commit delete rows
 """
 STAGE_DELTAS = """
@@ -38,8 +40,8 @@ with taken as (
     insert into event_ids (id, payload) select id, payload from ingest_stage order by id
     on conflict (id) do nothing returning id
 ), kept as (
-    insert into events (id, transaction_id, reference, event_type, occurred_at, properties, batch)
-    select s.id, s.transaction_id, s.reference, s.event_type, s.occurred_at, s.properties, %(batch)s
+    insert into events (id, transaction_id, reference, event_type, occurred_at, properties, batch, place)
+    select s.id, s.transaction_id, s.reference, s.event_type, s.occurred_at, s.properties, %(batch)s, s.place
     from ingest_stage s join taken using (id)
 ), added as (
     insert into bucket_deltas (metric_id, reference, hour, group_values, quantity, events)
@@ -70,7 +72,7 @@ where batch <= :up_to_batch
   and (cast(:references as text[]) is null or reference = any(:references))
   and (cast(:starting_at as timestamptz) is null or occurred_at >= :starting_at)
   and (cast(:ending_before as timestamptz) is null or occurred_at < :ending_before)
-order by occurred_at, id
+order by occurred_at, batch, place
 """
 FOLD = """
 with chosen as (
@@ -106,7 +108,7 @@ class PostgresEvents:
                     await copy.write_row(
                         (
                             event.id, event.payload, event.transaction_id, event.reference, event.event_type,
-                            event.occurred_at, event.properties_json,
+                            event.occurred_at, event.properties_json, event.place,
                         )
                     )  # fmt: skip
             async with cursor.copy("copy ingest_deltas from stdin") as copy:
@@ -148,6 +150,21 @@ class PostgresEvents:
         for group_values, hour, quantity in found:
             groups.setdefault(group_values, []).append(HourQuantity(hour.astimezone(dt.UTC), quantity))
         return groups
+
+    async def hourly(
+        self,
+        session: AsyncSession,
+        metric: Metric,
+        *,
+        by: Sequence[str],
+        references: Sequence[str],
+        starting_at: dt.datetime,
+        ending_before: dt.datetime,
+    ) -> Mapping[Group, Mapping[dt.datetime, Decimal]]:
+        """Folded in SQL, from the events of the period."""
+        return await hourly_from_events(
+            session, metric, by=by, references=references, starting_at=starting_at, ending_before=ending_before
+        )
 
     async def earlier(
         self,

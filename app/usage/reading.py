@@ -14,11 +14,11 @@ from sqlmodel import select
 
 from app.catalog.metrics import metric_of
 from app.catalog.tables import MetricRow
-from app.core.metering import Event, HourQuantity, fold, group_from_text
+from app.core.metering import Event, HourQuantity, HoursByGroup, cumulative, fold, group_from_text
 from app.core.money import ZERO
 from app.core.period import Period
-from app.core.rating import UsageKey, usage_of
-from app.core.terms import Group, Product
+from app.core.quantities import UsageKey, group_names_of, usage_of, versions_in
+from app.core.terms import Aggregation, Group, Product
 from app.customers.tables import IngestAlias
 from app.store.ids import to_text
 from app.usage.service import EVENTS
@@ -35,23 +35,42 @@ async def usage_of_products(
 ) -> dict[UsageKey, list[HourQuantity]]:
     """Hourly quantities of each product and group in a period; hours ascending within each group."""
     references = await references_of(session, customer_id)
-    by_metric: dict[UUID, Mapping[Group, Sequence[HourQuantity]]] = {}
+    read: dict[tuple[UUID, tuple[str, ...]], HoursByGroup] = {}
     usage: dict[UsageKey, list[HourQuantity]] = {}
     for product in sorted(products, key=lambda item: item.id):
-        if product.metric_id is None:
-            continue
-        if product.metric_id not in by_metric:
-            metric = await session.get_one(MetricRow, product.metric_id)
-            by_metric[product.metric_id] = await hours_of_metric(session, metric, references, period)
-        usage.update(usage_of(product, by_metric[product.metric_id]))
+        hours_by_metric: dict[UUID, HoursByGroup] = {}
+        for metric_id in dict.fromkeys(version.metric_id for version in versions_in(product, period)):
+            metric = await session.get_one(MetricRow, metric_id)
+            # Only sums may be read by more properties than the product uses, and so once for several products.
+            names = () if Aggregation(metric.aggregation).is_additive else group_names_of(product)
+            if (metric_id, names) not in read:
+                read[metric_id, names] = await hours_of_metric(session, metric, references, period, by=names)
+            hours_by_metric[metric_id] = read[metric_id, names]
+        usage.update(usage_of(product, hours_by_metric, period))
     return usage
 
 
 async def hours_of_metric(
+    session: AsyncSession, row: MetricRow, references: Sequence[str], period: Period, *, by: Sequence[str] = ()
+) -> Mapping[Group, Sequence[HourQuantity]]:
+    """Hourly quantities by group, from buckets where the metric adds up; else folded from the events of the period.
+
+    Buckets are split by all properties that the metric offers, events by the properties `by`.
+    """
+    assert period.ending_before is not None
+    bounds = {"starting_at": period.starting_at, "ending_before": period.ending_before}
+    metric = metric_of(row)
+    if not metric.aggregation.is_additive:
+        by_hour = await EVENTS.hourly(session, metric, by=by, references=references, **bounds)
+        found = {group: cumulative(metric.aggregation, hours) for group, hours in by_hour.items()}
+        return {group: hours for group, hours in found.items() if hours}
+    return await _hours_of_buckets(session, row, references, period)
+
+
+async def _hours_of_buckets(
     session: AsyncSession, row: MetricRow, references: Sequence[str], period: Period
 ) -> dict[Group, list[HourQuantity]]:
-    """Hourly quantities by group: the buckets, and, until they hold them, the events that came before the metric."""
-    assert period.ending_before is not None
+    """The buckets, and, until they hold them, the events that came before the metric."""
     bounds = {"starting_at": period.starting_at, "ending_before": period.ending_before}
     found = await EVENTS.hours(session, metric_id=row.id, references=references, **bounds)
     if not row.buckets_ready:

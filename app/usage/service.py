@@ -67,7 +67,9 @@ async def ingest(
     """
     checked = check(bounded(events), now=now, allow_historical=allow_historical)
     await share_named(session, METRICS_LOCK)
-    metrics = [metric_of(row) for row in (await session.execute(select(MetricRow))).scalars()]
+    found = [metric_of(row) for row in (await session.execute(select(MetricRow))).scalars()]
+    # The others are folded from the events themselves: what one event adds there depends on those before it.
+    metrics = [metric for metric in found if metric.aggregation.is_additive]
     fresh, repeated = _distinct([(event, _prepared(event, metrics)) for event in checked])
     batch = (
         await session.execute(text("select nextval(pg_get_serial_sequence('ingest_batches', 'number'))"))
@@ -132,6 +134,7 @@ def _prepared(checked: CheckedEvent, metrics: Sequence[Metric]) -> NewEvent:
         event_type=event.event_type,
         occurred_at=occurred_at,
         properties_json=properties.decode(),
+        place=checked.index,
         deltas=tuple(deltas),
     )
 

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from app.contracts.frozen import terms_from_json, terms_to_json
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
-from app.core.terms import Terms
+from app.core.terms import Conversion, ConversionOperation, ProductVersion, Rounding, RoundingMethod, Terms
 from tests.core.agreements import AGREED, CALLS, A, by_region, day
 
 BY_REGION = replace(CALLS, pricing_group_key=("region",), presentation_group_key=("team",), tags=("core", "paid"))
+
+MEASURED = replace(
+    CALLS,
+    rounding=Rounding(RoundingMethod.ROUND_DOWN, 2),
+    versions=(
+        ProductVersion(day("01-16"), A, Conversion(ConversionOperation.DIVIDE, Decimal("1.024"))),
+        ProductVersion(day("01-17"), A, None, Rounding(RoundingMethod.ROUND_UP, 0)),
+    ),
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +33,7 @@ BY_REGION = replace(CALLS, pricing_group_key=("region",), presentation_group_key
             AGREED, rates=(), products=(), period=Period(day("01-01"), None), product_order=(A, by_region("eu")[0])
         ),
         replace(AGREED, products=(BY_REGION,)),
+        replace(AGREED, products=(MEASURED,)),
         replace(
             AGREED,
             schedule=StatementSchedule(
@@ -33,3 +44,11 @@ BY_REGION = replace(CALLS, pricing_group_key=("region",), presentation_group_key
 )
 def test_the_way_back_gives_equal_terms(terms: Terms) -> None:
     assert terms_from_json(json.loads(json.dumps(terms_to_json(terms)))) == terms
+
+
+def test_what_an_earlier_release_froze_has_no_conversion_and_no_versions() -> None:
+    form = terms_to_json(AGREED)
+    for product in form["products"]:
+        for later in ("conversion", "rounding", "versions"):
+            del product[later]
+    assert terms_from_json(form) == AGREED

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from app.core.metering import HourQuantity
 from app.core.money import fiat
 from app.core.period import HOUR, SINCE_EVER, Period, StatementSchedule
+from app.core.quantities import UsageKey
 from app.core.rates import Flat, Rate, Tier, Tiered
-from app.core.rating import UsageKey
 from app.core.terms import Group, Product, ProductType, RateEntry, Terms
 
 D = Decimal

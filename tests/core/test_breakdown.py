@@ -13,7 +13,8 @@ from app.core.invoice import assemble, finalize
 from app.core.metering import HourQuantity
 from app.core.money import canonical
 from app.core.period import HOUR, Period
-from app.core.rating import LineType, UsageKey, rate_statement
+from app.core.quantities import UsageKey
+from app.core.rating import LineType, rate_statement
 from tests.core.agreements import (
     AGREED,
     FREE_THEN_PAID,

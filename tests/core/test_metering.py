@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from app.core.metering import (
     Event,
     HourQuantity,
+    HoursByGroup,
     canonical_group,
     fold,
     group_from_text,
@@ -162,6 +163,58 @@ def test_hours_of_a_sum_by_group() -> None:
     assert found == {(("region", "eu"),): (HourQuantity(START, D(3)), HourQuantity(START + hour, D(3)))}
 
 
+def read(aggregation: Aggregation, *, group_keys: tuple[tuple[str, ...], ...] = ()) -> Metric:
+    return Metric(UUID(int=1), "m", aggregation, "n", group_keys=group_keys)
+
+
+def by_hour(found: HoursByGroup, group: Group = ()) -> dict[int, str]:
+    """hour -> quantity"""
+    return {(item.hour - START) // timedelta(hours=1): str(item.quantity) for item in found.get(group, ())}
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "values", "hours"),
+    [
+        pytest.param(
+            Aggregation.MAX, [(0, "5"), (10, "9"), (60, "7"), (120, "12"), (121, "junk")], {0: "9", 2: "3"},
+            id="only a new high counts",
+        ),
+        pytest.param(Aggregation.MAX, [(0, "-5"), (60, "-1")], {}, id="a maximum begins at 0"),
+        pytest.param(
+            Aggregation.UNIQUE, [(0, "a"), (1, "a"), (60, "b"), (61, "a"), (120, "b"), (121, 7), (122, "7"), (123, None)],
+            {0: "1", 1: "1", 2: "1"}, id="each value counts once",
+        ),
+        pytest.param(
+            Aggregation.LATEST, [(0, "7"), (60, "9"), (61, "3"), (62, "9"), (120, "10"), (180, "5"), (240, "x")],
+            {0: "7", 1: "2", 2: "1", 3: "-5"}, id="the latest value moves both ways",
+        ),
+        pytest.param(Aggregation.LATEST, [(30, "1"), (10, "2")], {0: "1"}, id="time decides, not the order of ingest"),
+        pytest.param(Aggregation.LATEST, [(30, "1"), (30, "2")], {0: "2"}, id="at one instant the last ingested"),
+    ],
+)  # fmt: skip
+def test_hours_of_what_does_not_add_up(
+    aggregation: Aggregation, values: list[tuple[int, object]], hours: dict[int, str]
+) -> None:
+    assert by_hour(fold(read(aggregation), [event(minute=minute, n=value) for minute, value in values])) == hours
+
+
+def test_groups_come_first_and_are_those_asked_for() -> None:
+    sample = [event(region="eu", team="a", n="5"), event(region="eu", team="b", n="4"), event(region="us", n="1")]
+    split = read(Aggregation.MAX, group_keys=(("region", "team"),))
+    assert by_hour(fold(split, sample, by=("region",)), (("region", "eu"),)) == {0: "5"}
+    assert by_hour(fold(split, sample), (("region", "eu"), ("team", "b"))) == {0: "4"}
+
+
+def test_a_count_folds_what_it_sees() -> None:
+    counted = metric(event_types_in=("call",))
+    assert by_hour(fold(counted, [event(), event(), event("other"), event(minute=60)])) == {0: "2", 1: "1"}
+
+
+def test_one_event_alone_is_measured_only_where_events_add_up() -> None:
+    with pytest.raises(AssertionError, match="those before it"):
+        measure(read(Aggregation.MAX), event(n="1"))
+
+
 events = st.lists(
     st.builds(
         lambda minute, region, n: event(minute=minute, region=region, n=n),
@@ -186,3 +239,21 @@ def test_neither_order_nor_batches_change_the_hours(sample: list[Event], cut: in
                 merged[group, item.hour] = merged.get((group, item.hour), D(0)) + item.quantity
     expected = {(group, item.hour): item.quantity for group, hours in whole.items() for item in hours}
     assert {key: quantity for key, quantity in merged.items() if quantity} == expected
+
+
+@given(events, st.sampled_from([Aggregation.MAX, Aggregation.UNIQUE]), st.randoms(use_true_random=False))
+def test_hours_only_rise_and_no_order_plays_a_role(
+    sample: list[Event], aggregation: Aggregation, random: Random
+) -> None:
+    whole = fold(read(aggregation), sample)
+    assert all(item.quantity > 0 for hours in whole.values() for item in hours)
+    assert fold(read(aggregation), random.sample(sample, len(sample))) == whole
+
+
+@given(events)
+def test_the_hours_of_the_latest_value_add_up_to_it(sample: list[Event]) -> None:
+    [hours] = fold(read(Aggregation.LATEST), sample).values() or [()]
+    values = [item for item in sample if item.properties["n"] != "junk"]
+    latest = max(enumerate(values), key=lambda pair: (pair[1].timestamp, pair[0]), default=None)
+    expected = D(0) if latest is None else D(str(latest[1].properties["n"]))
+    assert sum((item.quantity for item in hours), D(0)) == expected

@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 from app.core.metering import HourQuantity
 from app.core.money import canonical
 from app.core.period import HOUR, Period
-from app.core.rating import Line, Rating, UsageKey, rate_statement, usage_of
-from app.core.terms import RateEntry, Terms
+from app.core.quantities import UsageKey
+from app.core.rating import Line, Rating, rate_statement
+from app.core.terms import ProductVersion, RateEntry, Terms
 from tests.core.agreements import (
     AGREED,
+    CALLS,
+    DATA,
     FREE_THEN_PAID,
     JANUARY,
     A,
@@ -178,23 +181,6 @@ def test_lines_follow_the_card_then_the_name() -> None:
         assert [line.product_id for line in lines] == [UUID(int=number) for number in expected]
 
 
-def test_usage_of_a_product_from_a_metric_that_is_split_further() -> None:
-    grouped = product(1, "calls", pricing_group_key=("region",), presentation_group_key=("region", "team"))
-    one, two, three = used(d2="1"), used(d2="2"), used(d3="3")
-    found = usage_of(
-        grouped,
-        {
-            (("plan", "x"), ("region", "eu"), ("team", None)): one,
-            (("plan", "y"), ("region", "eu"), ("team", None)): two,
-            (("plan", "y"), ("region", "us"), ("team", "red")): three,
-        },
-    )
-    assert found == {
-        UsageKey(A, (("region", "eu"),), (("region", "eu"), ("team", None))): [*one, *two],
-        UsageKey(A, (("region", "us"),), (("region", "us"), ("team", "red"))): three,
-    }
-
-
 @pytest.mark.parametrize(
     ("period", "usage", "message"),
     [
@@ -209,6 +195,15 @@ def test_inputs_that_do_not_fit_are_our_mistake(
 ) -> None:
     with pytest.raises(AssertionError, match=message):
         rate_statement(terms(entry(1, flat("1"))), period, usage)
+
+
+def test_a_change_of_how_a_product_is_measured_cuts_every_line() -> None:
+    changed = replace(DATA, versions=(ProductVersion(day("01-16"), DATA.id),))
+    agreed = terms(entry(1, flat("1")), products=(CALLS, changed))
+    assert [shown(line) for line in rated(agreed, {UsageKey(A): used(d2="1", d20="2")}).lines] == [
+        "calls 1@1=1 01-01..01-16",
+        "calls 2@1=2 01-16..02-01",
+    ]
 
 
 @given(usages, st.randoms(use_true_random=False))

@@ -1,0 +1,105 @@
+"""How the measuring of products is shown and sent: conversions, roundings and scheduled versions.
+
+Owns their GraphQL types and inputs, and the way to core values; a value that the core refuses becomes an error.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import strawberry
+
+from app.checks import Path
+from app.core import terms
+from app.errors import ErrorCode, InvalidInput
+from app.graphql.values import described_enum
+
+ConversionOperation = described_enum(
+    terms.ConversionOperation,
+    description="What is done to a measured quantity before it is priced.",
+    sentences={
+        terms.ConversionOperation.MULTIPLY: "It is multiplied by the factor.",
+        terms.ConversionOperation.DIVIDE: "It is divided by the factor, to 12 decimal places.",
+    },
+)
+RoundingMethod = described_enum(
+    terms.RoundingMethod,
+    name="QuantityRoundingMethod",
+    description="Where a quantity between two steps goes; a negative one mirrors a positive one.",
+    sentences={
+        terms.RoundingMethod.ROUND_UP: "Away from zero.",
+        terms.RoundingMethod.ROUND_DOWN: "Towards zero.",
+        terms.RoundingMethod.ROUND_HALF_UP: "To the nearest step; from halfway, away from zero.",
+    },
+)
+
+
+@strawberry.type(description="Turns what is measured into what is priced, such as megabytes into gigabytes.")
+class QuantityConversion:
+    operation: ConversionOperation = strawberry.field(description="What is done.")  # type: ignore[valid-type]
+    factor: Decimal = strawberry.field(description="By which number, above 0.")
+
+
+@strawberry.type(description="Rounds the quantity of a statement; hours carry the differences of what is rounded.")
+class QuantityRounding:
+    method: RoundingMethod = strawberry.field(description="Where it goes.")  # type: ignore[valid-type]
+    decimal_places: int = strawberry.field(description="To how many decimal places.")
+
+
+@strawberry.input(description="Turns what is measured into what is priced, such as megabytes into gigabytes.")
+class QuantityConversionInput:
+    operation: ConversionOperation = strawberry.field(description="What to do.")  # type: ignore[valid-type]
+    factor: Decimal = strawberry.field(description="By which number, above 0.")
+
+
+@strawberry.input(description="Rounds the quantity of a statement, never that of an event.")
+class QuantityRoundingInput:
+    method: RoundingMethod = strawberry.field(description="Where it goes.")  # type: ignore[valid-type]
+    decimal_places: int = strawberry.field(description="To how many decimal places, 0 to 12.")
+
+
+@strawberry.input(description="A change of how a product is measured; what is left out stays as it is then.")
+class ProductVersionInput:
+    starting_at: datetime = strawberry.field(
+        description="From when on, a full hour; in the past it reaches drafts, never final invoices."
+    )
+    metric_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The metric from then on; the quantity goes on from where the other one was."
+    )
+    quantity_conversion: QuantityConversionInput | None = strawberry.field(
+        default=None, description="The conversion from then on."
+    )
+    quantity_rounding: QuantityRoundingInput | None = strawberry.field(
+        default=None, description="The rounding from then on."
+    )
+
+
+def conversion_shown(conversion: terms.Conversion | None) -> QuantityConversion | None:
+    """A conversion as the API shows it."""
+    return None if conversion is None else QuantityConversion(operation=conversion.operation, factor=conversion.factor)
+
+
+def rounding_shown(rounding: terms.Rounding | None) -> QuantityRounding | None:
+    """A rounding as the API shows it."""
+    return None if rounding is None else QuantityRounding(method=rounding.method, decimal_places=rounding.places)
+
+
+def conversion_of(found: QuantityConversionInput | None, *, path: Path) -> terms.Conversion | None:
+    """The conversion as the core reads it."""
+    if found is None:
+        return None
+    try:
+        return terms.Conversion(found.operation, found.factor)
+    except ValueError as error:
+        raise InvalidInput(ErrorCode.INVALID, f"The conversion is not acceptable: {error}.", path=path) from error
+
+
+def rounding_of(found: QuantityRoundingInput | None, *, path: Path) -> terms.Rounding | None:
+    """The rounding as the core reads it."""
+    if found is None:
+        return None
+    try:
+        return terms.Rounding(found.method, found.decimal_places)
+    except ValueError as error:
+        raise InvalidInput(ErrorCode.INVALID, f"The rounding is not acceptable: {error}.", path=path) from error

@@ -1,0 +1,82 @@
+"""Scheduled changes of how a product is measured: another metric, conversion or rounding from an hour on.
+
+Owns their rules. A change in the past reaches drafts at once and final invoices never; what the quantity goes on from
+is settled in `core.quantities`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import func, select
+
+from app.catalog.definitions import check_product_keys, check_rounding
+from app.catalog.service import get, refuse_archived
+from app.catalog.tables import MetricRow, ProductRow, ProductVersion
+from app.change import note_change
+from app.checks import hour_of
+from app.core.quantities import conversion_to_json, rounding_to_json
+from app.core.terms import Conversion, Rounding
+from app.errors import ErrorCode, InvalidInput, LimitExceeded, NotFound
+from app.store.ids import to_text
+
+MAX_VERSIONS = 100
+
+
+async def add_product_version(
+    session: AsyncSession,
+    product_id: UUID,
+    *,
+    starting_at: datetime,
+    metric_id: UUID | None = None,
+    conversion: Conversion | None = None,
+    rounding: Rounding | None = None,
+    now: datetime,
+) -> ProductRow:
+    """Change a product from an hour on; what is not named stays as it is then.
+
+    Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, REQUIRED when nothing is named, INVALID for a metric that does not
+    offer the product's group keys, `LimitExceeded` above 100 changes.
+    """
+    row = await session.get(ProductRow, product_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise NotFound("Product", to_text("product", product_id), path=("id",))
+    refuse_archived(row, path=("id",))
+    if metric_id is None and conversion is None and rounding is None:
+        raise InvalidInput(ErrorCode.REQUIRED, "Name the metric, conversion or rounding that changes.", path=("input",))
+    if metric_id is not None:
+        metric = await get(session, MetricRow, metric_id, path=("input", "metricId"))
+        refuse_archived(metric, path=("input", "metricId"))
+        check_product_keys(metric, pricing=row.pricing_group_key, presentation=row.presentation_group_key)
+    check_rounding(rounding, path=("input", "quantityRounding"))
+    last = await session.execute(select(func.max(ProductVersion.added)).where(ProductVersion.product_id == product_id))
+    added = (last.scalar_one() or 0) + 1
+    if added > MAX_VERSIONS:
+        raise LimitExceeded(
+            ErrorCode.LIMIT_EXCEEDED, f"A product changes at most {MAX_VERSIONS} times; make a new one.", path=("id",)
+        )
+    version = ProductVersion(
+        created_at=now,
+        product_id=product_id,
+        starting_at=hour_of(starting_at, path=("input", "startingAt")),
+        metric_id=metric_id,
+        conversion=conversion,
+        rounding=rounding,
+        added=added,
+    )
+    session.add(version)
+    await session.flush()
+    note_change(session, "product", product_id, before={"versions": added - 1}, after=_shown(version))
+    return row
+
+
+def _shown(version: ProductVersion) -> dict[str, object]:
+    return {
+        "versions": version.added,
+        "startingAt": version.starting_at.isoformat(),
+        "metric": None if version.metric_id is None else to_text("metric", version.metric_id),
+        "quantityConversion": None if version.conversion is None else conversion_to_json(version.conversion),
+        "quantityRounding": None if version.rounding is None else rounding_to_json(version.rounding),
+    }

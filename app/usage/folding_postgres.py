@@ -1,0 +1,90 @@
+"""Folds MAX, UNIQUE and LATEST from the events of one period: one row for each group and hour leaves the database.
+
+Owns the SQL of a metric's definition. The readings of a property are functions of the database (revision 0006); the
+meaning of every aggregation is `core.metering`, with which this module agrees event for event.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.terms import Aggregation, Group, Metric
+
+SEEN = """
+select {groups} as groups, date_trunc('hour', occurred_at, 'UTC') as hour, {value} as value, occurred_at, batch, place
+from events
+where reference = any(:references) and occurred_at >= :starting_at and occurred_at < :ending_before{conditions}
+"""
+BY_HOUR = {
+    Aggregation.MAX: "select groups, hour, max(value) from seen where value is not null group by groups, hour",
+    # The first time of each value: later ones add nothing.
+    Aggregation.UNIQUE: "select groups, hour, cast(count(*) as numeric) from (select groups, min(hour) as hour "
+    "from seen where value is not null group by groups, value) first_times group by groups, hour",
+    Aggregation.LATEST: "select distinct on (groups, hour) groups, hour, value from seen where value is not null "
+    "order by groups, hour, occurred_at desc, batch desc, place desc",
+}
+
+
+async def hourly_from_events(
+    session: AsyncSession,
+    metric: Metric,
+    *,
+    by: Sequence[str],
+    references: Sequence[str],
+    starting_at: dt.datetime,
+    ending_before: dt.datetime,
+) -> dict[Group, dict[dt.datetime, Decimal]]:
+    """What the events of each hour come to by themselves, by the values of the properties `by`."""
+    assert metric.key is not None, "what is not added up has a key"
+    names = sorted(set(by))
+    values: dict[str, Any] = {
+        "references": list(references), "starting_at": starting_at, "ending_before": ending_before, "key": metric.key,
+    }  # fmt: skip
+    values |= {f"by{place}": name for place, name in enumerate(names)}
+    reading = "event_text" if metric.aggregation is Aggregation.UNIQUE else "event_number"
+    seen = SEEN.format(
+        groups=f"cast(array[{', '.join(_text_of(f'by{place}') for place in range(len(names)))}] as text[])",
+        value=f"{reading}(properties -> cast(:key as text))",
+        conditions="".join(f"\n  and {condition}" for condition in _conditions(metric, values)),
+    )
+    found = await session.execute(text(f"with seen as ({seen}) {BY_HOUR[metric.aggregation]}"), values)
+    groups: dict[Group, dict[dt.datetime, Decimal]] = {}
+    for found_values, hour, value in found:
+        group: Group = tuple(zip(names, found_values, strict=True))
+        groups.setdefault(group, {})[hour.astimezone(dt.UTC)] = value
+    return groups
+
+
+def _conditions(metric: Metric, values: dict[str, Any]) -> list[str]:
+    """What an event must meet to be seen; what is compared is put into `values`."""
+    conditions: list[str] = []
+    if metric.event_types_in:
+        values["types_in"] = list(metric.event_types_in)
+        conditions.append("event_type = any(:types_in)")
+    if metric.event_types_not_in:
+        values["types_not_in"] = list(metric.event_types_not_in)
+        conditions.append("event_type <> all(:types_not_in)")
+    for place, wanted in enumerate(metric.filters):
+        name = f"filter{place}"
+        values[name] = wanted.name
+        if wanted.exists is not None:
+            # A JSON null is as good as no property.
+            absent = f"coalesce(jsonb_typeof(properties -> cast(:{name} as text)), 'null') = 'null'"
+            conditions.append(f"not {absent}" if wanted.exists else absent)
+        if wanted.in_values:
+            values[f"{name}_in"] = list(wanted.in_values)
+            conditions.append(f"{_text_of(name)} = any(:{name}_in)")
+        if wanted.not_in_values:
+            values[f"{name}_not_in"] = list(wanted.not_in_values)
+            conditions.append(f"coalesce({_text_of(name)} <> all(:{name}_not_in), true)")
+    return conditions
+
+
+def _text_of(parameter: str) -> str:
+    return f"event_text(properties -> cast(:{parameter} as text))"

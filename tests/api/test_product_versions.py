@@ -1,0 +1,103 @@
+"""Conversions, roundings and scheduled versions of products over GraphQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests import builders as build
+from tests.api.conftest import Api
+
+SHOWN = """
+id quantityConversion { operation factor } quantityRounding { method decimalPlaces }
+versions { startingAt metric { name } quantityConversion { operation factor }
+  quantityRounding { method decimalPlaces } }
+"""
+ADD = f"""
+mutation ($id: ID!, $input: ProductVersionInput!) {{ productAddVersion(id: $id, input: $input) {{
+  product {{ {SHOWN} }} userErrors {{ code path message }} }} }}
+"""
+NOVEMBER = "2026-11-10T00:00:00Z"
+GIGABYTES = {"operation": "DIVIDE", "factor": "1024"}
+WHOLE = {"method": "ROUND_UP", "decimalPlaces": 0}
+
+
+async def add(api: Api, product: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return (await api(ADD, id=product["id"], input={"startingAt": NOVEMBER, **fields}))["productAddVersion"]
+
+
+async def test_a_product_changes_from_an_hour_on(api: Api) -> None:
+    product = await build.product(api, quantityConversion=GIGABYTES, quantityRounding=WHOLE)
+    other = await build.metric(api, "other", aggregation="MAX", aggregationKey="m")
+    await add(api, product, metricId=other["id"])
+    payload = await add(api, product, quantityConversion={"operation": "MULTIPLY", "factor": "2"})
+    assert payload["userErrors"] == []
+    assert payload["product"] == {
+        "id": product["id"],
+        "quantityConversion": GIGABYTES,
+        "quantityRounding": WHOLE,
+        "versions": [
+            {"startingAt": NOVEMBER, "metric": {"name": "other"}, "quantityConversion": None, "quantityRounding": None},
+            {
+                "startingAt": NOVEMBER, "metric": None, "quantityRounding": None,
+                "quantityConversion": {"operation": "MULTIPLY", "factor": "2"},
+            },
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "path"),
+    [
+        ({}, "REQUIRED", ["input"]),
+        ({"quantityConversion": {**GIGABYTES, "factor": "0"}}, "INVALID", ["input", "quantityConversion"]),
+        ({"quantityRounding": {**WHOLE, "decimalPlaces": -1}}, "INVALID", ["input", "quantityRounding"]),
+        (
+            {"quantityRounding": {**WHOLE, "decimalPlaces": 13}},
+            "INVALID",
+            ["input", "quantityRounding", "decimalPlaces"],
+        ),
+        (
+            {"startingAt": "2026-11-10T00:30:00Z", "quantityRounding": WHOLE},
+            "NOT_HOUR_ALIGNED",
+            ["input", "startingAt"],
+        ),
+        ({"metricId": "met_" + "0" * 32}, "NOT_FOUND", ["input", "metricId"]),
+    ],
+)
+async def test_versions_that_are_refused(api: Api, fields: dict[str, Any], code: str, path: list[str]) -> None:
+    product = await build.product(api)
+    payload = await add(api, product, **fields)
+    [error] = payload["userErrors"]
+    assert (payload["product"], error["code"], error["path"]) == (None, code, path), error["message"]
+
+
+async def test_a_metric_must_offer_the_group_keys_of_the_product(api: Api) -> None:
+    product = await build.product(api, key=["region"])
+    bare = await build.metric(api, "bare")
+    payload = await add(api, product, metricId=bare["id"])
+    assert [error["code"] for error in payload["userErrors"]] == ["INVALID"]
+
+
+async def test_an_archived_product_changes_no_more(api: Api) -> None:
+    product = await build.product(api)
+    await build.change(api, "productArchive(id: $id)", "product", id=product["id"])
+    payload = await add(api, product, quantityRounding=WHOLE)
+    assert [error["code"] for error in payload["userErrors"]] == ["ARCHIVED"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("quantityRounding", {**WHOLE, "decimalPlaces": 99}), ("quantityConversion", {**GIGABYTES, "factor": "-1"})],
+)
+async def test_a_new_product_is_checked_the_same_way(api: Api, field: str, value: dict[str, Any]) -> None:
+    metric = await build.metric(api)
+    error = await build.refusal(api, "product", name="Data", metricId=metric["id"], **{field: value})
+    assert (error["code"], error["path"][:2]) == ("INVALID", ["input", field])
+
+
+async def test_a_metric_that_reads_a_property_needs_one(api: Api) -> None:
+    for aggregation in ("MAX", "UNIQUE", "LATEST"):
+        error = await build.refusal(api, "billableMetric", name="m", aggregation=aggregation)
+        assert (error["code"], error["path"]) == ("REQUIRED", ["input", "aggregationKey"])

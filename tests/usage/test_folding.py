@@ -1,0 +1,133 @@
+"""MAX, UNIQUE and LATEST from the events of a period: the database folds exactly as the core does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from app.actor import system
+from app.catalog.metrics import create_metric, metric_of
+from app.catalog.tables import MetricRow
+from app.core.metering import Event, fold
+from app.core.period import Period
+from app.core.terms import PropertyFilter
+from app.store.engine import Store
+from app.usage.incoming import IncomingEvent
+from app.usage.reading import hours_of_metric
+from app.usage.service import ingest
+
+ACTOR = system("test")
+DAY = datetime(2026, 11, 1, tzinfo=UTC)
+WEEK = Period(DAY, DAY + timedelta(days=7))
+VALUES: Sequence[Any] = (
+    *("1", "2.50", "-3", "0.1", "junk", "", "1e3", " 4", "9" * 38, "9" * 39, "0." + "1" * 39, "x" * 50),
+    *(7, -7, 0, True, False, None, [1], {"a": 1}, Decimal("2.5"), Decimal("1200"), Decimal("0.000010")),
+)
+MISSING = object()
+
+
+async def send(store: Store, events: Sequence[Event], *, now: datetime) -> None:
+    incoming = [
+        IncomingEvent(str(uuid4()), event.reference, event.event_type, event.timestamp, dict(event.properties))
+        for event in events
+    ]
+    async with store.transaction() as session:
+        await ingest(session, incoming, actor=ACTOR, now=now, source="test")
+
+
+async def metric(store: Store, aggregation: str, *, now: datetime, **parts: Any) -> MetricRow:
+    async with store.transaction() as session:
+        return await create_metric(
+            session,
+            name=aggregation,
+            aggregation=aggregation,
+            key="n",
+            group_keys=[["region", "plan"]],
+            now=now,
+            **parts,
+        )
+
+
+def random_event(random: Random) -> Event:
+    properties = {
+        "n": random.choice((*VALUES, MISSING)),
+        "region": random.choice(["eu", "us", None, Decimal("1.50"), "1.5", MISSING]),
+        "plan": random.choice(["a", True, ["b"], MISSING]),
+    }
+    return Event(
+        random.choice(["acme", "alias"]),
+        random.choice(["call", "call", "test"]),
+        # Few instants, so that many events meet at one.
+        DAY + timedelta(minutes=30 * random.randrange(-10, 40)),
+        {name: value for name, value in properties.items() if value is not MISSING},
+    )
+
+
+FILTERS = [
+    {},
+    {"event_types_in": ["call"], "filters": [PropertyFilter("region", exists=True)]},
+    {"event_types_not_in": ["test"], "filters": [PropertyFilter("plan", exists=False)]},
+    {"filters": [PropertyFilter("region", in_values=("eu", "1.5")), PropertyFilter("plan", not_in_values=("true",))]},
+]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_database_folds_as_the_core_does(store: Store, now: datetime, seed: int) -> None:
+    random = Random(seed)
+    batches = [[random_event(random) for _ in range(random.randrange(1, 60))] for _ in range(4)]
+    for batch in batches:
+        await send(store, batch, now=now)
+    # Numbers come back from the database with their own scale; what they stand for must not change.
+    inside = [event for batch in batches for event in batch if WEEK.contains(event.timestamp)]
+    for aggregation in ("MAX", "UNIQUE", "LATEST"):
+        for parts in FILTERS:
+            row = await metric(store, aggregation, now=now, **parts)
+            for by in ((), ("region",), ("plan", "region")):
+                async with store.transaction() as session:
+                    found = await hours_of_metric(session, row, ["acme", "alias"], WEEK, by=by)
+                expected = fold(metric_of(row), inside, by=by)
+                assert dict(found) == dict(expected), (aggregation, parts, by, seed)
+
+
+async def test_what_does_not_add_up_has_no_buckets_and_sees_earlier_events(store: Store, now: datetime) -> None:
+    sample = [
+        Event("acme", "call", DAY + timedelta(hours=hour), {"n": n}) for hour, n in ((1, "5"), (2, "3"), (3, "8"))
+    ]
+    await send(store, sample[:2], now=now)
+    row = await metric(store, "MAX", now=now)
+    assert row.buckets_ready
+    await send(store, sample[2:], now=now)
+    async with store.transaction() as session:
+        found = await hours_of_metric(session, row, ["acme"], WEEK)
+        buckets = await session.execute(text("select count(*) from bucket_deltas"))
+    assert [str(item.quantity) for item in found[()]] == ["5", "3"]
+    assert buckets.scalar_one() == 0
+
+
+async def test_of_one_instant_the_last_ingested_counts_in_and_across_batches(store: Store, now: datetime) -> None:
+    row = await metric(store, "LATEST", now=now)
+    at_once = [Event("acme", "call", DAY, {"n": str(n)}) for n in range(40)]
+    await send(store, at_once, now=now)
+    for expected, more in (("39", []), ("3", [Event("acme", "call", DAY, {"n": "3"})])):
+        if more:
+            await send(store, more, now=now)
+        async with store.transaction() as session:
+            found = await hours_of_metric(session, row, ["acme"], WEEK)
+        assert [str(item.quantity) for item in found[()]] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [("1.50", "1.5"), (2, "2"), ("1e3", None), (True, None), ("9" * 39, None)]
+)
+async def test_the_number_of_a_property(store: Store, value: object, number: str | None) -> None:
+    async with store.transaction() as session:
+        found = await session.execute(text("select event_number(cast(:value as jsonb))"), {"value": json.dumps(value)})
+    assert found.scalar_one() == (None if number is None else Decimal(number))
