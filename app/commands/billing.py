@@ -13,7 +13,7 @@ from app.contracts.tables import Contract
 from app.core.money import canonical
 from app.delivery import sync
 from app.delivery.metering import metered_configurations
-from app.delivery.service import due_deliveries
+from app.delivery.service import due_deliveries, open_deliveries
 from app.invoices import run
 from app.invoices.drafts import open_statements, rate
 from app.runtime import Runtime
@@ -93,13 +93,7 @@ async def synchronize(runtime: Runtime, *, target: str, dry_run: bool, as_json: 
     providers = PROVIDERS[target]
     place = sync.Target(runtime.store, runtime.connections, runtime.clock.now, providers, on_step=note)
     if dry_run:
-        async with runtime.store.transaction() as session:
-            due = await due_deliveries(session, now=runtime.clock.now(), at_once=True)
-            metered = await metered_configurations(session, runtime.connections)
-        found = {
-            "invoices": sum(place.wants(item.provider) for item in due),
-            "meteredConfigurations": sum(place.wants(item.provider) for item in metered),
-        }
+        found = await _due(runtime, place)
         emit(found) if as_json else say(str(found))
         return None
     done = await sync.sweep(place, at_once=True)
@@ -110,6 +104,20 @@ async def synchronize(runtime: Runtime, *, target: str, dry_run: bool, as_json: 
     }  # fmt: skip
     emit(found) if as_json else say(", ".join(f"{value} {name}" for name, value in found.items()))
     return Exit.DONE_WITH_FAILURES if failed else None
+
+
+async def _due(runtime: Runtime, place: sync.Target) -> dict[str, int]:
+    async with runtime.store.transaction() as session:
+        # Opened as a real run would, to count them, and taken back.
+        await open_deliveries(session, runtime.connections, now=runtime.clock.now())
+        due = await due_deliveries(session, now=runtime.clock.now(), at_once=True)
+        metered = await metered_configurations(session, runtime.connections)
+        found = {
+            "invoices": sum(place.wants(item.provider) for item in due),
+            "meteredConfigurations": sum(place.wants(item.provider) for item in metered),
+        }
+        await session.rollback()
+    return found
 
 
 async def _open_failures(runtime: Runtime) -> int:

@@ -27,7 +27,9 @@ from app.store import embedded
 def demo(*, no_serve: bool, as_json: bool, scale: str, seed: int, host: str, port: int) -> None:
     """Live through the demo's months, print the summary, and serve unless told not to."""
     started = time.perf_counter()
-    with _folder() as folder:
+    with contextlib.ExitStack() as stack:
+        listener = None if no_serve else stack.enter_context(serving.bound(host, port))
+        folder = stack.enter_context(_folder())
         settings = _settings(folder)
 
         async def work(runtime: Runtime) -> None:
@@ -43,10 +45,10 @@ def demo(*, no_serve: bool, as_json: bool, scale: str, seed: int, host: str, por
             else:
                 for line in readable(found):
                     shell.say(line)
-            if not no_serve:
+            if listener is not None:
                 shell.note(f"API key: {settings.bootstrap_key}")
                 shell.note(f"GraphiQL: http://{host}:{port}/graphql   Ctrl-C ends the demo")
-                await serving.serve(runtime, host=host, port=port, with_worker=True)
+                await serving.serve(runtime, listener, with_worker=True)
 
         shell.run(work, settings=settings)
 

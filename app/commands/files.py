@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from app.actor import system
 from app.commands.shell import Exit, emit, fail, note, progress, say
 from app.commands.usage_files import Located, RowMapping, check_header, count, pairs, read
-from app.errors import BillingError, InvalidInput
+from app.errors import BillingError, ErrorCode, InvalidInput
 from app.runtime import Runtime
 from app.usage.checking import BatchRefused
 from app.usage.incoming import MAX_EVENTS
@@ -84,6 +84,8 @@ async def _ingest(runtime: Runtime, file: Path, batch: list[Located], tally: Tal
     except BatchRefused as refused:
         for problem in refused.problems[:20]:
             note(f"{file.name}, line {batch[problem.index].line}: {problem.code}: {problem.message}")
+        if any(problem.code is ErrorCode.EVENT_TOO_OLD for problem in refused.problems):
+            note("Older events are taken in with --allow-historical.")
         raise
     tally.accepted += found.accepted
     tally.duplicates += found.duplicates

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from contextlib import AsyncExitStack
 
 import uvicorn
@@ -37,7 +38,19 @@ def application(runtime: Runtime, *, health: WorkerHealth | None = None) -> Star
     )
 
 
-async def serve(runtime: Runtime, *, host: str, port: int, with_worker: bool) -> None:
+def bound(host: str, port: int) -> socket.socket:
+    """The address to serve at, taken before anything long begins; ends the command when somebody else has it."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        shell.fail(f"{host}:{port} cannot be used: {error.strerror}. Choose another with --host and --port.")
+    return listener
+
+
+async def serve(runtime: Runtime, listener: socket.socket, *, with_worker: bool) -> None:
     """Serve until a signal ends it: requests are finished, jobs given back, then the deployment is closed."""
     async with AsyncExitStack() as stack:
         health = WorkerHealth() if with_worker else None
@@ -46,8 +59,6 @@ async def serve(runtime: Runtime, *, host: str, port: int, with_worker: bool) ->
         server = uvicorn.Server(
             uvicorn.Config(
                 application(runtime, health=health),
-                host=host,
-                port=port,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -56,8 +67,14 @@ async def serve(runtime: Runtime, *, host: str, port: int, with_worker: bool) ->
                 timeout_graceful_shutdown=GRACEFUL_SECONDS,
             )
         )
+        # The server repeats the signal that ended it, which would kill the process before the worker and the database
+        # are left in order; these handlers take it.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: None)
+        host, port = listener.getsockname()[:2]
         note(f"Metrograph answers at http://{host}:{port}/graphql (health: /healthz, readiness: /readyz)")
-        await server.serve()
+        await server.serve(sockets=[listener])
 
 
 async def work(runtime: Runtime, *, concurrency: int, queues: list[str]) -> None:
@@ -79,7 +96,8 @@ def run_servers(*, host: str, port: int, workers: int, with_worker: bool) -> Non
     except BadSettings as error:
         shell.fail(str(error), shell.Exit.USAGE)
     if workers == 1:
-        shell.run(lambda runtime: serve(runtime, host=host, port=port, with_worker=with_worker), settings=settings)
+        with bound(host, port) as listener:
+            shell.run(lambda runtime: serve(runtime, listener, with_worker=with_worker), settings=settings)
         return
     uvicorn.run(
         "app.commands.serve:worker_app" if with_worker else "app.commands.serve:plain_app",

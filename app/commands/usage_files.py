@@ -59,7 +59,7 @@ def check_header(file: Path, mapping: RowMapping) -> None:
         if mapping.columns:
             raise InvalidInput(ErrorCode.INVALID, f"{file.name} has no columns: --map is for CSV and TSV files.")
         return
-    with _opened(file) as stream:
+    with file.open(encoding="utf-8-sig", newline="", errors="replace") as stream:
         header = next(csv.reader(stream, delimiter=delimiter), [])
     missing = sorted(set(mapping.columns.values()) - set(header))
     if missing:

@@ -1,0 +1,98 @@
+"""The demo: the whole product on one machine, and nothing left to do afterwards."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from app.runtime import DATABASE
+from app.store import embedded
+from tests.commands.conftest import metrograph
+
+PROVIDERS = {"stripe", "aws_marketplace", "azure_marketplace"}
+SHAPE = {
+    "provider", "contract", "customer", "invoice", "status", "total", "currency", "acknowledged", "effectiveAt",
+    "servicePeriodEnd",
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A data folder that the server's account can reach."""
+    made = Path(tempfile.mkdtemp(prefix="mg-demo-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+def make_database(folder: Path) -> None:
+    cluster = embedded.start(folder, durable=False)
+    cluster.create_database(DATABASE)
+    with psycopg.connect(cluster.url(DATABASE)) as connection:
+        connection.execute("create table of_before (n int)")
+    cluster.stop()
+
+
+def ask(folder: Path, statement: str) -> list[tuple[Any, ...]]:
+    cluster = embedded.start(folder, durable=False)
+    try:
+        with psycopg.connect(cluster.url(DATABASE)) as connection:
+            return connection.execute(statement).fetchall()  # type: ignore[call-overload]
+    finally:
+        cluster.stop()
+
+
+def test_the_demo_delivers_everything_once_and_then_nothing_is_left_to_do(folder: Path) -> None:
+    make_database(folder)
+    (folder / "demo.toml").write_text('METROGRAPH_ENVIRONMENT = "sandbox"\n')
+    env = {"METROGRAPH_DATA_DIR": str(folder)}
+    demo = metrograph("demo", "--no-serve", "--json", env=env)
+    assert demo.code == 0, demo.err
+    summary = demo.document
+    assert set(summary) >= {"customers", "contracts", "events", "invoices", "deliveries", "seconds"}
+    assert summary["customers"] > 0
+    assert summary["contracts"] > summary["customers"]
+    assert summary["events"]["accepted"] > 0
+    assert summary["events"]["conflicts"] == 0
+    assert summary["invoices"]["finalized"] == len(summary["deliveries"])
+    assert summary["invoices"]["void"] == 0
+    for delivery in summary["deliveries"]:
+        assert set(delivery) >= SHAPE
+        assert delivery["status"] == "delivered"
+        assert delivery["acknowledged"] == delivery["total"]
+        is_stripe = delivery["provider"] == "stripe"
+        assert (delivery["effectiveAt"] is not None) == is_stripe
+        if is_stripe:
+            end = datetime.fromisoformat(delivery["servicePeriodEnd"])
+            assert datetime.fromisoformat(delivery["effectiveAt"]) == end - timedelta(seconds=1)
+    assert {delivery["provider"] for delivery in summary["deliveries"]} == PROVIDERS
+    clouds: dict[str, set[str]] = {}
+    for delivery in summary["deliveries"]:
+        clouds.setdefault(delivery["customer"], set()).add(delivery["provider"])
+    assert PROVIDERS - {"stripe"} in clouds.values(), "one customer buys through two clouds"
+
+    assert ask(folder, "select to_regclass('of_before')") == [(None,)], "an earlier demo is replaced"
+    calls = ask(folder, "select count(*), max(id) from sandbox.calls")
+    again = metrograph("sync", "all", "--json", env=env)
+    assert again.code == 0
+    assert again.document == {"opened": 0, "attempted": 0, "slotsSent": 0, "delivered": 0, "failed": 0}
+    assert ask(folder, "select count(*), max(id) from sandbox.calls") == calls
+    books = metrograph("check", "--json", env=env)
+    assert (books.code, books.document["ok"]) == (0, True), books.out
+    doctor = metrograph("doctor", "--json", env=env)
+    assert (doctor.code, doctor.document["ok"]) == (0, True), doctor.out
+
+
+def test_a_database_that_is_no_demos_is_refused(folder: Path) -> None:
+    make_database(folder)
+    refused = metrograph("demo", "--no-serve", env={"METROGRAPH_DATA_DIR": str(folder)})
+    assert (refused.code, refused.out) == (1, "")
+    assert "Point METROGRAPH_DATA_DIR somewhere else" in refused.err
+    assert ask(folder, "select count(*) from of_before") == [(0,)]
