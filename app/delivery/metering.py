@@ -9,7 +9,8 @@ remainders ride on the next slot.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -25,6 +26,7 @@ from app.customers.tables import BillingConfiguration
 from app.delivery.calling import Answer, ask
 from app.delivery.documents import metering_document
 from app.delivery.registry import Connection, Connections
+from app.delivery.settlement import settle
 from app.delivery.states import NO_EFFECT, RESOLVED, UNKNOWN_EFFECT, DeliveryStatus, SlotStatus
 from app.delivery.tables import Delivery, MeteringReceipt, MeteringSlot
 from app.failpoints import reached
@@ -40,6 +42,14 @@ REFUSAL_PAUSE = timedelta(hours=6)
 """How long a refused amount is not offered again: marketplaces ask not to be tried blindly."""
 LATE = ("OUT_OF_WINDOW", "MONTH_CLOSED")
 """Refusals of an hour that has passed; they, and a person's word, say nothing about the next one."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """How many slots were sent, and how many invoices became delivered by it."""
+
+    slots: int = 0
+    delivered: int = 0
 
 
 async def metered_configurations(session: AsyncSession, connections: Connections) -> list[BillingConfiguration]:
@@ -108,18 +118,19 @@ async def owed_through(session: AsyncSession, configuration: BillingConfiguratio
     return owed
 
 
-async def send_slots(store: Store, connections: Connections, name: str, *, clock: Callable[[], datetime]) -> int:
-    """Send the planned slots of one connection, and again those whose answer was lost; returns how many were sent."""
+async def send_slots(store: Store, connections: Connections, name: str, *, clock: Callable[[], datetime]) -> Sent:
+    """Send the planned slots of one connection, and again those whose answer was lost; settle what they cover."""
+    done = Sent()
     connection = connections.find(name)
     if connection is None or connection.capabilities.mode != "metering":
-        return 0
-    sent = 0
+        return done
     async with hold(store, f"meter:{name}") as is_ours:
         if not is_ours:
-            return 0
+            return done
         async with store.transaction() as session:
-            await _retire_late(session, connection, now=clock())
+            late = await _retire_late(session, connection, now=clock())
             waiting = await _open_slots(session, name)
+        done.delivered += await _settle_all(store, late, now=clock())
         size = connection.capabilities.batch_size
         for start in range(0, len(waiting), size):
             batch = waiting[start : start + size]
@@ -135,10 +146,21 @@ async def send_slots(store: Store, connections: Connections, name: str, *, clock
             async with store.transaction() as session:
                 await _receive(session, batch, answers, now=clock())
             reached("metering.receipt_committed")
-            sent += len(batch)
+            done.slots += len(batch)
+            # At once, by whoever got the answer: another worker may have looked for it in vain a moment ago.
+            done.delivered += await _settle_all(store, {slot.billing_configuration_id for slot in slots}, now=clock())
             if isinstance(answers, Transient | Terminal):
                 break
-    return sent
+    return done
+
+
+async def _settle_all(store: Store, configuration_ids: Iterable[UUID], *, now: datetime) -> int:
+    """Settle some configurations, a transaction for each."""
+    delivered = 0
+    for configuration_id in sorted(configuration_ids):
+        async with store.transaction() as session:
+            delivered += await settle(session, configuration_id, now=now)
+    return delivered
 
 
 def is_past_window(capabilities: Capabilities, hour: datetime, *, now: datetime) -> bool:
@@ -207,12 +229,17 @@ async def _open_slots(session: AsyncSession, name: str) -> list[UUID]:
     return list(found.scalars())
 
 
-async def _retire_late(session: AsyncSession, connection: Connection, *, now: datetime) -> None:
-    """Slots past the provider's window: one that was never sent is owed again, one without an answer needs a person."""
+async def _retire_late(session: AsyncSession, connection: Connection, *, now: datetime) -> set[UUID]:
+    """Slots past the provider's window: one that was never sent is owed again, one without an answer needs a person.
+
+    Returns the configurations of those slots.
+    """
+    late: set[UUID] = set()
     for slot_id in await _open_slots(session, connection.name):
         slot = await session.get_one(MeteringSlot, slot_id, with_for_update=True)
         if not is_past_window(connection.capabilities, slot.hour, now=now):
             continue
+        late.add(slot.billing_configuration_id)
         slot.updated_at, slot.error_code, slot.error_hint = now, LATE[0], None
         if await _was_never_counted(session, slot, attempts=slot.attempts):
             slot.status = SlotStatus.REFUSED
@@ -221,6 +248,7 @@ async def _retire_late(session: AsyncSession, connection: Connection, *, now: da
             slot.status = SlotStatus.NEEDS_ATTENTION
             slot.error_message = "The provider's answer was lost and its window has passed."
             slot.error_hint = _look_up(slot)
+    return late
 
 
 async def _receive(session: AsyncSession, batch: Sequence[UUID], answers: Answer, *, now: datetime) -> None:

@@ -78,7 +78,9 @@ async def meter(target: Target, done: Sweep) -> None:
                 done.slots_planned += 1
     for name in sorted({configuration.connection for configuration in metered}):
         target.on_step(f"{name} usage")
-        done.slots_sent += await send_slots(target.store, target.connections, name, clock=target.clock)
+        sent = await send_slots(target.store, target.connections, name, clock=target.clock)
+        done.slots_sent += sent.slots
+        done.delivered += sent.delivered
     for configuration in metered:
         async with target.store.transaction() as session:
             done.delivered += await settle(session, configuration.id, now=target.clock())

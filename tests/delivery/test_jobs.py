@@ -145,7 +145,7 @@ async def test_the_job_of_a_killed_worker_is_taken_over(world: World, provider: 
     code, output = world.run("worker", failpoint=point)
     assert code == -signal.SIGKILL, output
     assert len(world.sandbox.effects(provider)) == 1
-    assert await count(world, "select count(*) from procrastinate_jobs where status = 'doing'") == 1
+    assert await count(world, "select count(*) from procrastinate_jobs where status = 'doing'") >= 1
     await asyncio.sleep(STALLED + 0.2)
     async with working(runtime_of(world), stalled_seconds=STALLED):
         await ask(world, RESCUE)
