@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog import service as catalog
 from app.catalog.tables import RateCard
 from app.checks import Path, currency_of
 from app.contracts.tables import Contract
-from app.customers.billing import archived, default_configuration, get_configuration
+from app.customers.billing import archived, default_configuration, get_configuration, refuse_if_metered
 from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidInput
 from app.providers import ProviderDirectory
@@ -50,8 +51,9 @@ async def check_route(
 ) -> None:
     """The configuration, or without one the default, is the customer's own and takes the contract's currency."""
     chosen: BillingConfiguration | None
+    default = await default_configuration(session, contract.customer_id)
     if configuration_id is None:
-        chosen = await default_configuration(session, contract.customer_id)
+        chosen = default
     else:
         chosen = await get_configuration(session, configuration_id, path=path)
         if chosen.customer_id != contract.customer_id:
@@ -66,3 +68,9 @@ async def check_route(
             f"{chosen.provider} takes no invoices in {contract.currency}; choose another billing configuration.",
             path=path,
         )
+    before = default
+    if contract.billing_configuration_id is not None:
+        before = await get_configuration(session, contract.billing_configuration_id, path=path)
+    is_stored = inspect(contract).persistent
+    if is_stored and before is not None and (chosen is None or chosen.id != before.id):
+        await refuse_if_metered(session, before, path=path)

@@ -18,6 +18,7 @@ from app.checks import Path, at_most, text_of
 from app.contracts.tables import Contract
 from app.customers.reading import changeable_customer
 from app.customers.tables import BillingConfiguration
+from app.delivery.tables import MeteringSlot
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.providers import ProviderDirectory
 from app.store.ids import to_text
@@ -63,6 +64,7 @@ async def create_billing_configuration(
     async with once(session, BillingConfiguration, uniqueness_key):
         earlier = await default_configuration(session, customer_id) if is_default else None
         if earlier is not None:
+            await refuse_if_metered(session, earlier, path=("input", "isDefault"))
             earlier.is_default = False
             await session.flush()
         session.add(row)
@@ -96,12 +98,35 @@ async def archive_billing_configuration(
             path=("id",),
             conflicting=contract,
         )
+    if row.is_default:
+        await refuse_if_metered(session, row, path=("id",))
     before = _shown(row)
     row.archived_at = now
     row.is_default = False
     await session.flush()
     note_change(session, "billing_configuration", row.id, before=before, after=_shown(row))
     return row
+
+
+async def refuse_if_metered(session: AsyncSession, row: BillingConfiguration, *, path: Path) -> None:
+    """What was metered through a configuration stays billed there: nothing may leave it while a statement is open.
+
+    The whole invoice would go to the next provider, and the part that the first one billed would be paid twice.
+    Changes at the bound of a statement come with scheduled routes.
+    """
+    metered = await session.execute(
+        select(MeteringSlot.id)
+        .where(MeteringSlot.billing_configuration_id == row.id, MeteringSlot.status != "REFUSED")
+        .limit(1)
+    )
+    if metered.scalar_one_or_none() is not None:
+        raise InvalidState(
+            ErrorCode.ILLEGAL_TRANSITION,
+            f"Usage was metered through {to_text('billing_configuration', row.id)} already; moving to another provider "
+            "in the middle of a statement would bill it twice. End the contract and make a new one there.",
+            path=path,
+            conflicting=row,
+        )
 
 
 async def get_configuration(
