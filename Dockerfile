@@ -10,7 +10,9 @@ COPY connectors connectors
 RUN /opt/metrograph/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/metrograph metrograph
+RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/metrograph metrograph \
+    # A volume takes the owner of the folder that it covers.
+    && install --directory --owner metrograph --group metrograph /var/lib/metrograph/data
 COPY --from=build /opt/metrograph /opt/metrograph
 ENV PATH=/opt/metrograph/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -25,7 +25,7 @@ async def run(paths: list[Path], *, strict: bool, keep: bool, pending: Path | No
     files = sorted({file for path in paths for file in (path.glob("*.json") if path.is_dir() else [path])})
     if not files:
         fail("No scenario files there.", Exit.USAGE)
-    folder = Path(tempfile.mkdtemp(prefix="metrograph-scenarios-"))
+    folder = await asyncio.to_thread(_folder)
     cluster = await asyncio.to_thread(embedded.start, folder, durable=False)
     try:
         cluster.create_database(TEMPLATE)
@@ -36,6 +36,12 @@ async def run(paths: list[Path], *, strict: bool, keep: bool, pending: Path | No
             cluster.stop()
             shutil.rmtree(folder, ignore_errors=True)
     return _report(verdicts, pending)
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="metrograph-scenarios-"))
+    folder.chmod(0o711)  # root's server runs under another account, which must pass through
+    return folder
 
 
 async def _run_one(cluster: embedded.Cluster, file: Path, *, strict: bool, keep: bool) -> Verdict:

@@ -8,6 +8,7 @@ fast shutdown. An owner that leaves in order says so with one byte.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -36,26 +37,30 @@ def _stop_unless_used(data: str, users: str, start: str) -> bool:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        pid = _server(data)
-        if pid is None:
+        found = _server(data)
+        if found is None:
             return True
+        pid, socket_dir = found
         os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + STOP_SECONDS
         while os.path.exists(os.path.join(data, "postmaster.pid")) and time.monotonic() < deadline:
             time.sleep(0.02)
+        with contextlib.suppress(OSError):  # not empty: then it is somebody else's business
+            os.rmdir(socket_dir)
         return True
 
 
-def _server(data: str) -> int | None:
-    """The server's process; never a stranger who got the number of a dead one."""
+def _server(data: str) -> tuple[int, str] | None:
+    """The server's process and socket folder; never a stranger who got the number of a dead one."""
     try:
         with open(os.path.join(data, "postmaster.pid")) as file:
-            pid = int(file.readline())
+            lines = file.read().splitlines()
+        pid, socket_dir = int(lines[0]), lines[4]
         os.kill(pid, 0)
         works_there = not os.path.exists("/proc/self") or os.path.samefile(f"/proc/{pid}/cwd", data)
-    except (OSError, ValueError):
+    except (OSError, ValueError, IndexError):
         return None
-    return pid if works_there else None
+    return (pid, socket_dir) if works_there else None
 
 
 if __name__ == "__main__":

@@ -112,3 +112,7 @@ def use(place: Path) -> Iterator[Callable[..., User]]:
     for user in users:
         if user.process.poll() is None:
             user.kill()
+    for user in users:
+        if "socket" in user.said:
+            wait_until(lambda user=user: not is_alive(user.said["watchdog"]), seconds=40)
+            shutil.rmtree(user.said["socket"], ignore_errors=True)

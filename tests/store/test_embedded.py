@@ -44,6 +44,7 @@ def test_the_first_starts_it_the_second_joins_the_last_one_out_stops_it(use: Use
     second.leave()
     assert not is_alive(server)
     assert postmaster_of(second.data) is None
+    assert not Path(second.said["socket"]).exists()
 
 
 def test_two_at_once_start_one_server(use: Use) -> None:
