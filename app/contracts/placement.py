@@ -15,7 +15,8 @@ from app.catalog import service as catalog
 from app.catalog.tables import RateCard
 from app.checks import Path, currency_of
 from app.contracts.tables import Contract
-from app.customers.billing import archived, default_configuration, get_configuration, refuse_if_metered
+from app.customers.billing import archived
+from app.customers.routes import default_configuration, get_configuration, refuse_if_metered
 from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidInput
 from app.providers import ProviderDirectory
