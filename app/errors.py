@@ -31,6 +31,10 @@ class ErrorCode(StrEnum):
     EVENT_IN_FUTURE = "EVENT_IN_FUTURE"
     PRODUCT_NOT_ON_CARD = "PRODUCT_NOT_ON_CARD"
     UNIT_LOCKED = "UNIT_LOCKED"
+    MULTIPLIER_NEGATIVE = "MULTIPLIER_NEGATIVE"
+    OVERWRITE_NEEDS_PRODUCT = "OVERWRITE_NEEDS_PRODUCT"
+    TIERED_NEEDS_EXPLICIT = "TIERED_NEEDS_EXPLICIT"
+    PRIORITY_REQUIRED = "PRIORITY_REQUIRED"
     ARCHIVED = "ARCHIVED"
     CURRENCY_MISMATCH = "CURRENCY_MISMATCH"
     PROVIDER_NOT_CONFIGURED = "PROVIDER_NOT_CONFIGURED"
@@ -60,6 +64,10 @@ CODE_SENTENCES: dict[ErrorCode, str] = {
     ErrorCode.EVENT_IN_FUTURE: "The event lies more than 24 hours ahead.",
     ErrorCode.PRODUCT_NOT_ON_CARD: "The product has no rate on the rate card.",
     ErrorCode.UNIT_LOCKED: "The product is priced in another unit on this card.",
+    ErrorCode.MULTIPLIER_NEGATIVE: "A multiplier is 0 or more.",
+    ErrorCode.OVERWRITE_NEEDS_PRODUCT: "An overwrite names its product, and all pricing values where prices differ by them.",
+    ErrorCode.TIERED_NEEDS_EXPLICIT: "A tiered multiplier needs explicit priorities on the contract.",
+    ErrorCode.PRIORITY_REQUIRED: "A priority is missing.",
     ErrorCode.ARCHIVED: "The object is archived and takes no changes.",
     ErrorCode.CURRENCY_MISMATCH: "The currencies do not fit together.",
     ErrorCode.PROVIDER_NOT_CONFIGURED: "No provider connection or configuration fits.",

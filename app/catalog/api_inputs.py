@@ -158,7 +158,7 @@ def _new_rate(found: RateInput, *, path: Path) -> NewRate:
         group_values[pair.key] = pair.value
     return NewRate(
         product_id=ids.from_text("product", found.product_id, path=(*path, "productId")),
-        rate=_rate(found.price, path=(*path, "price")),
+        rate=rate_of(found.price, path=(*path, "price")),
         starting_at=found.starting_at,
         ending_before=found.ending_before,
         entitled=found.entitled,
@@ -166,7 +166,8 @@ def _new_rate(found: RateInput, *, path: Path) -> NewRate:
     )
 
 
-def _rate(price: PriceInput, *, path: Path) -> Rate:
+def rate_of(price: PriceInput, *, path: Path) -> Rate:
+    """The price as the core reads it."""
     try:
         if isinstance(price.flat, Decimal):
             return Flat(price.flat)

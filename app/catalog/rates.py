@@ -115,7 +115,7 @@ def _check(entry: NewRate, product: ProductRow | None, *, path: Path) -> None:
             path=(*path, "productId"),
             conflicting=product,
         )
-    _check_tiers(entry.rate, path=(*path, "price", "tiered"))
+    check_tiers(entry.rate, path=(*path, "price", "tiered"))
     if entry.group_values and set(entry.group_values) != set(product.pricing_group_key):
         key = ", ".join(product.pricing_group_key) or "none"
         raise InvalidInput(
@@ -128,7 +128,8 @@ def _check(entry: NewRate, product: ProductRow | None, *, path: Path) -> None:
         text_of(value, path=(*path, "groupValues", name), longest=2_000)
 
 
-def _check_tiers(rate: Rate, *, path: Path) -> None:
+def check_tiers(rate: Rate, *, path: Path) -> None:
+    """At most 100 tiers, and none after which there is no price."""
     if not isinstance(rate, Tiered):
         return
     at_most(rate.tiers, MAX_TIERS, path=path)

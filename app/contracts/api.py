@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from app.contracts import service, tables
 from app.contracts.api_inputs import ContractCreateInput, ContractFilter, StatementScheduleInput
+from app.contracts.api_override_inputs import own_prices
 from app.contracts.api_types import Contract, Status
 from app.contracts.statements import statement_schedule
 from app.graphql.connection import After, Connection, First, connection
@@ -115,6 +116,7 @@ class ContractsMutation:
             billing_configuration_id=_optional(
                 "billing_configuration", input.billing_configuration_id, path=("input", "billingConfigurationId")
             ),
+            own_prices=own_prices(input.overrides, input.override_priority),
             uniqueness_key=input.uniqueness_key,
             now=info.context.now,
         )

@@ -9,9 +9,12 @@ from datetime import datetime
 
 import strawberry
 
+from app.contracts.api_override_inputs import OverrideInput
+from app.contracts.api_overrides import OverridePriority
 from app.contracts.api_types import Cadence, ContractStatus, StatementDay
 from app.core.period import Frequency
 from app.core.period import StatementDay as CoreStatementDay
+from app.core.terms import OverridePriority as CoreOverridePriority
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import IntervalInput
 
@@ -66,6 +69,14 @@ class ContractCreateInput:
     )
     billing_configuration_id: strawberry.ID | None = strawberry.field(
         default=None, description="Where its invoices go; default: the customer's default."
+    )
+    overrides: list[OverrideInput] = strawberry.field(
+        default_factory=list,
+        description="Its own changes of list prices, at most 500, in the order in which they count.",
+    )
+    override_priority: OverridePriority = strawberry.field(  # type: ignore[valid-type]
+        default=CoreOverridePriority.LOWEST_MULTIPLIER,
+        description="Which of several multipliers that reach the same usage counts.",
     )
     uniqueness_key: str | None = strawberry.field(
         default=None, description="Makes the create safe to repeat: a second use is refused and names the first object."

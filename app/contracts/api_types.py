@@ -15,8 +15,8 @@ from sqlmodel import col
 
 from app.catalog.api_rates import RateCard
 from app.contracts import tables
-from app.core.period import Frequency
-from app.core.period import StatementDay as CoreStatementDay
+from app.contracts.api_overrides import Override, OverridePriority
+from app.core import period
 from app.customers.api_types import BillingConfiguration, Customer
 from app.graphql.context import Info
 from app.graphql.fields import object_field
@@ -49,25 +49,25 @@ ContractStatus = described_enum(
     },
 )
 Cadence = described_enum(
-    Frequency,
+    period.Frequency,
     name="Cadence",
     description="How often something recurs, in calendar terms.",
     sentences={
-        Frequency.WEEKLY: "Every seven days.",
-        Frequency.MONTHLY: "Every month.",
-        Frequency.QUARTERLY: "Every three months.",
-        Frequency.SEMI_ANNUAL: "Every six months; statements do not take it.",
-        Frequency.ANNUAL: "Every year.",
+        period.Frequency.WEEKLY: "Every seven days.",
+        period.Frequency.MONTHLY: "Every month.",
+        period.Frequency.QUARTERLY: "Every three months.",
+        period.Frequency.SEMI_ANNUAL: "Every six months; statements do not take it.",
+        period.Frequency.ANNUAL: "Every year.",
     },
 )
 StatementDay = described_enum(
-    CoreStatementDay,
+    period.StatementDay,
     name="StatementDay",
     description="Where statement periods begin.",
     sentences={
-        CoreStatementDay.FIRST_OF_MONTH: "On the first of a month; quarters are those of the calendar.",
-        CoreStatementDay.CONTRACT_START: "On the day and hour on which the contract began.",
-        CoreStatementDay.CUSTOM_DATE: "On the day and hour of the anchor.",
+        period.StatementDay.FIRST_OF_MONTH: "On the first of a month; quarters are those of the calendar.",
+        period.StatementDay.CONTRACT_START: "On the day and hour on which the contract began.",
+        period.StatementDay.CUSTOM_DATE: "On the day and hour of the anchor.",
     },
 )
 
@@ -124,11 +124,19 @@ class Contract(Node):
     @strawberry.field(description="When its usage statements begin and end.")
     def statement(self, row: strawberry.Parent[tables.Contract]) -> StatementSchedule:
         return StatementSchedule(
-            frequency=Frequency(row.statement_frequency),
-            day=CoreStatementDay(row.statement_day),
+            frequency=period.Frequency(row.statement_frequency),
+            day=period.StatementDay(row.statement_day),
             anchor=row.statement_anchor,
             generate_from=row.generate_from,
         )
+
+    @strawberry.field(description="Which of several multipliers that reach the same usage counts.")
+    def override_priority(self, row: strawberry.Parent[tables.Contract]) -> OverridePriority:  # type: ignore[valid-type]
+        return OverridePriority(row.override_priority)
+
+    @strawberry.field(description="Its own changes of list prices, at most 500, in the order in which they were added.")
+    async def overrides(self, info: Info, row: strawberry.Parent[tables.Contract]) -> list[Override]:
+        return await info.context.load("contract.overrides", row.id)
 
     @object_field(scope="customers:read", description="Whose contract it is. Scope: customers:read.")
     async def customer(self, info: Info, row: strawberry.Parent[tables.Contract]) -> Customer:

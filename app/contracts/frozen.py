@@ -13,10 +13,21 @@ from uuid import UUID
 
 from app.clock import parse_instant
 from app.core.money import Unit
+from app.core.overrides import change_from_json, change_to_json, specifier_from_json, specifier_to_json
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
 from app.core.quantities import conversion_from_json, conversion_to_json, rounding_from_json, rounding_to_json
 from app.core.rates import rate_from_json, rate_to_json
-from app.core.terms import Conversion, Product, ProductType, ProductVersion, RateEntry, Rounding, Terms
+from app.core.terms import (
+    Conversion,
+    Override,
+    OverridePriority,
+    Product,
+    ProductType,
+    ProductVersion,
+    RateEntry,
+    Rounding,
+    Terms,
+)
 
 
 def terms_to_json(terms: Terms) -> dict[str, Any]:
@@ -37,6 +48,8 @@ def terms_to_json(terms: Terms) -> dict[str, Any]:
         "products": [_product_to_json(product) for product in terms.products],
         "rates": [_entry_to_json(entry) for entry in sorted(terms.rates, key=lambda entry: (entry.added, entry.id))],
         "product_order": [str(product_id) for product_id in terms.product_order],
+        "overrides": [_override_to_json(item) for item in terms.overrides],
+        "override_priority": terms.override_priority,
     }
 
 
@@ -58,6 +71,8 @@ def terms_from_json(form: Mapping[str, Any]) -> Terms:
         products=tuple(_product_from_json(item) for item in form["products"]),
         rates=tuple(_entry_from_json(item) for item in form["rates"]),
         product_order=tuple(UUID(item) for item in form["product_order"]),
+        overrides=tuple(_override_from_json(item) for item in form.get("overrides", ())),
+        override_priority=OverridePriority(form.get("override_priority", OverridePriority.LOWEST_MULTIPLIER)),
     )
 
 
@@ -136,6 +151,30 @@ def _entry_from_json(item: Mapping[str, Any]) -> RateEntry:
         period=_period_from_json(item["period"]),
         entitled=item["entitled"],
         group_values=tuple(sorted(item["group_values"].items())),
+        added=item["added"],
+    )
+
+
+def _override_to_json(override: Override) -> dict[str, Any]:
+    return {
+        "id": str(override.id),
+        "period": _period_to_json(override.period),
+        "specifiers": [specifier_to_json(specifier) for specifier in override.specifiers],
+        "change": None if override.change is None else change_to_json(override.change),
+        "entitled": override.entitled,
+        "priority": override.priority,
+        "added": override.added,
+    }
+
+
+def _override_from_json(item: Mapping[str, Any]) -> Override:
+    return Override(
+        id=UUID(item["id"]),
+        period=_period_from_json(item["period"]),
+        specifiers=tuple(specifier_from_json(specifier) for specifier in item["specifiers"]),
+        change=None if item["change"] is None else change_from_json(item["change"]),
+        entitled=item["entitled"],
+        priority=item["priority"],
         added=item["added"],
     )
 

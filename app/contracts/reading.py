@@ -16,8 +16,11 @@ from app.store.ids import to_text
 from app.store.locks import lock_customer
 
 
-async def changeable_contract(session: AsyncSession, contract_id: UUID) -> Contract:
-    """The contract, under its customer's lock and as it is now. `NotFound`, or `InvalidState` ARCHIVED."""
+async def changeable_contract(session: AsyncSession, contract_id: UUID, *, revision: int | None = None) -> Contract:
+    """The contract, under its customer's lock and as it is now.
+
+    Errors: `NotFound`, ARCHIVED, STALE_REVISION when a revision is given and is not the contract's.
+    """
     contract = await session.get(Contract, contract_id)
     if contract is None:
         raise NotFound("Contract", to_text("contract", contract_id), path=("id",))
@@ -28,6 +31,13 @@ async def changeable_contract(session: AsyncSession, contract_id: UUID) -> Contr
             ErrorCode.ARCHIVED, f"Contract {to_text('contract', contract.id)} is archived.", path=("id",),
             conflicting=contract,
         )  # fmt: skip
+    if revision not in (None, contract.revision):
+        raise InvalidState(
+            ErrorCode.STALE_REVISION,
+            f"The contract is at revision {contract.revision}, not {revision}; read it again.",
+            path=("revision",),
+            conflicting=contract,
+        )
     return contract
 
 

@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.change import note_change
 from app.checks import interval_of, name_of, within
 from app.contracts.overlaps import double_billing
+from app.contracts.overrides import OwnPrices, insert_overrides
 from app.contracts.placement import check_route, currency_for
 from app.contracts.reading import changeable_contract, shown
 from app.contracts.tables import Contract
 from app.core.period import StatementSchedule
 from app.customers.reading import changeable_customer
-from app.errors import ErrorCode, InvalidState
 from app.providers import ProviderDirectory
 from app.store.unique import once
 
@@ -52,13 +52,15 @@ async def create_contract(
     priority: int = 100,
     net_payment_terms_days: int | None = None,
     billing_configuration_id: UUID | None = None,
+    own_prices: OwnPrices = OwnPrices(),
     uniqueness_key: str | None = None,
     now: datetime,
 ) -> CreatedContract:
     """A new contract of a customer; any number of them may run at once, and each has its own invoices.
 
     Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, INVALID_INTERVAL, INVALID, REQUIRED, CURRENCY_MISMATCH,
-    PROVIDER_NOT_CONFIGURED, `Conflict`. A warning names each contract that bills the same products at the same time.
+    PROVIDER_NOT_CONFIGURED, `Conflict`, and those of `insert_overrides`. A warning names each contract that bills the
+    same products at the same time.
     """
     if name is not None:
         name = name_of(name, path=("input", "name"))
@@ -76,7 +78,7 @@ async def create_contract(
         statement_frequency=statement.frequency, statement_day=statement.day, statement_anchor=statement.anchor,
         generate_from=statement.generate_from, grace_hours=grace_hours, priority=priority,
         net_payment_terms_days=net_payment_terms_days, billing_configuration_id=billing_configuration_id,
-        uniqueness_key=uniqueness_key,
+        override_priority=own_prices.priority, uniqueness_key=uniqueness_key,
     )  # fmt: skip
     await check_route(
         session,
@@ -88,7 +90,8 @@ async def create_contract(
     async with once(session, Contract, uniqueness_key):
         session.add(contract)
         await session.flush()
-    note_change(session, "contract", contract.id, after=shown(contract))
+        added = await insert_overrides(session, contract, own_prices.overrides, now=now)
+    note_change(session, "contract", contract.id, after=shown(contract) | {"overrides": len(added)})
     return CreatedContract(contract, tuple(await double_billing(session, contract)))
 
 
@@ -105,14 +108,7 @@ async def set_billing_configuration(
     Invoices that are final already go where they were meant to. Errors: `NotFound`, ARCHIVED, PROVIDER_NOT_CONFIGURED,
     CURRENCY_MISMATCH, STALE_REVISION.
     """
-    contract = await changeable_contract(session, contract_id)
-    if revision is not None and revision != contract.revision:
-        raise InvalidState(
-            ErrorCode.STALE_REVISION,
-            f"The contract is at revision {contract.revision}, not {revision}; read it again.",
-            path=("revision",),
-            conflicting=contract,
-        )
+    contract = await changeable_contract(session, contract_id, revision=revision)
     await check_route(session, directory, contract, configuration_id=configuration_id, path=("billingConfigurationId",))
     before = shown(contract)
     contract.billing_configuration_id = configuration_id

@@ -1,4 +1,4 @@
-"""Rows of the contracts slice: the agreement with a customer, its period of validity and its statements."""
+"""Rows of the contracts slice: the agreement with a customer, its period of validity, its statements, its prices."""
 
 # pyright: reportAssignmentType=false
 # SQLModel types __tablename__ as a descriptor, though it takes the plain text.
@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from app.core.overrides import change_from_json, change_to_json
 from app.store.base import Row, Unique, instant
+from app.store.types import JsonOf
 
 
 class Contract(Row, Unique, table=True):
@@ -31,5 +36,26 @@ class Contract(Row, Unique, table=True):
     priority: int = 100
     net_payment_terms_days: int | None = None
     billing_configuration_id: UUID | None = Field(default=None, foreign_key="billing_configurations.id")
+    override_priority: str = Field(default="LOWEST_MULTIPLIER", max_length=32)
     revision: int = 1
     archived_at: datetime | None = instant(default=None, nullable=True)
+
+
+class OverrideRow(Row, table=True):
+    """A contract's own change of list prices. It targets a product, or any of some tags, or what its specifiers say.
+
+    With none of the three it reaches every product. `added` counts the overrides of a contract.
+    """
+
+    __tablename__ = "overrides"
+    __table_args__ = (UniqueConstraint("contract_id", "added"),)
+    contract_id: UUID = Field(foreign_key="contracts.id")
+    product_id: UUID | None = Field(default=None, foreign_key="products.id")
+    tags: list[str] = Field(default_factory=list, sa_type=JSONB)
+    specifiers: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
+    starting_at: datetime | None = instant(default=None, nullable=True)
+    ending_before: datetime | None = instant(default=None, nullable=True)
+    change: Any = Field(default=None, sa_type=JsonOf(change_to_json, change_from_json), nullable=True)  # type: ignore[call-overload]
+    entitled: bool | None = None
+    priority: int | None = None
+    added: int

@@ -14,11 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.catalog.tables import ProductRow, ProductVersion, RateCard, RateRow
-from app.contracts.tables import Contract
+from app.contracts.tables import Contract, OverrideRow
 from app.core import terms
 from app.core.money import fiat
+from app.core.overrides import specifier_from_json
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
-from app.core.terms import Product, ProductType, RateEntry, Terms
+from app.core.terms import Override, OverridePriority, Product, ProductType, RateEntry, Specifier, Terms
 
 SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """A rate without a start holds since ever; no usage is older than this."""
@@ -47,6 +48,8 @@ async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
             )
         ),
         rates=rates,
+        overrides=await _overrides(session, contract.id),
+        override_priority=OverridePriority(contract.override_priority),
         product_order=() if card is None else tuple(UUID(product_id) for product_id in card.product_order),
     )
 
@@ -105,6 +108,29 @@ def entry_of(row: RateRow) -> RateEntry:
         period=Period(row.starting_at or SINCE_EVER, row.ending_before),
         entitled=row.entitled,
         group_values=tuple(sorted(row.group_values.items())),
+        added=row.added,
+    )
+
+
+async def _overrides(session: AsyncSession, contract_id: UUID) -> tuple[Override, ...]:
+    rows = await session.execute(
+        select(OverrideRow).where(OverrideRow.contract_id == contract_id).order_by(col(OverrideRow.added))
+    )
+    return tuple(override_of(row) for row in rows.scalars())
+
+
+def override_of(row: OverrideRow) -> Override:
+    """An override as the core reads it: each way of targeting is a list of specifiers, any of which may hold."""
+    specifiers = tuple(specifier_from_json(item) for item in row.specifiers)
+    if row.tags:
+        specifiers = tuple(Specifier(tags=(tag,)) for tag in row.tags)
+    return Override(
+        id=row.id,
+        period=Period(row.starting_at or SINCE_EVER, row.ending_before),
+        specifiers=specifiers or (Specifier(product_id=row.product_id),),
+        change=row.change,
+        entitled=row.entitled,
+        priority=row.priority,
         added=row.added,
     )
 

@@ -198,6 +198,8 @@ def _line_content(line: Line) -> dict[str, object]:
         "tier": tier,
         "rate": None if line.rate_id is None else str(line.rate_id),
         "in_total": line.in_total,
+        # Named only where there is one, so that invoices from before overrides keep their digest.
+        **({} if line.override_id is None else {"override": str(line.override_id)}),
     }
 
 

@@ -7,21 +7,21 @@ serves drafts, previews, alerts and finalization, so a draft shows what the fina
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from app.core import overrides, pricing
 from app.core.metering import HourQuantity
 from app.core.money import ZERO, exact
 from app.core.period import Period
 from app.core.phases import phases
-from app.core.pricing import change_instants, entry_at, rate_book
 from app.core.quantities import Usage, UsageKey
-from app.core.rates import Slice, slices
-from app.core.terms import Group, Product, Terms
+from app.core.rates import Slice
+from app.core.terms import Group, Override, Product, RateEntry, Terms
 
 
 class LineType(StrEnum):
@@ -40,6 +40,7 @@ class Charge:
     phase: Period
     priced: Slice
     rate_id: UUID
+    override_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ class LineTier:
 class Line:
     """One line of an invoice, exact.
 
-    `unit` is the code of the unit of `amount`; `rate_id` names the rate entry that gave the price. A line with
-    `in_total` false is shown and does not count. Fields that a type does not need are None or empty.
+    `unit` is the code of the unit of `amount`; `rate_id` names the rate entry that gave the list price, `override_id`
+    the override that changed it. A line with `in_total` false is shown and does not count. Fields that a type does not need are None or empty.
     """
 
     type: LineType
@@ -72,6 +73,7 @@ class Line:
     presentation: Group = ()
     tier: LineTier | None = None
     rate_id: UUID | None = None
+    override_id: UUID | None = None
     in_total: bool = True
 
 
@@ -115,8 +117,9 @@ def price(
     not entitled or has no rate (golden decision 11). A product that is not entitled gives no charge.
     """
     products = {product.id: product for product in terms.products}
-    book = rate_book(terms.rates)
-    stretches = phases(period, (*change_instants(terms.rates), *version_instants(terms.products), *cuts))
+    book = pricing.rate_book(terms.rates)
+    changes = {*pricing.change_instants(terms.rates), *overrides.change_instants(terms.overrides)}
+    stretches = phases(period, (*changes, *version_instants(terms.products), *cuts))
     charges: list[Charge] = []
     unrated: list[Unrated] = []
     with exact():
@@ -125,17 +128,36 @@ def price(
             product = products[key.product_id]
             position = without_rate = ZERO
             for phase, quantity in _by_phase(hours, stretches):
-                entry = entry_at(book, product_id=product.id, pricing=key.pricing, at=phase.starting_at)
+                entry = pricing.entry_at(book, product_id=product.id, pricing=key.pricing, at=phase.starting_at)
                 if entry is None:
                     without_rate += quantity
-                elif entry.entitled:
-                    parts = slices(entry.rate, before=position, quantity=quantity)
-                    assert sum((part.quantity for part in parts), ZERO) == quantity, "tiers share the quantity out"
-                    charges.extend(Charge(product, key, phase, part, entry.id) for part in parts)
+                else:
+                    found = overrides.overrides_at(terms.overrides, product=product, key=key, at=phase.starting_at)
+                    if overrides.entitlement(found, listed=entry.entitled):
+                        chosen = overrides.price_override(found, terms.override_priority)
+                        charges.extend(_charges(product, key, phase, entry, chosen, before=position, quantity=quantity))
                 position += quantity
             if without_rate:
                 unrated.append(Unrated(key, without_rate))
     return charges, unrated
+
+
+def _charges(
+    product: Product,
+    key: UsageKey,
+    phase: Period,
+    entry: RateEntry,
+    chosen: Override | None,
+    *,
+    before: Decimal,
+    quantity: Decimal,
+) -> Iterator[Charge]:
+    """The charges of one key in one phase, at the list price or what the chosen override makes of it."""
+    change = None if chosen is None else chosen.change
+    parts = overrides.overridden_slices(entry.rate, change, before=before, quantity=quantity)
+    assert sum((part.quantity for part in parts), ZERO) == quantity, "tiers share the quantity out"
+    for part in parts:
+        yield Charge(product, key, phase, part, entry.id, None if chosen is None else chosen.id)
 
 
 def version_instants(products: Sequence[Product]) -> set[datetime]:
@@ -175,6 +197,7 @@ def _line(charge: Charge, unit: str) -> Line:
         presentation=charge.key.presentation,
         tier=tier,
         rate_id=charge.rate_id,
+        override_id=charge.override_id,
     )
 
 
@@ -191,5 +214,6 @@ def _key_order(key: UsageKey, order: Mapping[UUID, tuple[int, str, UUID]]) -> tu
 
 
 def _charge_order(charge: Charge, order: Mapping[UUID, tuple[int, str, UUID]]) -> tuple[object, ...]:
+    # The price comes last: only the bands of a tiered multiplier are equal in all else.
     level = charge.priced.level or 0
-    return (*_key_order(charge.key, order), charge.phase.starting_at, level, charge.rate_id)
+    return (*_key_order(charge.key, order), charge.phase.starting_at, level, charge.rate_id, charge.priced.unit_price)

@@ -14,7 +14,7 @@ from itertools import pairwise
 from uuid import UUID
 
 from app.core.money import Unit
-from app.core.period import Period, StatementSchedule
+from app.core.period import Frequency, Period, StatementSchedule
 from app.core.rates import Rate
 
 Group = tuple[tuple[str, str | None], ...]
@@ -170,6 +170,89 @@ class RateEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Multiplier:
+    """Multiplies the list price, whatever it is or becomes."""
+
+    factor: Decimal
+
+    def __post_init__(self) -> None:
+        _require_factor(self.factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Overwrite:
+    """Another price instead of the list price, which it no longer follows."""
+
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class MultiplierTier:
+    """A band of the quantity: `size` is its width, None for a band without end."""
+
+    size: Decimal | None
+    factor: Decimal
+
+    def __post_init__(self) -> None:
+        _require_factor(self.factor)
+        if self.size is not None and not (self.size.is_finite() and self.size > 0):
+            raise ValueError(f"a tier's size must be above 0, not {self.size}")
+
+
+@dataclass(frozen=True, slots=True)
+class TieredMultiplier:
+    """Multiplies the list price by the band of the statement's quantity; beyond the last band it is the list price."""
+
+    tiers: tuple[MultiplierTier, ...]
+
+    def __post_init__(self) -> None:
+        if not self.tiers:
+            raise ValueError("a tiered multiplier needs at least one tier")
+        if any(tier.size is None for tier in self.tiers[:-1]):
+            raise ValueError("only the last tier may be without size")
+
+
+PriceChange = Multiplier | Overwrite | TieredMultiplier
+
+
+@dataclass(frozen=True, slots=True)
+class Specifier:
+    """What an override reaches; every given part must hold. `tags` must all be on the product.
+
+    Pricing and presentation values match usage that has them among its own. `billing_frequency` is that of a rate.
+    """
+
+    product_id: UUID | None = None
+    tags: tuple[str, ...] = ()
+    pricing: Group = ()
+    presentation: Group = ()
+    billing_frequency: Frequency | None = None
+
+
+class OverridePriority(StrEnum):
+    """Which of several multipliers that reach the same usage counts; they never stack (semantics 4.5)."""
+
+    LOWEST_MULTIPLIER = "LOWEST_MULTIPLIER"
+    EXPLICIT = "EXPLICIT"
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A contract's own change of list prices, or only of what it is entitled to.
+
+    It reaches what any of its specifiers reaches. `added` is its place in the order of addition.
+    """
+
+    id: UUID
+    period: Period
+    specifiers: tuple[Specifier, ...]
+    change: PriceChange | None
+    entitled: bool | None
+    priority: int | None
+    added: int
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """Everything about one contract that decides what its usage costs, in one unit.
 
@@ -186,3 +269,10 @@ class Terms:
     products: tuple[Product, ...]
     rates: tuple[RateEntry, ...]
     product_order: tuple[UUID, ...] = ()
+    overrides: tuple[Override, ...] = ()
+    override_priority: OverridePriority = OverridePriority.LOWEST_MULTIPLIER
+
+
+def _require_factor(factor: Decimal) -> None:
+    if not (factor.is_finite() and factor >= 0):
+        raise ValueError(f"a multiplier must be 0 or more, not {factor}")

@@ -77,5 +77,6 @@ def line_of(row: InvoiceLine) -> Line:
         presentation=tuple(sorted(row.presentation.items())),
         tier=tier,
         rate_id=row.rate_id,
+        override_id=row.override_id,
         in_total=row.in_total,
     )

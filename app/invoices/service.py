@@ -220,6 +220,7 @@ def _line_row(invoice_id: UUID, position: int, line: Line) -> InvoiceLine:
         presentation=dict(line.presentation),
         tier=tier,
         rate_id=line.rate_id,
+        override_id=line.override_id,
         in_total=line.in_total,
     )
 

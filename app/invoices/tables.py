@@ -61,6 +61,7 @@ class InvoiceLine(SQLModel, table=True):
     presentation: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     tier: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     rate_id: UUID | None = Field(default=None, foreign_key="rates.id")
+    override_id: UUID | None = Field(default=None, foreign_key="overrides.id")
     in_total: bool = True
 
 

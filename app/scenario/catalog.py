@@ -80,7 +80,7 @@ def _filter(condition: Json) -> PropertyFilter:
 def _rate(world: World, rate: Json) -> NewRate:
     return NewRate(
         product_id=world.products[rate["product"]],
-        rate=_price(rate),
+        rate=price_of(rate),
         starting_at=optional_instant(rate.get("starting_at")),
         ending_before=optional_instant(rate.get("ending_before")),
         entitled=rate.get("entitled", True),
@@ -88,7 +88,8 @@ def _rate(world: World, rate: Json) -> NewRate:
     )
 
 
-def _price(rate: Json) -> Rate:
+def price_of(rate: Json) -> Rate:
+    """The price of a rate, or of an override's own rate."""
     if rate["rate_type"] == "FLAT":
         return Flat(Decimal(rate["price"]))
     tiers: Sequence[Json] = rate["tiers"]

@@ -16,6 +16,7 @@ from app.core.period import Frequency, StatementDay
 from app.customers.billing import create_billing_configuration
 from app.customers.service import create_customer
 from app.scenario.catalog import found_catalog, optional_instant
+from app.scenario.overrides import own_prices
 from app.scenario.world import KINDS, Json, World
 
 
@@ -60,6 +61,7 @@ async def _contract(session: AsyncSession, world: World, contract: Json) -> None
         grace_hours=contract.get("grace_hours", 24),
         priority=contract.get("priority", 100),
         billing_configuration_id=None if provider is None else world.providers[provider],
+        own_prices=own_prices(world, contract),
         uniqueness_key=contract.get("uniqueness_key"),
         now=parse_instant(contract.get("created_at", contract["starting_at"])),
     )

@@ -34,9 +34,17 @@ FIELDS: dict[str, frozenset[str]] = {
     "contract": frozenset(
         {
             "id", "customer", "rate_card", "starting_at", "ending_before", "created_at", "priority", "grace_hours",
-            "statement", "provider", "uniqueness_key",
+            "statement", "provider", "uniqueness_key", "overrides", "override_priority",
         }
     ),
+    "override": frozenset(
+        {
+            "id", "starting_at", "ending_before", "type", "multiplier", "rate", "tiers", "entitled", "priority",
+            "product", "tags", "specifiers",
+        }
+    ),
+    "override rate": frozenset({"rate_type", "price", "tiers"}),
+    "specifier": frozenset({"product", "tags", "pricing", "presentation", "billing_frequency"}),
     "statement": frozenset({"frequency", "day", "anchor", "generate_from"}),
     "event": frozenset(
         {"customer", "type", "timestamp", "received_at", "transaction_id", "properties", "every", "from", "to", "cycle"}
@@ -87,6 +95,13 @@ def read(file: Path) -> Json:
     for contract in content.get("contracts", []):
         known("contract", contract)
         known("statement", contract.get("statement", {}))
+        for override in contract.get("overrides", []):
+            known("override", override)
+            if "rate" in override:
+                known("override rate", override["rate"])
+                value("rate_type", override["rate"]["rate_type"])
+            for specifier in override.get("specifiers", []):
+                known("specifier", specifier)
     for event in content.get("events", []):
         known("event", event)
     for step in content["steps"]:

@@ -20,6 +20,7 @@ PREFIXES = {
     "rate_card": "rcd",
     "rate": "rte",
     "contract": "con",
+    "override": "ovr",
     "commit": "com",
     "credit": "crd",
     "invoice": "inv",

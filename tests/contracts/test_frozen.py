@@ -5,12 +5,24 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
 from app.contracts.frozen import terms_from_json, terms_to_json
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
-from app.core.terms import Conversion, ConversionOperation, ProductVersion, Rounding, RoundingMethod, Terms
+from app.core.terms import (
+    Conversion,
+    ConversionOperation,
+    Multiplier,
+    Override,
+    OverridePriority,
+    ProductVersion,
+    Rounding,
+    RoundingMethod,
+    Specifier,
+    Terms,
+)
 from tests.core.agreements import AGREED, CALLS, A, by_region, day
 
 BY_REGION = replace(CALLS, pricing_group_key=("region",), presentation_group_key=("team",), tags=("core", "paid"))
@@ -24,6 +36,14 @@ MEASURED = replace(
     ),
 )
 
+OVERRIDES = (
+    Override(
+        UUID(int=1), Period(day("01-02"), day("01-09")), (Specifier(A, ("core",), by_region("eu")[1]), Specifier(tags=("x",))),
+        Multiplier(Decimal("0.85")), None, 7, 1,
+    ),
+    Override(UUID(int=2), Period(day("01-02"), None), (Specifier(),), None, True, None, 2),
+)  # fmt: skip
+
 
 @pytest.mark.parametrize(
     "terms",
@@ -34,6 +54,7 @@ MEASURED = replace(
         ),
         replace(AGREED, products=(BY_REGION,)),
         replace(AGREED, products=(MEASURED,)),
+        replace(AGREED, overrides=OVERRIDES, override_priority=OverridePriority.EXPLICIT),
         replace(
             AGREED,
             schedule=StatementSchedule(
@@ -46,8 +67,9 @@ def test_the_way_back_gives_equal_terms(terms: Terms) -> None:
     assert terms_from_json(json.loads(json.dumps(terms_to_json(terms)))) == terms
 
 
-def test_what_an_earlier_release_froze_has_no_conversion_and_no_versions() -> None:
+def test_what_an_earlier_release_froze_has_no_conversion_no_versions_and_no_overrides() -> None:
     form = terms_to_json(AGREED)
+    del form["overrides"], form["override_priority"]
     for product in form["products"]:
         for later in ("conversion", "rounding", "versions"):
             del product[later]

@@ -1,0 +1,123 @@
+"""What callers send to change list prices on a contract.
+
+Owns the GraphQL inputs and their way to the service. What an override may say is checked by `override_rules.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import strawberry
+
+from app.catalog.api_inputs import PriceInput, rate_of
+from app.checks import Path
+from app.contracts.override_rules import NewOverride
+from app.contracts.overrides import OwnPrices
+from app.core import terms
+from app.errors import ErrorCode, InvalidInput
+from app.graphql.values import KeyValueInput
+from app.store import ids
+
+
+@strawberry.input(description="A band of the statement's quantity and its multiplier.")
+class MultiplierTierInput:
+    size: Decimal | None = strawberry.field(
+        default=None, description="Width of the band, above 0; only the last may be without."
+    )
+    multiplier: Decimal = strawberry.field(description="By which number, 0 or more.")
+
+
+@strawberry.input(one_of=True, description="What an override makes of the list price: give exactly one.")
+class PriceChangeInput:
+    multiplier: Decimal | None = strawberry.field(
+        default=strawberry.UNSET, description="Multiplies the list price, 0 or more."
+    )
+    overwrite: PriceInput | None = strawberry.field(
+        default=strawberry.UNSET, description="Another price; it needs a product, and all pricing values if it has any."
+    )
+    tiered: list[MultiplierTierInput] | None = strawberry.field(
+        default=strawberry.UNSET, description="Multipliers by quantity, at most 100; it needs explicit priorities."
+    )
+
+
+@strawberry.input(description="What an override reaches; every given part must hold.")
+class OverrideSpecifierInput:
+    product_id: strawberry.ID | None = strawberry.field(default=None, description="This product.")
+    tags: list[str] = strawberry.field(default_factory=list, description="Products that have all these tags.")
+    pricing: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Usage with these values of the pricing group key."
+    )
+    presentation: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Usage with these values of the presentation group key."
+    )
+
+
+@strawberry.input(description="A contract's own change of list prices. Without a target it reaches every product.")
+class OverrideInput:
+    starting_at: datetime | None = strawberry.field(
+        default=None, description="First instant, a full hour; default: since ever."
+    )
+    ending_before: datetime | None = strawberry.field(
+        default=None, description="First instant after it, a full hour; default: for good."
+    )
+    change: PriceChangeInput | None = strawberry.field(default=None, description="What it makes of the list price.")
+    entitled: bool | None = strawberry.field(default=None, description="Whether what it reaches is billed.")
+    priority: int | None = strawberry.field(
+        default=None, description="With explicit priorities, the lowest number counts; 1 or more."
+    )
+    product_id: strawberry.ID | None = strawberry.field(default=None, description="The one product it reaches.")
+    any_tags: list[str] = strawberry.field(
+        default_factory=list, description="Products with any of these tags, at most 50."
+    )
+    specifiers: list[OverrideSpecifierInput] = strawberry.field(
+        default_factory=list, description="Whatever any of these reaches, at most 50."
+    )
+
+
+def own_prices(inputs: Sequence[OverrideInput], priority: terms.OverridePriority) -> OwnPrices:
+    """What a new contract changes of list prices."""
+    path = ("input", "overrides")
+    found = [_new_override(item, path=(*path, str(index))) for index, item in enumerate(inputs)]
+    return OwnPrices(found, priority)
+
+
+def _new_override(found: OverrideInput, *, path: Path) -> NewOverride:
+    change = found.change or PriceChangeInput()
+    product_id = None
+    if found.product_id is not None:
+        product_id = ids.from_text("product", found.product_id, path=(*path, "productId"))
+    return NewOverride(
+        multiplier=change.multiplier if isinstance(change.multiplier, Decimal) else None,
+        overwrite=rate_of(change.overwrite, path=(*path, "change", "overwrite")) if change.overwrite else None,
+        tiers=[(tier.size, tier.multiplier) for tier in change.tiered] if isinstance(change.tiered, list) else None,
+        entitled=found.entitled,
+        priority=found.priority,
+        starting_at=found.starting_at,
+        ending_before=found.ending_before,
+        product_id=product_id,
+        any_tags=found.any_tags,
+        specifiers=[
+            _specifier(item, path=(*path, "specifiers", str(index))) for index, item in enumerate(found.specifiers)
+        ],
+    )
+
+
+def _specifier(found: OverrideSpecifierInput, *, path: Path) -> terms.Specifier:
+    product_id = None
+    if found.product_id is not None:
+        product_id = ids.from_text("product", found.product_id, path=(*path, "productId"))
+    return terms.Specifier(
+        product_id=product_id,
+        tags=tuple(found.tags),
+        pricing=_group(found.pricing, path=(*path, "pricing")),
+        presentation=_group(found.presentation, path=(*path, "presentation")),
+    )
+
+
+def _group(pairs: Sequence[KeyValueInput], *, path: Path) -> terms.Group:
+    values = {pair.key: pair.value for pair in pairs}
+    if len(values) < len(pairs):
+        raise InvalidInput(ErrorCode.INVALID, f"{path[-1]} names a property twice.", path=path)
+    return tuple(sorted(values.items()))

@@ -1,0 +1,110 @@
+"""Overrides of a contract: their rows.
+
+Owns their way into the database; what one may say is checked by `override_rules.py`, and nothing is stored when one is
+refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.catalog.tables import ProductRow, RateRow
+from app.checks import Path, at_most, distinct, interval_of, text_of
+from app.contracts.override_rules import (
+    Listed,
+    NewOverride,
+    change_of,
+    check_overwrite,
+    check_priority,
+    check_target,
+)
+from app.contracts.tables import Contract, OverrideRow
+from app.core.overrides import specifier_to_json
+from app.core.terms import OverridePriority, Overwrite
+from app.errors import ErrorCode, InvalidInput
+
+MAX_OVERRIDES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPrices:
+    """What a new contract changes of list prices, and which of several multipliers counts."""
+
+    overrides: Sequence[NewOverride] = ()
+    priority: OverridePriority = OverridePriority.LOWEST_MULTIPLIER
+
+
+async def insert_overrides(
+    session: AsyncSession, contract: Contract, entries: Sequence[NewOverride], *, now: datetime
+) -> list[OverrideRow]:
+    """Check and store the overrides of a new contract, in the order given.
+
+    Errors: MULTIPLIER_NEGATIVE, OVERWRITE_NEEDS_PRODUCT, TIERED_NEEDS_EXPLICIT, PRIORITY_REQUIRED, PRODUCT_NOT_ON_CARD,
+    NOT_HOUR_ALIGNED, INVALID_INTERVAL, REQUIRED, INVALID, `LimitExceeded` above 500.
+    """
+    path = ("input", "overrides")
+    at_most(entries, MAX_OVERRIDES, path=path)
+    if not entries:
+        return []
+    listed = await _listed(session, contract.rate_card_id)
+    priority = OverridePriority(contract.override_priority)
+    rows = [
+        _row(entry, contract, listed, priority, added=index + 1, path=(*path, str(index)), now=now)
+        for index, entry in enumerate(entries)
+    ]
+    session.add_all(rows)
+    await session.flush()
+    return rows
+
+
+async def _listed(session: AsyncSession, rate_card_id: UUID | None) -> dict[UUID, Listed]:
+    found = await session.execute(
+        select(ProductRow, RateRow.group_values)
+        .join(RateRow, col(RateRow.product_id) == ProductRow.id)
+        .where(RateRow.rate_card_id == rate_card_id)
+    )
+    listed: dict[UUID, Listed] = {}
+    for product, group_values in found:
+        before = listed.get(product.id)
+        listed[product.id] = Listed(product, bool(group_values) or (before is not None and before.by_values))
+    return listed
+
+
+def _row(
+    entry: NewOverride,
+    contract: Contract,
+    listed: Mapping[UUID, Listed],
+    priority: OverridePriority,
+    *,
+    added: int,
+    path: Path,
+    now: datetime,
+) -> OverrideRow:
+    change = change_of(entry, path=path)
+    if change is None and entry.entitled is None:
+        raise InvalidInput(ErrorCode.REQUIRED, "Name a change of price, or whether it is entitled.", path=path)
+    check_target(entry, listed, path=path)
+    if isinstance(change, Overwrite):
+        check_overwrite(entry, listed, path=path)
+    check_priority(entry, change, priority, path=path)
+    starting_at, ending_before = interval_of(entry.starting_at, entry.ending_before, path=path)
+    tags = [text_of(tag, path=(*path, "anyTags"), longest=100) for tag in entry.any_tags]
+    return OverrideRow(
+        created_at=now,
+        contract_id=contract.id,
+        product_id=entry.product_id,
+        tags=list(distinct(tags, path=(*path, "anyTags"))),
+        specifiers=[specifier_to_json(specifier) for specifier in entry.specifiers],
+        starting_at=starting_at,
+        ending_before=ending_before,
+        change=change,
+        entitled=entry.entitled,
+        priority=entry.priority,
+        added=added,
+    )
