@@ -26,8 +26,7 @@ SLICES = (
 # Small modules at the top of app/ on which everything but the core may stand. All other modules up there are doors:
 # they may import anything, and nothing below may import them.
 KERNEL = frozenset(
-    f"app.{name}"
-    for name in ("errors", "clock", "actor", "settings", "failpoints", "change", "checks", "providers")
+    f"app.{name}" for name in ("errors", "clock", "actor", "settings", "failpoints", "change", "checks", "providers")
 )
 CORE_FOR_CONNECTORS = frozenset({"app.core", "app.core.money", "app.core.currencies", "app.core.period"})
 
