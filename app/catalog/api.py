@@ -16,6 +16,8 @@ from app.catalog.api_inputs import (
     ProductCreateInput,
     RateCardCreateInput,
     RateInput,
+    composite_of,
+    money_of,
     new_rates,
     property_filters,
 )
@@ -129,6 +131,7 @@ class CatalogMutation:
             event_types_not_in=input.event_types_not_in,
             filters=property_filters(input.filters),
             group_keys=input.group_keys,
+            money=money_of(input.money),
             uniqueness_key=input.uniqueness_key,
             now=info.context.now,
         )
@@ -159,6 +162,7 @@ class CatalogMutation:
             pricing_group_key=input.pricing_group_key,
             presentation_group_key=input.presentation_group_key,
             tags=input.tags,
+            composite=composite_of(input.composite),
             conversion=conversion_of(input.quantity_conversion, path=("input", "quantityConversion")),
             rounding=rounding_of(input.quantity_rounding, path=("input", "quantityRounding")),
             uniqueness_key=input.uniqueness_key,

@@ -15,9 +15,9 @@ from app.catalog.api_measuring import QuantityConversionInput, QuantityRoundingI
 from app.catalog.api_types import Aggregation, ProductType
 from app.catalog.rates import NewRate
 from app.checks import Path
-from app.core.rates import Flat, Rate, Tier, Tiered
+from app.core.rates import Flat, Percentage, Rate, Tier, Tiered, TieredPercentage
+from app.core.terms import Composite, MoneyOf, PropertyFilter
 from app.core.terms import ProductType as CoreProductType
-from app.core.terms import PropertyFilter
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import KeyValueInput
@@ -32,6 +32,18 @@ class PropertyFilterInput:
     exists: bool | None = strawberry.field(default=None, description="Whether it must be there; null leaves it open.")
     in_: list[str] | None = strawberry.field(default=None, name="in", description="Values of which it must have one.")
     not_in: list[str] | None = strawberry.field(default=None, description="Values of which it must have none.")
+
+
+@strawberry.input(one_of=True, description="What makes the quantity of a metric money: give exactly one.")
+class MeasuredMoneyInput:
+    currency: CurrencyCode | None = strawberry.field(
+        default=strawberry.UNSET, description="Every value is of this currency."
+    )
+    currency_property: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The property that names the currency of a value; a product prices by it, and money of another "
+        "currency than the card's is reported as unrated.",
+    )
 
 
 @strawberry.input(description="A new billable metric. Its definition never changes.")
@@ -55,7 +67,21 @@ class BillableMetricCreateInput:
         description="Compound keys, each a list of properties, by which its usage may be split. "
         "A product that uses several properties needs one key that holds them all.",
     )
+    money: MeasuredMoneyInput | None = strawberry.field(
+        default=None,
+        description="What makes its quantity money, of which a price can be a percentage; default: it is none.",
+    )
     uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
+
+
+@strawberry.input(description="What a composite product is a percentage of; name products, tags or both.")
+class CompositeInput:
+    product_ids: list[strawberry.ID] = strawberry.field(
+        default_factory=list, description="Charges for these USAGE products count, at most 100."
+    )
+    tags: list[str] = strawberry.field(
+        default_factory=list, description="Charges for USAGE products with any of these tags count, at most 100."
+    )
 
 
 @strawberry.input(description="A new product.")
@@ -64,7 +90,12 @@ class ProductCreateInput:
     type: ProductType = strawberry.field(  # type: ignore[valid-type]
         default=CoreProductType.USAGE, description="What it is."
     )
-    metric_id: strawberry.ID | None = strawberry.field(default=None, description="The metric that measures it.")
+    metric_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The metric that measures it; needed for USAGE."
+    )
+    composite: CompositeInput | None = strawberry.field(
+        default=None, description="What it is a percentage of; needed for COMPOSITE."
+    )
     pricing_group_key: list[str] = strawberry.field(
         default_factory=list, description="Properties whose combination of values decides the price."
     )
@@ -87,7 +118,9 @@ class TierInput:
     size: Decimal | None = strawberry.field(
         default=None, description="Width of the band, above 0; leave it out for the last, which has no end."
     )
-    unit_price: Decimal = strawberry.field(description="Price of one unit, 0 or more.")
+    unit_price: Decimal = strawberry.field(
+        description="Price of one unit, 0 or more; a fraction where tiers are of a percentage."
+    )
 
 
 @strawberry.input(one_of=True, description="What a unit costs, in the currency of the rate card: give exactly one.")
@@ -97,6 +130,14 @@ class PriceInput:
     )
     tiered: list[TierInput] | None = strawberry.field(
         default=strawberry.UNSET, description="Graduated tiers, at most 100, from the first unit on."
+    )
+    percentage: Decimal | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="A fraction of money, 0.1 for ten per cent and more than 1 as well; for composite products and for "
+        "metrics that measure money.",
+    )
+    tiered_percentage: list[TierInput] | None = strawberry.field(
+        default=strawberry.UNSET, description="Fractions by bands of the statement's money, at most 100."
     )
 
 
@@ -131,6 +172,27 @@ class RateCardCreateInput:
 def new_rates(inputs: Sequence[RateInput], *, path: Path) -> list[NewRate]:
     """The prices to add; `path` is that of the list."""
     return [_new_rate(found, path=(*path, str(index))) for index, found in enumerate(inputs)]
+
+
+def composite_of(found: CompositeInput | None) -> Composite | None:
+    """What a composite product is a percentage of, as the core reads it."""
+    path = ("input", "composite")
+    if found is None:
+        return None
+    if not found.product_ids and not found.tags:
+        raise InvalidInput(ErrorCode.REQUIRED, "Name products or tags.", path=path)
+    named = (
+        ids.from_text("product", item, path=(*path, "productIds", str(index)))
+        for index, item in enumerate(found.product_ids)
+    )
+    return Composite(tuple(named), tuple(found.tags))
+
+
+def money_of(found: MeasuredMoneyInput | None) -> MoneyOf | None:
+    """What makes a metric's quantity money, as the core reads it."""
+    if found is None:
+        return None
+    return MoneyOf(found.currency or None, found.currency_property or None)
 
 
 def property_filters(inputs: Sequence[PropertyFilterInput]) -> list[PropertyFilter]:
@@ -171,6 +233,10 @@ def rate_of(price: PriceInput, *, path: Path) -> Rate:
     try:
         if isinstance(price.flat, Decimal):
             return Flat(price.flat)
+        if isinstance(price.percentage, Decimal):
+            return Percentage(price.percentage)
+        if isinstance(price.tiered_percentage, list):
+            return TieredPercentage(tuple(Tier(tier.size, tier.unit_price) for tier in price.tiered_percentage))
         return Tiered(tuple(Tier(tier.size, tier.unit_price) for tier in price.tiered or ()))
     except ValueError as error:
         raise InvalidInput(ErrorCode.INVALID, f"The price is not acceptable: {error}.", path=path) from error

@@ -42,16 +42,37 @@ class TieredPrice:
     tiers: list[Tier] = strawberry.field(description="The bands, from the first unit on.")
 
 
+@strawberry.type(description="A fraction of money.")
+class PercentagePrice:
+    fraction: Decimal = strawberry.field(description="0.1 for ten per cent; more than 1 as well.")
+
+
+@strawberry.type(description="Graduated fractions: every band of the statement's money has its own.")
+class TieredPercentagePrice:
+    tiers: list[Tier] = strawberry.field(description="The bands; the price of a unit is the fraction.")
+
+
 Price = Annotated[
-    FlatPrice | TieredPrice, strawberry.union("Price", description="What a unit costs: one price, or tiers.")
+    FlatPrice | TieredPrice | PercentagePrice | TieredPercentagePrice,
+    strawberry.union("Price", description="What a unit costs: one price, or tiers; or a fraction of money."),
 ]
 
 
-def shown_price(rate: core.Rate) -> FlatPrice | TieredPrice:
+def shown_price(rate: core.Rate) -> FlatPrice | TieredPrice | PercentagePrice | TieredPercentagePrice:
     """A core rate as the API shows it."""
-    if isinstance(rate, core.Flat):
-        return FlatPrice(unit_price=rate.price)
-    return TieredPrice(tiers=[Tier(size=tier.size, unit_price=tier.price) for tier in rate.tiers])
+    match rate:
+        case core.Flat(price):
+            return FlatPrice(unit_price=price)
+        case core.Percentage(fraction):
+            return PercentagePrice(fraction=fraction)
+        case core.Tiered(tiers):
+            return TieredPrice(tiers=_tiers(tiers))
+        case core.TieredPercentage(tiers):
+            return TieredPercentagePrice(tiers=_tiers(tiers))
+
+
+def _tiers(tiers: tuple[core.Tier, ...]) -> list[Tier]:
+    return [Tier(size=tier.size, unit_price=tier.price) for tier in tiers]
 
 
 @node_type(

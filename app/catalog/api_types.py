@@ -6,6 +6,8 @@ Owns their GraphQL types; definitions are shown as they were given. Rate cards a
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
@@ -15,6 +17,7 @@ from app.core.terms import Aggregation as CoreAggregation
 from app.core.terms import ProductType as CoreProductType
 from app.graphql.context import Info
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by
+from app.graphql.scalars import CurrencyCode
 from app.graphql.values import described_enum
 
 Aggregation = described_enum(
@@ -31,7 +34,10 @@ Aggregation = described_enum(
 ProductType = described_enum(
     CoreProductType,
     description="What a product is.",
-    sentences={CoreProductType.USAGE: "Usage that a metric measures, priced on a rate card."},
+    sentences={
+        CoreProductType.USAGE: "Usage that a metric measures, priced on a rate card.",
+        CoreProductType.COMPOSITE: "A percentage of the charges for other products, priced on a rate card.",
+    },
 )
 
 
@@ -44,6 +50,12 @@ class PropertyFilter:
     exists: bool | None = strawberry.field(description="Whether the property must be there; null leaves it open.")
     in_: list[str] | None = strawberry.field(name="in", description="Values of which it must have one.")
     not_in: list[str] | None = strawberry.field(description="Values of which it must have none.")
+
+
+@strawberry.type(description="What makes the quantity of a metric money: a currency, or the property that names it.")
+class MeasuredMoney:
+    currency: CurrencyCode | None = strawberry.field(description="The currency of every value.")
+    currency_property: str | None = strawberry.field(description="The property that names the currency of a value.")
 
 
 @node_type(
@@ -71,6 +83,13 @@ class BillableMetric(Node):
     @strawberry.field(description="Event types that do not count; null for none.")
     def event_types_not_in(self, row: strawberry.Parent[tables.MetricRow]) -> list[str] | None:
         return row.event_types_not_in
+
+    @strawberry.field(description="What makes its quantity money; null when it is none.")
+    def money(self, row: strawberry.Parent[tables.MetricRow]) -> MeasuredMoney | None:
+        if row.money_currency is None and row.money_currency_property is None:
+            return None
+        currency = None if row.money_currency is None else CurrencyCode(row.money_currency)
+        return MeasuredMoney(currency=currency, currency_property=row.money_currency_property)
 
     @strawberry.field(description="Conditions on properties; an event must meet all of them.")
     def filters(self, row: strawberry.Parent[tables.MetricRow]) -> list[PropertyFilter]:
@@ -103,6 +122,19 @@ class ProductVersion:
         return rounding_shown(row.rounding)
 
 
+@strawberry.type(description="What a composite product is a percentage of: any of the products, or of the tags.")
+class Composite:
+    row: strawberry.Private[tables.ProductRow]
+
+    @strawberry.field(description="Charges for these products count.")
+    async def products(self, info: Info) -> list[Annotated[Product, strawberry.lazy("app.catalog.api_types")]]:
+        return [await info.context.load("product", UUID(item)) for item in self.row.composite_product_ids or ()]
+
+    @strawberry.field(description="Charges for products with any of these tags count.")
+    def tags(self) -> list[str]:
+        return self.row.composite_tags or []
+
+
 @node_type("product", of=tables.ProductRow, scope="catalog:read", description="What is sold.")
 class Product(Node):
     name: str = strawberry.field(description="Its name, as invoices show it.")
@@ -117,6 +149,10 @@ class Product(Node):
     uniqueness_key: str | None = strawberry.field(description="The key that made its creation safe to repeat.")
     created_at: datetime = strawberry.field(description="When it was made.")
     archived_at: datetime | None = strawberry.field(description="From when on no new rate may name it.")
+
+    @strawberry.field(description="What a composite product is a percentage of; else null.")
+    def composite(self, row: strawberry.Parent[tables.ProductRow]) -> Composite | None:
+        return None if row.composite_tags is None else Composite(row=row)
 
     @strawberry.field(description="How its quantity is converted at first; null: not at all.")
     def quantity_conversion(self, row: strawberry.Parent[tables.ProductRow]) -> QuantityConversion | None:

@@ -1,4 +1,4 @@
-"""What a metric's definition may say, and which group keys a product may take from it.
+"""What the definition of a metric may say, and that of a product: its group keys, its rounding, its parts.
 
 Owns the rules of semantics 1.3 and 2.4. They are checked once, when a metric or product is created, because neither
 definition changes afterwards.
@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.catalog.tables import MetricRow
-from app.checks import Path, at_most, distinct, text_of, within
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.catalog.tables import MetricRow, ProductRow
+from app.checks import Path, at_most, currency_of, distinct, text_of, within
 from app.core.money import DIVISION_PLACES
-from app.core.terms import Aggregation, PropertyFilter, Rounding
-from app.errors import ErrorCode, InvalidInput
+from app.core.terms import Aggregation, Composite, MoneyOf, ProductType, PropertyFilter, Rounding
+from app.errors import ErrorCode, InvalidInput, NotFound
+from app.store.ids import to_text
 
 MAX_FILTERS = 20
 MAX_VALUES = 200
 MAX_GROUP_KEYS = 20
 MAX_GROUP_NAMES = 10
 MAX_TEXT = 200
+MAX_PARTS = 100
 
 
 def checked_aggregation(aggregation: str, key: str | None) -> Aggregation:
@@ -84,6 +89,23 @@ def check_keys(group_keys: Sequence[Sequence[str]]) -> None:
         distinct([text_of(name, path=place, longest=MAX_TEXT) for name in names], path=place)
 
 
+def check_money(money: MoneyOf | None, *, aggregation: str, group_keys: Sequence[Sequence[str]]) -> None:
+    """Amounts of one currency, or of one that usage is split by: amounts of two are never added (semantics 11.2)."""
+    path = ("input", "money")
+    if money is None:
+        return
+    if aggregation in (Aggregation.COUNT, Aggregation.UNIQUE):
+        raise InvalidInput(ErrorCode.INVALID, f"{aggregation} counts and measures no money.", path=path)
+    if money.currency is not None:
+        currency_of(money.currency, path=(*path, "currency"))
+    if money.currency_property is not None and not any(money.currency_property in names for names in group_keys):
+        raise InvalidInput(
+            ErrorCode.INVALID,
+            f"Usage must be split by {money.currency_property[:60]!r}; name it in a group key.",
+            path=(*path, "currencyProperty"),
+        )
+
+
 def check_rounding(rounding: Rounding | None, *, path: Path) -> None:
     """A quantity is rounded to at most as many places as a division keeps."""
     if rounding is not None:
@@ -94,6 +116,13 @@ def check_product_keys(metric: MetricRow, *, pricing: Sequence[str], presentatio
     """Both keys of a product lie within one compound group key of its metric (semantics 1.3)."""
     distinct(pricing, path=("input", "pricingGroupKey"))
     distinct(presentation, path=("input", "presentationGroupKey"))
+    money = metric.money_currency_property
+    if money is not None and money not in pricing:
+        raise InvalidInput(
+            ErrorCode.INVALID,
+            f"The metric's currency stands in {money[:60]!r}; the pricing group key must name it.",
+            path=("input", "pricingGroupKey"),
+        )
     wanted = {*pricing, *presentation}
     if not wanted or any(wanted <= set(names) for names in metric.group_keys):
         return
@@ -104,3 +133,22 @@ def check_product_keys(metric: MetricRow, *, pricing: Sequence[str], presentatio
         f"its group keys are: {offered[:300]}.",
         path=("input", "pricingGroupKey" if pricing else "presentationGroupKey"),
     )
+
+
+async def check_composite(session: AsyncSession, composite: Composite) -> None:
+    """Every product that it names exists and is of type USAGE; nothing is named twice."""
+    place = ("input", "composite")
+    at_most(composite.product_ids, MAX_PARTS, path=(*place, "productIds"))
+    at_most(composite.tags, MAX_PARTS, path=(*place, "tags"))
+    distinct([text_of(tag, path=(*place, "tags"), longest=100) for tag in composite.tags], path=(*place, "tags"))
+    distinct([to_text("product", item) for item in composite.product_ids], path=(*place, "productIds"))
+    found = await session.execute(select(ProductRow).where(col(ProductRow.id).in_(composite.product_ids)))
+    products = {row.id: row for row in found.scalars()}
+    for index, product_id in enumerate(composite.product_ids):
+        path = (*place, "productIds", str(index))
+        if product_id not in products:
+            raise NotFound("Product", to_text("product", product_id), path=path)
+        if products[product_id].type != ProductType.USAGE:
+            raise InvalidInput(
+                ErrorCode.INVALID, "A composite product is a percentage of USAGE products only.", path=path
+            )

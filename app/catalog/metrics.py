@@ -12,11 +12,11 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import func, select
 
-from app.catalog.definitions import check_filters, check_keys, checked_aggregation, checked_values
+from app.catalog.definitions import check_filters, check_keys, check_money, checked_aggregation, checked_values
 from app.catalog.tables import MetricRow
 from app.change import note_change
 from app.checks import name_of
-from app.core.terms import Aggregation, Metric, PropertyFilter
+from app.core.terms import Aggregation, Metric, MoneyOf, PropertyFilter
 from app.jobs.service import enqueue
 from app.store.locks import lock_named
 from app.store.unique import once
@@ -48,7 +48,15 @@ def metric_of(row: MetricRow) -> Metric:
             for item in row.filters
         ),
         group_keys=tuple(tuple(names) for names in row.group_keys),
+        money=money_of(row),
     )
+
+
+def money_of(row: MetricRow) -> MoneyOf | None:
+    """The money that the metric measures, if it does."""
+    if row.money_currency is None and row.money_currency_property is None:
+        return None
+    return MoneyOf(row.money_currency, row.money_currency_property)
 
 
 async def create_metric(
@@ -61,6 +69,7 @@ async def create_metric(
     event_types_not_in: Sequence[str] | None = None,
     filters: Sequence[PropertyFilter] = (),
     group_keys: Sequence[Sequence[str]] = (),
+    money: MoneyOf | None = None,
     uniqueness_key: str | None = None,
     now: datetime,
 ) -> MetricRow:
@@ -70,6 +79,7 @@ async def create_metric(
     """
     check_filters(filters)
     check_keys(group_keys)
+    check_money(money, aggregation=aggregation, group_keys=group_keys)
     row = MetricRow(
         created_at=now,
         name=name_of(name, path=("input", "name")),
@@ -79,6 +89,8 @@ async def create_metric(
         event_types_not_in=checked_values(event_types_not_in, path=("input", "eventTypesNotIn")),
         filters=[_filter_to_json(condition) for condition in filters],
         group_keys=[list(names) for names in group_keys],
+        money_currency=None if money is None else money.currency,
+        money_currency_property=None if money is None else money.currency_property,
         uniqueness_key=uniqueness_key,
     )
     async with once(session, MetricRow, uniqueness_key):
@@ -115,4 +127,5 @@ def _metric_shown(row: MetricRow) -> dict[str, object]:
         "eventTypesNotIn": row.event_types_not_in,
         "filters": row.filters,
         "groupKeys": row.group_keys,
+        "money": row.money_currency or row.money_currency_property,
     }

@@ -6,19 +6,19 @@ in `core.pricing`, so that a past state of a card can always be asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import col, func, or_, select
 
-from app.catalog.tables import ProductRow, RateCard, RateRow
+from app.catalog.composites import check_kind
+from app.catalog.tables import MetricRow, ProductRow, RateCard, RateRow
 from app.change import note_change
 from app.checks import Path, at_most, interval_of, text_of
-from app.core.rates import Rate, Tiered
+from app.core.rates import Rate, Tiered, TieredPercentage
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.store.ids import to_text
 
@@ -75,12 +75,14 @@ async def insert_rates(
     """Check and store prices of a card whose row this transaction holds. `path` is that of the list."""
     at_most(entries, MAX_RATES, path=path)
     products = await _products(session, {entry.product_id for entry in entries})
+    money = await money_products(session, products)
     rows: list[RateRow] = []
     last = await session.execute(select(func.max(RateRow.added)).where(RateRow.rate_card_id == card.id))
     added = last.scalar_one() or 0
     for index, entry in enumerate(entries):
         place = (*path, str(index))
-        _check(entry, products.get(entry.product_id), path=place)
+        product = products.get(entry.product_id)
+        _check(entry, product, is_money=entry.product_id in money, path=place)
         starting_at, ending_before = interval_of(entry.starting_at, entry.ending_before, path=place)
         rows.append(
             RateRow(
@@ -105,7 +107,20 @@ async def _products(session: AsyncSession, product_ids: set[UUID]) -> dict[UUID,
     return {row.id: row for row in found.scalars()}
 
 
-def _check(entry: NewRate, product: ProductRow | None, *, path: Path) -> None:
+async def money_products(session: AsyncSession, product_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the products whose metric measures money."""
+    found = await session.execute(
+        select(ProductRow.id)
+        .join(MetricRow, col(MetricRow.id) == ProductRow.metric_id)
+        .where(
+            col(ProductRow.id).in_(product_ids),
+            or_(col(MetricRow.money_currency).is_not(None), col(MetricRow.money_currency_property).is_not(None)),
+        )
+    )
+    return set(found.scalars())
+
+
+def _check(entry: NewRate, product: ProductRow | None, *, is_money: bool, path: Path) -> None:
     if product is None:
         raise NotFound("Product", to_text("product", entry.product_id), path=(*path, "productId"))
     if product.archived_at is not None:
@@ -115,6 +130,7 @@ def _check(entry: NewRate, product: ProductRow | None, *, path: Path) -> None:
             path=(*path, "productId"),
             conflicting=product,
         )
+    check_kind(entry.rate, product, is_money=is_money, path=(*path, "price"))
     check_tiers(entry.rate, path=(*path, "price", "tiered"))
     if entry.group_values and set(entry.group_values) != set(product.pricing_group_key):
         key = ", ".join(product.pricing_group_key) or "none"
@@ -130,7 +146,7 @@ def _check(entry: NewRate, product: ProductRow | None, *, path: Path) -> None:
 
 def check_tiers(rate: Rate, *, path: Path) -> None:
     """At most 100 tiers, and none after which there is no price."""
-    if not isinstance(rate, Tiered):
+    if not isinstance(rate, Tiered | TieredPercentage):
         return
     at_most(rate.tiers, MAX_TIERS, path=path)
     # The core prices beyond a sized last tier as well; a caller who writes one expects something else.

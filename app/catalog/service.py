@@ -13,13 +13,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.catalog.definitions import check_product_keys, check_rounding
+from app.catalog.definitions import check_composite, check_product_keys, check_rounding
 from app.catalog.rates import NewRate, insert_rates
 from app.catalog.tables import MetricRow, ProductRow, RateCard
 from app.change import note_change
 from app.checks import Path, at_most, currency_of, distinct, name_of, text_of
 from app.core.quantities import conversion_to_json, rounding_to_json
-from app.core.terms import Conversion, Rounding
+from app.core.terms import Composite, Conversion, ProductType, Rounding
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.store.ids import to_text
 from app.store.unique import once
@@ -39,31 +39,40 @@ async def create_product(
     *,
     name: str,
     type: str = "USAGE",
-    metric_id: UUID | None,
+    metric_id: UUID | None = None,
     pricing_group_key: Sequence[str] = (),
     presentation_group_key: Sequence[str] = (),
     tags: Sequence[str] = (),
     conversion: Conversion | None = None,
     rounding: Rounding | None = None,
+    composite: Composite | None = None,
     uniqueness_key: str | None = None,
     now: datetime,
 ) -> ProductRow:
-    """A new product. Only USAGE products exist so far; each is measured by one metric.
+    """A new product: USAGE is measured by one metric, COMPOSITE is a percentage of the charges of others.
 
-    Errors: NOT_SUPPORTED, REQUIRED, `NotFound`, ARCHIVED, INVALID for group keys that the metric does not offer.
+    Errors: NOT_SUPPORTED, REQUIRED, `NotFound`, ARCHIVED, INVALID for group keys that the metric does not offer and for
+    parts that do not fit the type.
     """
     name = name_of(name, path=("input", "name"))
-    if type != "USAGE":
+    if type == ProductType.USAGE and composite is None:
+        await _check_measured(session, metric_id, pricing=pricing_group_key, presentation=presentation_group_key)
+    elif type == ProductType.COMPOSITE:
+        if composite is None:
+            raise InvalidInput(ErrorCode.REQUIRED, "Say what it is a percentage of.", path=("input", "composite"))
+        if metric_id or pricing_group_key or presentation_group_key or conversion or rounding:
+            raise InvalidInput(ErrorCode.INVALID, "Nothing measures a COMPOSITE product.", path=("input",))
+        await check_composite(session, composite)
+    elif type == ProductType.USAGE:
+        raise InvalidInput(ErrorCode.INVALID, "Only a COMPOSITE product is one.", path=("input", "composite"))
+    else:
         raise InvalidInput(
-            ErrorCode.NOT_SUPPORTED, f"Products are of type USAGE so far, not {type[:40]!r}.", path=("input", "type")
+            ErrorCode.NOT_SUPPORTED,
+            f"Products are of type {' or '.join(ProductType)} so far, not {type[:40]!r}.",
+            path=("input", "type"),
         )
-    if metric_id is None:
-        raise InvalidInput(ErrorCode.REQUIRED, "A USAGE product needs a metric.", path=("input", "metricId"))
     check_rounding(rounding, path=("input", "quantityRounding"))
     at_most(tags, MAX_TAGS, path=("input", "tags"))
-    metric = await get(session, MetricRow, metric_id, path=("input", "metricId"))
-    refuse_archived(metric, path=("input", "metricId"))
-    check_product_keys(metric, pricing=pricing_group_key, presentation=presentation_group_key)
     row = ProductRow(
         created_at=now,
         name=name,
@@ -76,6 +85,8 @@ async def create_product(
         ),
         conversion=conversion,
         rounding=rounding,
+        composite_product_ids=None if composite is None else [str(item) for item in composite.product_ids],
+        composite_tags=None if composite is None else list(composite.tags),
         uniqueness_key=uniqueness_key,
     )
     async with once(session, ProductRow, uniqueness_key):
@@ -83,6 +94,17 @@ async def create_product(
         await session.flush()
     note_change(session, "product", row.id, after=_product_shown(row))
     return row
+
+
+async def _check_measured(
+    session: AsyncSession, metric_id: UUID | None, *, pricing: Sequence[str], presentation: Sequence[str]
+) -> None:
+    path = ("input", "metricId")
+    if metric_id is None:
+        raise InvalidInput(ErrorCode.REQUIRED, "A USAGE product needs a metric.", path=path)
+    metric = await get(session, MetricRow, metric_id, path=path)
+    refuse_archived(metric, path=path)
+    check_product_keys(metric, pricing=pricing, presentation=presentation)
 
 
 async def create_rate_card(
@@ -169,6 +191,8 @@ def _product_shown(row: ProductRow) -> dict[str, object]:
         "pricingGroupKey": row.pricing_group_key,
         "presentationGroupKey": row.presentation_group_key,
         "tags": row.tags,
+        "composite": row.composite_product_ids and [to_text("product", UUID(i)) for i in row.composite_product_ids],
+        "compositeTags": row.composite_tags,
         "quantityConversion": None if row.conversion is None else conversion_to_json(row.conversion),
         "quantityRounding": None if row.rounding is None else rounding_to_json(row.rounding),
     }

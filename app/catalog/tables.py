@@ -37,13 +37,15 @@ class MetricRow(Row, Unique, table=True):
     event_types_not_in: list[str] | None = Field(default=None, sa_type=JSONB)
     filters: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
     group_keys: list[list[str]] = Field(default_factory=list, sa_type=JSONB)
+    money_currency: str | None = Field(default=None, max_length=3)
+    money_currency_property: str | None = Field(default=None, max_length=200)
     events_before_batch: int = Field(default=0, sa_type=BigInteger)
     buckets_ready: bool = True
     archived_at: datetime | None = instant(default=None, nullable=True)
 
 
 class ProductRow(Row, Unique, table=True):
-    """What is sold. A USAGE product is measured by one metric."""
+    """What is sold. A USAGE product is measured by one metric, a COMPOSITE one is a percentage of others."""
 
     __tablename__ = "products"
     name: str = Field(max_length=200)
@@ -54,6 +56,8 @@ class ProductRow(Row, Unique, table=True):
     tags: list[str] = Field(default_factory=list, sa_type=JSONB)
     conversion: Any = Field(default=None, sa_type=CONVERSION, nullable=True)
     rounding: Any = Field(default=None, sa_type=ROUNDING, nullable=True)
+    composite_product_ids: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
+    composite_tags: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
     archived_at: datetime | None = instant(default=None, nullable=True)
 
 

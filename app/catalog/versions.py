@@ -44,11 +44,21 @@ async def add_product_version(
     if row is None:
         raise NotFound("Product", to_text("product", product_id), path=("id",))
     refuse_archived(row, path=("id",))
+    if row.metric_id is None:
+        raise InvalidInput(ErrorCode.INVALID, "Nothing measures a COMPOSITE product.", path=("id",))
     if metric_id is None and conversion is None and rounding is None:
         raise InvalidInput(ErrorCode.REQUIRED, "Name the metric, conversion or rounding that changes.", path=("input",))
     if metric_id is not None:
         metric = await get(session, MetricRow, metric_id, path=("input", "metricId"))
         refuse_archived(metric, path=("input", "metricId"))
+        first = await get(session, MetricRow, row.metric_id)
+        if (metric.money_currency, metric.money_currency_property) != (
+            first.money_currency,
+            first.money_currency_property,
+        ):
+            raise InvalidInput(
+                ErrorCode.INVALID, "Both metrics measure the same money, or neither does.", path=("input", "metricId")
+            )
         check_product_keys(metric, pricing=row.pricing_group_key, presentation=row.presentation_group_key)
     check_rounding(rounding, path=("input", "quantityRounding"))
     last = await session.execute(select(func.max(ProductVersion.added)).where(ProductVersion.product_id == product_id))

@@ -18,7 +18,9 @@ from app.core.period import Frequency, Period, StatementDay, StatementSchedule
 from app.core.quantities import conversion_from_json, conversion_to_json, rounding_from_json, rounding_to_json
 from app.core.rates import rate_from_json, rate_to_json
 from app.core.terms import (
+    Composite,
     Conversion,
+    MoneyOf,
     Override,
     OverridePriority,
     Product,
@@ -87,6 +89,13 @@ def _product_to_json(product: Product) -> dict[str, Any]:
         "tags": list(product.tags),
         "conversion": None if product.conversion is None else conversion_to_json(product.conversion),
         "rounding": None if product.rounding is None else rounding_to_json(product.rounding),
+        "money": None if product.money is None else [product.money.currency, product.money.currency_property],
+        "composite": None
+        if product.composite is None
+        else {
+            "products": [str(product_id) for product_id in product.composite.product_ids],
+            "tags": list(product.composite.tags),
+        },
         "versions": [_version_to_json(version) for version in product.versions],
     }
 
@@ -111,6 +120,8 @@ def _product_from_json(item: Mapping[str, Any]) -> Product:
         tags=tuple(item["tags"]),
         conversion=_conversion(item.get("conversion")),
         rounding=_rounding(item.get("rounding")),
+        money=MoneyOf(*item["money"]) if item.get("money") else None,
+        composite=_composite(item.get("composite")),
         versions=tuple(
             ProductVersion(
                 starting_at=parse_instant(version["starting_at"]),
@@ -121,6 +132,12 @@ def _product_from_json(item: Mapping[str, Any]) -> Product:
             for version in item.get("versions", ())
         ),
     )
+
+
+def _composite(item: Mapping[str, Any] | None) -> Composite | None:
+    if item is None:
+        return None
+    return Composite(tuple(UUID(product_id) for product_id in item["products"]), tuple(item["tags"]))
 
 
 def _conversion(item: Mapping[str, Any] | None) -> Conversion | None:

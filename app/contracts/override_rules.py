@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
+from app.catalog.composites import check_kind
 from app.catalog.rates import check_tiers
 from app.catalog.tables import ProductRow
 from app.checks import Path, at_most, within
@@ -55,10 +56,11 @@ class NewOverride:
 
 
 class Listed(NamedTuple):
-    """A product on the contract's card, and whether its prices differ by pricing values."""
+    """A product on the contract's card, whether its prices differ by pricing values, and whether it is measured in money."""
 
     product: ProductRow
     by_values: bool
+    is_money: bool
 
 
 def change_of(entry: NewOverride, *, path: Path) -> PriceChange | None:
@@ -134,7 +136,9 @@ def check_overwrite(entry: NewOverride, listed: Mapping[UUID, Listed], *, path: 
             raise InvalidInput(
                 ErrorCode.OVERWRITE_NEEDS_PRODUCT, "An overwrite names a product, not tags or everything.", path=path
             )
-        product, by_values = listed[target.product_id]
+        product, by_values, is_money = listed[target.product_id]
+        if entry.overwrite is not None:
+            check_kind(entry.overwrite, product, is_money=is_money, path=(*path, "change", "overwrite"))
         if by_values and {name for name, _ in target.pricing} != set(product.pricing_group_key):
             raise InvalidInput(
                 ErrorCode.OVERWRITE_NEEDS_PRODUCT,

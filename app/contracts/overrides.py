@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from app.catalog.rates import money_products
 from app.catalog.tables import ProductRow, RateRow
 from app.checks import Path, at_most, distinct, interval_of, text_of
 from app.contracts.override_rules import (
@@ -69,10 +70,13 @@ async def _listed(session: AsyncSession, rate_card_id: UUID | None) -> dict[UUID
         .join(RateRow, col(RateRow.product_id) == ProductRow.id)
         .where(RateRow.rate_card_id == rate_card_id)
     )
+    rates = [(product, group_values) for product, group_values in found]
+    money = await money_products(session, {product.id for product, _ in rates})
     listed: dict[UUID, Listed] = {}
-    for product, group_values in found:
+    for product, group_values in rates:
         before = listed.get(product.id)
-        listed[product.id] = Listed(product, bool(group_values) or (before is not None and before.by_values))
+        by_values = bool(group_values) or (before is not None and before.by_values)
+        listed[product.id] = Listed(product, by_values, product.id in money)
     return listed
 
 

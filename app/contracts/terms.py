@@ -6,14 +6,16 @@ with an invoice is left to `frozen.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.catalog.tables import ProductRow, ProductVersion, RateCard, RateRow
+from app.catalog.composites import composite_of
+from app.catalog.metrics import money_of
+from app.catalog.tables import MetricRow, ProductRow, ProductVersion, RateCard, RateRow
 from app.contracts.tables import Contract, OverrideRow
 from app.core import terms
 from app.core.money import fiat
@@ -31,6 +33,8 @@ async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
     rates = await _rates(session, contract.rate_card_id)
     product_ids = {rate.product_id for rate in rates}
     rows = await session.execute(select(ProductRow).where(col(ProductRow.id).in_(product_ids)))
+    products = rows.scalars().all()
+    money = await _money(session, {row.metric_id for row in products if row.metric_id is not None})
     changes = await session.execute(select(ProductVersion).where(col(ProductVersion.product_id).in_(product_ids)))
     versions: dict[UUID, list[ProductVersion]] = {}
     for change in changes.scalars():
@@ -44,7 +48,7 @@ async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
         grace=timedelta(hours=contract.grace_hours),
         products=tuple(
             sorted(
-                (product_of(row, versions.get(row.id, ())) for row in rows.scalars()), key=lambda product: product.id
+                (product_of(row, versions.get(row.id, ()), money) for row in products), key=lambda product: product.id
             )
         ),
         rates=rates,
@@ -69,7 +73,14 @@ def schedule_of(contract: Contract) -> StatementSchedule:
     )
 
 
-def product_of(row: ProductRow, changes: Sequence[ProductVersion] = ()) -> Product:
+async def _money(session: AsyncSession, metric_ids: set[UUID]) -> dict[UUID, terms.MoneyOf | None]:
+    rows = await session.execute(select(MetricRow).where(col(MetricRow.id).in_(metric_ids)))
+    return {row.id: money_of(row) for row in rows.scalars()}
+
+
+def product_of(
+    row: ProductRow, changes: Sequence[ProductVersion], money: Mapping[UUID, terms.MoneyOf | None]
+) -> Product:
     """A product as the core reads it, with the changes of how it is measured."""
     return Product(
         id=row.id,
@@ -82,6 +93,8 @@ def product_of(row: ProductRow, changes: Sequence[ProductVersion] = ()) -> Produ
         conversion=row.conversion,
         rounding=row.rounding,
         versions=_whole_versions(row, changes),
+        money=None if row.metric_id is None else money[row.metric_id],
+        composite=composite_of(row),
     )
 
 

@@ -17,7 +17,7 @@ from enum import StrEnum
 from app.core.invoice import assemble, finalize
 from app.core.money import ZERO, exact
 from app.core.period import HOUR, Period
-from app.core.rating import Line, LineType, Usage, rate_statement
+from app.core.rating import Line, LineType, Usage, merged, rate_statement
 from app.core.terms import Terms
 
 
@@ -69,7 +69,8 @@ def break_down(terms: Terms, period: Period, usage: Usage, *, size: WindowSize, 
         assert line.starting_at is not None, "what was used was used at some time"
         by_start[bounds[bisect_right(bounds, line.starting_at) - 1]].append(line)
     by_start[bounds[-1]].extend(line for line in rounding if line.type is LineType.ROUNDING)
-    return tuple(_window(Period(start, ends[start]), by_start[start]) for start in bounds if by_start.get(start))
+    windows = (_window(Period(start, ends[start]), merged(by_start[start])) for start in bounds if by_start.get(start))
+    return tuple(window for window in windows if window.lines)
 
 
 def _window(period: Period, lines: Sequence[Line]) -> Window:

@@ -16,7 +16,18 @@ from uuid import UUID
 from app.core.money import ONE, ZERO, canonical, exact, parse_decimal
 from app.core.period import Frequency
 from app.core.quantities import UsageKey
-from app.core.rates import Flat, Rate, Slice, Tier, Tiered, rate_from_json, rate_to_json, slices
+from app.core.rates import (
+    Flat,
+    Percentage,
+    Rate,
+    Slice,
+    Tier,
+    Tiered,
+    TieredPercentage,
+    rate_from_json,
+    rate_to_json,
+    slices,
+)
 from app.core.terms import (
     Multiplier,
     MultiplierTier,
@@ -109,14 +120,23 @@ def overridden_slices(
             )
 
 
+def rate_after(listed: Rate, chosen: Override | None) -> Rate:
+    """The rate whose kind decides what a quantity must be: the list's own, unless it was overwritten."""
+    return chosen.change.rate if chosen is not None and isinstance(chosen.change, Overwrite) else listed
+
+
 def scaled(rate: Rate, factor: Decimal) -> Rate:
     """The rate with each of its prices multiplied."""
     with exact():
         match rate:
             case Flat(price):
                 return Flat(price * factor)
-            case Tiered(tiers):  # pragma: no branch - as above
+            case Percentage(fraction):
+                return Percentage(fraction * factor)
+            case Tiered(tiers):
                 return Tiered(tuple(Tier(tier.size, tier.price * factor) for tier in tiers))
+            case TieredPercentage(tiers):  # pragma: no branch - as above
+                return TieredPercentage(tuple(Tier(tier.size, tier.price * factor) for tier in tiers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +177,9 @@ def _combined(rate: Rate, change: TieredMultiplier) -> list[_Band]:
 
 def _bands_of_rate(rate: Rate) -> list[_Band]:
     match rate:
-        case Flat(price):
+        case Flat(price) | Percentage(price):
             return [_Band(None, None, price)]
-        case Tiered(tiers):  # pragma: no branch - as above
+        case Tiered(tiers) | TieredPercentage(tiers):  # pragma: no branch - as above
             # The last tier has no end, whatever size it was given.
             sizes = [*(tier.size for tier in tiers[:-1]), None]
             bands = _bands([(size, tier.price) for size, tier in zip(sizes, tiers, strict=True)])

@@ -48,13 +48,30 @@ class Tiered:
     tiers: tuple[Tier, ...]
 
     def __post_init__(self) -> None:
-        if not self.tiers:
-            raise ValueError("a tiered rate needs at least one tier")
-        if any(tier.size is None for tier in self.tiers[:-1]):
-            raise ValueError("only the last tier may be without size")
+        _require_tiers(self.tiers)
 
 
-Rate = Flat | Tiered
+@dataclass(frozen=True, slots=True)
+class Percentage:
+    """A fraction of money, 0.1 for ten per cent; more than 1 is fine. The quantity is the money, in the card's unit."""
+
+    fraction: Decimal
+
+    def __post_init__(self) -> None:
+        _require_price(self.fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class TieredPercentage:
+    """Graduated fractions: the bands are bands of the period's money, and their prices are fractions of it."""
+
+    tiers: tuple[Tier, ...]
+
+    def __post_init__(self) -> None:
+        _require_tiers(self.tiers)
+
+
+Rate = Flat | Tiered | Percentage | TieredPercentage
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +97,9 @@ def slices(rate: Rate, *, before: Decimal, quantity: Decimal) -> tuple[Slice, ..
     """
     with exact():
         match rate:
-            case Flat(price):
+            case Flat(price) | Percentage(price):
                 return (Slice(None, None, None, quantity, price, quantity * price),) if quantity else ()
-            case Tiered(tiers):  # pragma: no branch - the type checker proves that no case is missing
+            case Tiered(tiers) | TieredPercentage(tiers):  # pragma: no branch - the type checker proves it is the last
                 return tuple(_tier_slices(tiers, before=before, quantity=quantity))
 
 
@@ -107,18 +124,26 @@ def rate_to_json(rate: Rate) -> dict[str, object]:
     match rate:
         case Flat(price):
             return {"type": "FLAT", "price": canonical(price)}
-        case Tiered(tiers):  # pragma: no branch - as above
+        case Tiered(tiers):
             return {"type": "TIERED", "tiers": [_tier_to_json(tier) for tier in tiers]}
+        case Percentage(fraction):
+            return {"type": "PERCENTAGE", "price": canonical(fraction)}
+        case TieredPercentage(tiers):  # pragma: no branch - as above
+            return {"type": "TIERED_PERCENTAGE", "tiers": [_tier_to_json(tier) for tier in tiers]}
 
 
 def rate_from_json(value: Mapping[str, object]) -> Rate:
-    """The rate of a stored form. ValueError for a type that is not FLAT or TIERED, or for parts that do not fit it."""
-    price, tiers = value.get("price"), value.get("tiers")
-    if set(value) == {"type", "price"} and value["type"] == "FLAT" and isinstance(price, str):
-        return Flat(parse_decimal(price))
-    if set(value) == {"type", "tiers"} and value["type"] == "TIERED" and isinstance(tiers, list):
-        return Tiered(tuple(_tier_from_json(tier) for tier in cast("list[object]", tiers)))
-    raise ValueError("a rate is {type: FLAT, price} or {type: TIERED, tiers: [{size, price}]}; decimals are text")
+    """The rate of a stored form. ValueError for a type that there is not, or for parts that do not fit it."""
+    price, tiers, kind = value.get("price"), value.get("tiers"), value.get("type")
+    if set(value) == {"type", "price"} and kind in ("FLAT", "PERCENTAGE") and isinstance(price, str):
+        return Flat(parse_decimal(price)) if kind == "FLAT" else Percentage(parse_decimal(price))
+    if set(value) == {"type", "tiers"} and kind in ("TIERED", "TIERED_PERCENTAGE") and isinstance(tiers, list):
+        parts = tuple(_tier_from_json(tier) for tier in cast("list[object]", tiers))
+        return Tiered(parts) if kind == "TIERED" else TieredPercentage(parts)
+    raise ValueError(
+        "a rate is {type: FLAT or PERCENTAGE, price} or {type: TIERED or TIERED_PERCENTAGE, tiers: [{size, price}]}; "
+        "decimals are text"
+    )
 
 
 def _tier_to_json(tier: Tier) -> dict[str, object]:
@@ -139,3 +164,10 @@ def _tier_from_json(value: object) -> Tier:
 def _require_price(price: Decimal) -> None:
     if not (price.is_finite() and price >= 0):
         raise ValueError(f"a price must be 0 or more, not {price}")
+
+
+def _require_tiers(tiers: tuple[Tier, ...]) -> None:
+    if not tiers:
+        raise ValueError("a tiered rate needs at least one tier")
+    if any(tier.size is None for tier in tiers[:-1]):
+        raise ValueError("only the last tier may be without size")

@@ -7,40 +7,29 @@ serves drafts, previews, alerts and finalization, so a draft shows what the fina
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from app.core import overrides, pricing
+from app.core.charging import Charge, PriceList
+from app.core.composite import base_by_phase
 from app.core.metering import HourQuantity
 from app.core.money import ZERO, exact
 from app.core.period import Period
 from app.core.phases import phases
 from app.core.quantities import Usage, UsageKey
-from app.core.rates import Slice
-from app.core.terms import Group, Override, Product, RateEntry, Terms
+from app.core.terms import Group, ProductType, Terms
 
 
 class LineType(StrEnum):
     """What a line stands for."""
 
     USAGE = "usage"
+    COMPOSITE = "composite"
     ROUNDING = "rounding"
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """Usage of one key in one phase at one price: the unit in which balances will be drawn down."""
-
-    product: Product
-    key: UsageKey
-    phase: Period
-    priced: Slice
-    rate_id: UUID
-    override_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +83,9 @@ class Rating:
 
 
 def rate_statement(terms: Terms, period: Period, usage: Usage, *, cuts: Sequence[datetime] = ()) -> Rating:
-    """The lines of one statement period of a contract. `cuts` are further instants at which lines are split.
+    """The lines of one statement period of a contract.
+
+    `cuts` are further instants at which lines are split; with them, those of composite products are not `merged`.
 
     *Shapes*: a line for each product, group, phase and tier; sorted by the card's product order, product name, product
     id, pricing values, presentation values, start, tier, rate id. Lines of no quantity are left out. The period lies
@@ -105,7 +96,34 @@ def rate_statement(terms: Terms, period: Period, usage: Usage, *, cuts: Sequence
     order = _display_order(terms)
     charges.sort(key=lambda charge: _charge_order(charge, order))
     unrated.sort(key=lambda item: _key_order(item.key, order))
-    return Rating(lines=tuple(_line(charge, terms.unit.code) for charge in charges), unrated=tuple(unrated))
+    lines = tuple(_line(charge, terms.unit.code) for charge in charges)
+    return Rating(lines=lines if cuts else merged(lines), unrated=tuple(unrated))
+
+
+def merged(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """The lines, with those of composite products put together that differ in nothing but time (golden decision 14).
+
+    The order of the lines stays; what is put together stands where its first part stood.
+    """
+    found: dict[object, Line] = {}
+    with exact():
+        for place, line in enumerate(lines):
+            if line.type is not LineType.COMPOSITE:
+                found[place] = line
+                continue
+            nothing = replace(line, quantity=None, amount=ZERO, starting_at=None, ending_before=None)
+            first = found.get(nothing)
+            if first is not None:
+                assert first.quantity is not None, "a composite line has a quantity"
+                assert line.quantity is not None, "a composite line has a quantity"
+                line = replace(
+                    first,
+                    quantity=first.quantity + line.quantity,
+                    amount=first.amount + line.amount,
+                    ending_before=line.ending_before,
+                )
+            found[nothing] = line
+    return tuple(line for line in found.values() if line.quantity or line.amount)
 
 
 def price(
@@ -117,55 +135,37 @@ def price(
     not entitled or has no rate (golden decision 11). A product that is not entitled gives no charge.
     """
     products = {product.id: product for product in terms.products}
-    book = pricing.rate_book(terms.rates)
-    changes = {*pricing.change_instants(terms.rates), *overrides.change_instants(terms.overrides)}
-    stretches = phases(period, (*changes, *version_instants(terms.products), *cuts))
+    price_list = PriceList.of(terms)
+    stretches = phases(period, (*price_list.change_instants(), *cuts))
     charges: list[Charge] = []
     unrated: list[Unrated] = []
     with exact():
         for key, hours in usage.items():
             assert key.product_id in products, "usage belongs to a product of the terms"
-            product = products[key.product_id]
-            position = without_rate = ZERO
-            for phase, quantity in _by_phase(hours, stretches):
-                entry = pricing.entry_at(book, product_id=product.id, pricing=key.pricing, at=phase.starting_at)
-                if entry is None:
-                    without_rate += quantity
-                else:
-                    found = overrides.overrides_at(terms.overrides, product=product, key=key, at=phase.starting_at)
-                    if overrides.entitlement(found, listed=entry.entitled):
-                        chosen = overrides.price_override(found, terms.override_priority)
-                        charges.extend(_charges(product, key, phase, entry, chosen, before=position, quantity=quantity))
-                position += quantity
+            quantities = _by_phase(hours, stretches)
+            found, without_rate = price_list.charges(products[key.product_id], key, quantities, stretches)
+            charges.extend(found)
             if without_rate:
                 unrated.append(Unrated(key, without_rate))
+        spend = _spend(charges, stretches)
+        for product in terms.products:
+            if product.type is ProductType.COMPOSITE:
+                base = base_by_phase(product, terms.products, spend, count=len(stretches))
+                # Spend without a rate for it is no usage without a rate.
+                found, _ = price_list.charges(product, UsageKey(product.id), base, stretches)
+                charges.extend(found)
     return charges, unrated
 
 
-def _charges(
-    product: Product,
-    key: UsageKey,
-    phase: Period,
-    entry: RateEntry,
-    chosen: Override | None,
-    *,
-    before: Decimal,
-    quantity: Decimal,
-) -> Iterator[Charge]:
-    """The charges of one key in one phase, at the list price or what the chosen override makes of it."""
-    change = None if chosen is None else chosen.change
-    parts = overrides.overridden_slices(entry.rate, change, before=before, quantity=quantity)
-    assert sum((part.quantity for part in parts), ZERO) == quantity, "tiers share the quantity out"
-    for part in parts:
-        yield Charge(product, key, phase, part, entry.id, None if chosen is None else chosen.id)
+def _spend(charges: Iterable[Charge], stretches: Sequence[Period]) -> dict[UUID, list[Decimal]]:
+    places = {phase: place for place, phase in enumerate(stretches)}
+    spend: dict[UUID, list[Decimal]] = {}
+    for charge in charges:
+        spend.setdefault(charge.product.id, [ZERO] * len(stretches))[places[charge.phase]] += charge.priced.amount
+    return spend
 
 
-def version_instants(products: Sequence[Product]) -> set[datetime]:
-    """Every instant at which the way some product is measured changes; a statement is split there too."""
-    return {version.starting_at for product in products for version in product.versions}
-
-
-def _by_phase(hours: Sequence[HourQuantity], stretches: tuple[Period, ...]) -> list[tuple[Period, Decimal]]:
+def _by_phase(hours: Sequence[HourQuantity], stretches: Sequence[Period]) -> list[Decimal]:
     """The quantity of each phase, in order of time. Sums are enough: the slices of a sum are the sums of the slices."""
     starts = [phase.starting_at for phase in stretches]
     end = stretches[-1].ending_before
@@ -174,7 +174,7 @@ def _by_phase(hours: Sequence[HourQuantity], stretches: tuple[Period, ...]) -> l
     for item in hours:
         assert starts[0] <= item.hour < end, "the hours of a statement lie inside it"
         quantities[bisect_right(starts, item.hour) - 1] += item.quantity
-    return list(zip(stretches, quantities, strict=True))
+    return quantities
 
 
 def _line(charge: Charge, unit: str) -> Line:
@@ -184,7 +184,7 @@ def _line(charge: Charge, unit: str) -> Line:
         assert part.tier_starting_at is not None, "a tier begins somewhere"
         tier = LineTier(part.level, part.tier_starting_at, part.tier_size)
     return Line(
-        type=LineType.USAGE,
+        type=LineType.COMPOSITE if charge.product.type is ProductType.COMPOSITE else LineType.USAGE,
         product_id=charge.product.id,
         product_name=charge.product.name,
         unit=unit,

@@ -40,6 +40,7 @@ class ProductType(StrEnum):
     """What a product is and so where its price and its quantity come from."""
 
     USAGE = "USAGE"
+    COMPOSITE = "COMPOSITE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,18 @@ class PropertyFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class MoneyOf:
+    """What makes a quantity money: its currency, or the property that names it. Exactly one is given."""
+
+    currency: str | None = None
+    currency_property: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.currency is None) is (self.currency_property is None):
+            raise ValueError("money has a currency or a property that names it, not both")
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """How raw events become a quantity. `key` is the property that is aggregated; COUNT has none.
 
@@ -71,6 +84,7 @@ class Metric:
     event_types_not_in: tuple[str, ...] = ()
     filters: tuple[PropertyFilter, ...] = ()
     group_keys: tuple[tuple[str, ...], ...] = ()
+    money: MoneyOf | None = None
 
     def __post_init__(self) -> None:
         if (self.key is None) is not (self.aggregation is Aggregation.COUNT):
@@ -127,10 +141,23 @@ class ProductVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Composite:
+    """What a composite product is a percentage of: spend on these USAGE products, and on those with any of the tags."""
+
+    product_ids: tuple[UUID, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.product_ids and not self.tags:
+            raise ValueError("a composite product names products or tags")
+
+
+@dataclass(frozen=True, slots=True)
 class Product:
     """What is sold. Its quantity and its tiers are counted for each combination of both group keys.
 
-    `versions` are later changes of how it is measured, by start; what holds before the first stands here.
+    `versions` are later changes of how it is measured, by start; what holds before the first stands here. `money` is
+    that of its metric. A COMPOSITE product has no metric; its quantity is the spend on others.
     """
 
     id: UUID
@@ -143,6 +170,8 @@ class Product:
     conversion: Conversion | None = None
     rounding: Rounding | None = None
     versions: tuple[ProductVersion, ...] = ()
+    money: MoneyOf | None = None
+    composite: Composite | None = None
 
     def __post_init__(self) -> None:
         if any(later.starting_at <= earlier.starting_at for earlier, later in pairwise(self.versions)):

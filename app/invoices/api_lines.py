@@ -28,6 +28,7 @@ InvoiceLineType = described_enum(
     description="What a line stands for.",
     sentences={
         LineType.USAGE: "Usage of a product at one price.",
+        LineType.COMPOSITE: "A percentage of what other products were charged; the quantity is that money.",
         LineType.ROUNDING: "What the one rounding of the total added or took away.",
     },
 )

@@ -16,8 +16,8 @@ from app.catalog.rates import NewRate, add_rates
 from app.catalog.service import create_product, create_rate_card
 from app.catalog.versions import add_product_version
 from app.clock import parse_instant
-from app.core.rates import Flat, Rate, Tier, Tiered
-from app.core.terms import Conversion, ConversionOperation, PropertyFilter, Rounding, RoundingMethod
+from app.core.rates import Flat, Percentage, Rate, Tier, Tiered, TieredPercentage
+from app.core.terms import Composite, Conversion, ConversionOperation, MoneyOf, PropertyFilter, Rounding, RoundingMethod
 from app.scenario.world import Json, World
 
 
@@ -25,6 +25,8 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
     """Make everything that contracts may refer to; rates in list order."""
     group_keys: dict[str, list[list[str]]] = {}
     for product in scenario.get("products", []):
+        if "metric" not in product:
+            continue
         names = sorted({*product.get("pricing_group_key", []), *product.get("presentation_group_key", [])})
         if names:
             measured_by = {product["metric"], *(v["metric"] for v in product.get("versions", []) if "metric" in v)}
@@ -35,15 +37,16 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
         row = await create_metric(
             session, name=metric["id"], aggregation=metric["aggregation"], key=metric.get("key"),
             event_types_in=types.get("in"), event_types_not_in=types.get("not_in"), filters=[_filter(item) for item in metric.get("filters", [])],
-            group_keys=group_keys.get(metric["id"], []), now=now,
+            group_keys=group_keys.get(metric["id"], []), money=MoneyOf(**metric["money"]) if "money" in metric else None, now=now,
         )  # fmt: skip
         world.metrics[metric["id"]] = row.id
-    for product in sorted(scenario.get("products", []), key=lambda item: item["id"]):
+    # Composite products name others, so they come after them.
+    for product in sorted(scenario.get("products", []), key=lambda item: ("composite" in item, item["id"])):
         made = await create_product(
             session, name=product.get("name", product["id"]), type=product.get("type", "USAGE"),
-            metric_id=world.metrics[product["metric"]], pricing_group_key=product.get("pricing_group_key", []),
+            metric_id=world.metrics[product["metric"]] if "metric" in product else None, pricing_group_key=product.get("pricing_group_key", []),
             presentation_group_key=product.get("presentation_group_key", []), tags=product.get("tags", []),
-            conversion=_conversion(product), rounding=_rounding(product), now=now,
+            conversion=_conversion(product), rounding=_rounding(product), composite=_composite(world, product), now=now,
         )  # fmt: skip
         for version in product.get("versions", []):
             await add_product_version(
@@ -56,6 +59,13 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
         made_card = await create_rate_card(session, name=card["id"], currency=card["unit"], now=now)
         await add_rates(session, made_card.id, [_rate(world, rate) for rate in card["rates"]], now=now)
         world.rate_cards[card["id"]] = made_card.id
+
+
+def _composite(world: World, product: Json) -> Composite | None:
+    found = product.get("composite")
+    if found is None:
+        return None
+    return Composite(tuple(world.products[name] for name in found.get("products", ())), tuple(found.get("tags", ())))
 
 
 def _conversion(product: Json) -> Conversion | None:
@@ -90,12 +100,12 @@ def _rate(world: World, rate: Json) -> NewRate:
 
 def price_of(rate: Json) -> Rate:
     """The price of a rate, or of an override's own rate."""
-    if rate["rate_type"] == "FLAT":
-        return Flat(Decimal(rate["price"]))
+    kind = rate["rate_type"]
+    if kind in ("FLAT", "PERCENTAGE"):
+        return Flat(Decimal(rate["price"])) if kind == "FLAT" else Percentage(Decimal(rate["price"]))
     tiers: Sequence[Json] = rate["tiers"]
-    return Tiered(
-        tuple(Tier(Decimal(tier["size"]) if "size" in tier else None, Decimal(tier["price"])) for tier in tiers)
-    )
+    parts = tuple(Tier(Decimal(tier["size"]) if "size" in tier else None, Decimal(tier["price"])) for tier in tiers)
+    return Tiered(parts) if kind == "TIERED" else TieredPercentage(parts)
 
 
 def optional_instant(text: str | None) -> datetime | None:

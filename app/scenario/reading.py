@@ -20,8 +20,10 @@ FIELDS: dict[str, frozenset[str]] = {
     "scenario": frozenset(
         {"name", "why", "worked", "tags", "metrics", "products", "rate_cards", "customers", "contracts", "events", "steps", "hand"}
     ),
-    "metric": frozenset({"id", "aggregation", "key", "event_types", "filters"}),
-    "product": frozenset({"id", "name", "type", "tags", "metric", "pricing_group_key", "presentation_group_key", "conversion", "rounding", "versions"}),
+    "metric": frozenset({"id", "aggregation", "key", "event_types", "filters", "money"}),
+    "product": frozenset({"id", "name", "type", "tags", "metric", "pricing_group_key", "presentation_group_key", "conversion", "rounding", "versions", "composite"}),
+    "money": frozenset({"currency", "currency_property"}),
+    "composite": frozenset({"products", "tags"}),
     "conversion": frozenset({"operation", "factor"}),
     "rounding": frozenset({"method", "places"}),
     "version": frozenset({"starting_at", "metric", "conversion", "rounding"}),
@@ -54,8 +56,8 @@ FIELDS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 KNOWN_VALUES = {
     "aggregation": frozenset({"COUNT", "SUM", "MAX", "UNIQUE", "LATEST"}),
-    "product type": frozenset({"USAGE"}),
-    "rate_type": frozenset({"FLAT", "TIERED"}),
+    "product type": frozenset({"USAGE", "COMPOSITE"}),
+    "rate_type": frozenset({"FLAT", "TIERED", "PERCENTAGE", "TIERED_PERCENTAGE"}),
     "action": frozenset({"ingest", "finalize", "set_aliases", "observe"}),
     "what": frozenset({"invoices", "metered", "breakdown", "balances"}),
 }
@@ -76,9 +78,11 @@ def read(file: Path) -> Json:
     known("scenario", content)
     for metric in content.get("metrics", []):
         known("metric", metric)
+        known("money", metric.get("money", {}))
         value("aggregation", metric["aggregation"])
     for product in content.get("products", []):
         value("product type", product.get("type", "USAGE"))
+        known("composite", product.get("composite", {}))
         for version in (product, *product.get("versions", [])):
             known("version" if version is not product else "product", version)
             known("conversion", version.get("conversion", {}))

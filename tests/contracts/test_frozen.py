@@ -11,19 +11,24 @@ import pytest
 
 from app.contracts.frozen import terms_from_json, terms_to_json
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
+from app.core.rates import Percentage, TieredPercentage
 from app.core.terms import (
+    Composite,
     Conversion,
     ConversionOperation,
+    MoneyOf,
     Multiplier,
     Override,
     OverridePriority,
+    Product,
+    ProductType,
     ProductVersion,
     Rounding,
     RoundingMethod,
     Specifier,
     Terms,
 )
-from tests.core.agreements import AGREED, CALLS, A, by_region, day
+from tests.core.agreements import AGREED, CALLS, FREE_THEN_PAID, A, by_region, day, entry
 
 BY_REGION = replace(CALLS, pricing_group_key=("region",), presentation_group_key=("team",), tags=("core", "paid"))
 
@@ -36,6 +41,9 @@ MEASURED = replace(
     ),
 )
 
+UPLIFT = Product(
+    UUID(int=9), "uplift", ProductType.COMPOSITE, None, composite=Composite((A, UUID(int=8)), ("core", "gpu"))
+)
 OVERRIDES = (
     Override(
         UUID(int=1), Period(day("01-02"), day("01-09")), (Specifier(A, ("core",), by_region("eu")[1]), Specifier(tags=("x",))),
@@ -54,6 +62,9 @@ OVERRIDES = (
         ),
         replace(AGREED, products=(BY_REGION,)),
         replace(AGREED, products=(MEASURED,)),
+        replace(AGREED, products=(replace(CALLS, money=MoneyOf(currency_property="currency")),)),
+        replace(AGREED, products=(replace(CALLS, money=MoneyOf("EUR")), UPLIFT)),
+        replace(AGREED, rates=(entry(1, Percentage(Decimal("1.5"))), entry(2, TieredPercentage(FREE_THEN_PAID.tiers)))),
         replace(AGREED, overrides=OVERRIDES, override_priority=OverridePriority.EXPLICIT),
         replace(
             AGREED,
@@ -71,6 +82,6 @@ def test_what_an_earlier_release_froze_has_no_conversion_no_versions_and_no_over
     form = terms_to_json(AGREED)
     del form["overrides"], form["override_priority"]
     for product in form["products"]:
-        for later in ("conversion", "rounding", "versions"):
+        for later in ("conversion", "rounding", "versions", "money", "composite"):
             del product[later]
     assert terms_from_json(form) == AGREED

@@ -1,0 +1,37 @@
+"""Which kind of price fits which kind of product, and what a composite product is a percentage of.
+
+Owns the rules of semantics 2.5 and 3.2 about percentages: of money only, whether a metric measures it or other
+products were charged it.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from app.catalog.tables import ProductRow
+from app.checks import Path
+from app.core.rates import Percentage, Rate, TieredPercentage
+from app.core.terms import Composite, ProductType
+from app.errors import ErrorCode, InvalidInput
+
+
+def composite_of(row: ProductRow) -> Composite | None:
+    """What the product is a percentage of, as the core reads it."""
+    if row.composite_product_ids is None or row.composite_tags is None:
+        return None
+    return Composite(tuple(UUID(item) for item in row.composite_product_ids), tuple(row.composite_tags))
+
+
+def check_kind(rate: Rate, product: ProductRow, *, is_money: bool, path: Path) -> None:
+    """A percentage is one of money: of other products' charges, or of what a metric of money measures."""
+    is_percentage = isinstance(rate, Percentage | TieredPercentage)
+    if product.type == ProductType.COMPOSITE and not is_percentage:
+        raise InvalidInput(
+            ErrorCode.INVALID, f"{product.name[:80]!r} is a composite product; its price is a percentage.", path=path
+        )
+    if product.type == ProductType.USAGE and is_percentage and not is_money:
+        raise InvalidInput(
+            ErrorCode.INVALID,
+            f"The metric of {product.name[:80]!r} does not measure money; a percentage needs one that does.",
+            path=path,
+        )

@@ -1,0 +1,100 @@
+"""From a quantity to charges: the price of one key, phase by phase.
+
+Owns the way from the list price over the contract's own to slices of quantity, and what has no price. The quantity may
+be usage or, for a composite product, other charges; the position runs on through all phases of a statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from app.core import overrides, pricing
+from app.core.money import ZERO, exact
+from app.core.period import Period
+from app.core.quantities import UsageKey
+from app.core.rates import Percentage, Rate, Slice, TieredPercentage
+from app.core.terms import Override, Product, RateEntry, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Usage of one key in one phase at one price: the unit in which balances will be drawn down."""
+
+    product: Product
+    key: UsageKey
+    phase: Period
+    priced: Slice
+    rate_id: UUID
+    override_id: UUID | None = None
+
+
+class PriceList(NamedTuple):
+    """The prices of a contract: its card's and its own."""
+
+    terms: Terms
+    book: pricing.RateBook
+
+    @classmethod
+    def of(cls, terms: Terms) -> PriceList:
+        """The prices, arranged for looking up."""
+        return cls(terms, pricing.rate_book(terms.rates))
+
+    def change_instants(self) -> set[datetime]:
+        """Every instant at which some price changes, or the way some product is measured."""
+        versions = {version.starting_at for product in self.terms.products for version in product.versions}
+        changes = pricing.change_instants(self.terms.rates)
+        return versions.union(changes, overrides.change_instants(self.terms.overrides))
+
+    def charges(
+        self, product: Product, key: UsageKey, quantities: Sequence[Decimal], stretches: Sequence[Period]
+    ) -> tuple[list[Charge], Decimal]:
+        """The charges of one key phase by phase, and the quantity that no rate prices."""
+        charges: list[Charge] = []
+        position = without_rate = ZERO
+        with exact():
+            for phase, quantity in zip(stretches, quantities, strict=True):
+                entry = pricing.entry_at(self.book, product_id=product.id, pricing=key.pricing, at=phase.starting_at)
+                if entry is None:
+                    without_rate += quantity
+                else:
+                    found = overrides.overrides_at(self.terms.overrides, product=product, key=key, at=phase.starting_at)
+                    chosen = overrides.price_override(found, self.terms.override_priority)
+                    if overrides.entitlement(found, listed=entry.entitled):
+                        if self._fits(product, key, overrides.rate_after(entry.rate, chosen)):
+                            charges.extend(
+                                _charges(product, key, phase, entry, chosen, before=position, quantity=quantity)
+                            )
+                        else:
+                            without_rate += quantity
+                position += quantity
+        return charges, without_rate
+
+    def _fits(self, product: Product, key: UsageKey, rate: Rate) -> bool:
+        """Whether the rate can price the usage: nothing is a percentage of another currency's money (semantics 11.2)."""
+        if product.money is None or not isinstance(rate, Percentage | TieredPercentage):
+            return True
+        currency = product.money.currency or dict(key.pricing).get(product.money.currency_property or "")
+        return currency == self.terms.unit.code
+
+
+def _charges(
+    product: Product,
+    key: UsageKey,
+    phase: Period,
+    entry: RateEntry,
+    chosen: Override | None,
+    *,
+    before: Decimal,
+    quantity: Decimal,
+) -> Iterator[Charge]:
+    """The charges of one key in one phase, at the list price or what the chosen override makes of it."""
+    change = None if chosen is None else chosen.change
+    parts = overrides.overridden_slices(entry.rate, change, before=before, quantity=quantity)
+    assert sum((part.quantity for part in parts), ZERO) == quantity, "tiers share the quantity out"
+    for part in parts:
+        yield Charge(product, key, phase, part, entry.id, None if chosen is None else chosen.id)
