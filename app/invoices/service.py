@@ -164,7 +164,7 @@ def _invoice_row(
         invoice_type=InvoiceType.USAGE,
         period=period,
         regeneration=0,
-        issued_at=now,
+        issued_at=statement.due_at,
     )
     terms_days = contract.net_payment_terms_days
     return Invoice(
@@ -177,9 +177,9 @@ def _invoice_row(
         type=InvoiceType.USAGE,
         starting_at=period.starting_at,
         ending_before=period.ending_before,
-        issued_at=now,
+        issued_at=statement.due_at,
         due_at=statement.due_at,
-        payment_due_at=None if terms_days is None else now + timedelta(days=terms_days),
+        payment_due_at=None if terms_days is None else statement.due_at + timedelta(days=terms_days),
         currency=final.unit.code,
         subtotal=final.subtotal,
         total=final.total,

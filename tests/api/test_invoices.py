@@ -134,7 +134,7 @@ async def test_the_final_invoice_has_the_drafts_id_and_lines(api: Api) -> None:
     assert final["id"] == october["id"]
     assert (final["number"], final["status"]) == ("INV-000001", "FINALIZED")
     assert (final["subtotal"], final["total"]) == (october["subtotal"], {"amount": "1.25", "currency": "USD"})
-    assert (final["issuedAt"], final["paymentDueAt"]) == ("2026-11-02T12:00:00Z", "2026-12-02T12:00:00Z")
+    assert (final["issuedAt"], final["paymentDueAt"]) == ("2026-11-02T00:00:00Z", "2026-12-02T00:00:00Z")
     assert final["billingConfiguration"] == {"id": made["configuration"]["id"], "provider": "stripe"}
     assert len(final["contentHash"]) == 64
     assert final["lines"]["nodes"][:3] == october["lines"]["nodes"]
