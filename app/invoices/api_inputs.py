@@ -17,7 +17,7 @@ from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import DateTimeFilter, Direction, OrderDirection, described_enum
 from app.invoices import tables
-from app.invoices.api_types import InvoiceStatus
+from app.invoices.api_loaders import InvoiceStatus
 from app.store import ids
 
 COLUMNS = tables.Invoice.__table__.c  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
 """Finds what the API shows of invoices: rows of final ones, rated statements for drafts.
 
-Owns the loaders and the few values in which the two differ. A draft is rated each time it is asked for.
+Owns the loaders, what an invoice is for and where it stands, and the few values in which the two differ. A draft is rated each time it is asked for.
 """
 
 from __future__ import annotations
@@ -12,12 +12,31 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from app.contracts.tables import Contract
+from app.core import invoice as core
 from app.graphql.context import Context, Info
 from app.graphql.nodes import LOADERS
+from app.graphql.values import described_enum
 from app.invoices import drafts, tables
 from app.invoices.api_lines import InvoiceLine, UnratedUsage, line_shown, unrated_shown
 from app.invoices.numbers import number_text
 from app.invoices.service import unrated_to_json
+
+InvoiceStatus = described_enum(
+    core.InvoiceStatus,
+    name="InvoiceStatus",
+    description="Where an invoice stands.",
+    sentences={
+        core.InvoiceStatus.DRAFT: "A view of what it would say now; it changes with usage and prices.",
+        core.InvoiceStatus.FINALIZED: "A fact; it never changes.",
+        core.InvoiceStatus.VOID: "It was final and counts no more; its number stays taken.",
+    },
+)
+InvoiceType = described_enum(
+    core.InvoiceType,
+    name="InvoiceType",
+    description="What an invoice is for.",
+    sentences={core.InvoiceType.USAGE: "The usage of one statement period of a contract."},
+)
 
 Either = tables.Invoice | drafts.RatedStatement
 MAX_UNRATED = 100
@@ -70,3 +89,14 @@ async def unrated_of(info: Info, invoice: Either) -> list[UnratedUsage]:
     else:
         items = [unrated_to_json(item) for item in invoice.unrated]
     return [unrated_shown(item) for item in items[:MAX_UNRATED]]
+
+
+def status_of(invoice: Any) -> core.InvoiceStatus:
+    """A row is a fact, anything else a view."""
+    is_final = isinstance(invoice, tables.Invoice)
+    return core.InvoiceStatus.FINALIZED if is_final else core.InvoiceStatus.DRAFT
+
+
+def type_of(invoice: Any) -> core.InvoiceType:
+    """What it is for; drafts are of usage."""
+    return core.InvoiceType(invoice.type) if isinstance(invoice, tables.Invoice) else core.InvoiceType.USAGE

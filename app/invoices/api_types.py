@@ -12,37 +12,30 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from app.contracts.api_types import Contract
-from app.core import invoice as core
 from app.customers.api_types import BillingConfiguration, Customer
 from app.graphql.connection import After, Connection, First, list_connection
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.nodes import Node, node_type
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import Interval, Money, described_enum
+from app.graphql.values import Interval, Money
 from app.invoices import drafts, tables
+from app.invoices.api_breakdowns import BreakdownWindowSize, InvoiceBreakdown, WindowSize, windows_of
 from app.invoices.api_lines import InvoiceLine, UnratedUsage
-from app.invoices.api_loaders import Either, lines_of, load_invoices, number_of, unrated_of
+from app.invoices.api_loaders import (
+    Either,
+    InvoiceStatus,
+    InvoiceType,
+    lines_of,
+    load_invoices,
+    number_of,
+    status_of,
+    type_of,
+    unrated_of,
+)
 
 if TYPE_CHECKING:
     from app.delivery.api_types import Delivery
-
-InvoiceStatus = described_enum(
-    core.InvoiceStatus,
-    name="InvoiceStatus",
-    description="Where an invoice stands.",
-    sentences={
-        core.InvoiceStatus.DRAFT: "A view of what it would say now; it changes with usage and prices.",
-        core.InvoiceStatus.FINALIZED: "A fact; it never changes.",
-        core.InvoiceStatus.VOID: "It was final and counts no more; its number stays taken.",
-    },
-)
-InvoiceType = described_enum(
-    core.InvoiceType,
-    name="InvoiceType",
-    description="What an invoice is for.",
-    sentences={core.InvoiceType.USAGE: "The usage of one statement period of a contract."},
-)
 
 
 @node_type(
@@ -59,12 +52,11 @@ class Invoice(Node):
 
     @strawberry.field(description="Where it stands.")
     def status(self, invoice: strawberry.Parent[Either]) -> InvoiceStatus:  # type: ignore[valid-type]
-        is_final = isinstance(invoice, tables.Invoice)
-        return core.InvoiceStatus.FINALIZED if is_final else core.InvoiceStatus.DRAFT
+        return status_of(invoice)
 
     @strawberry.field(description="What it is for.")
     def type(self, invoice: strawberry.Parent[Either]) -> InvoiceType:  # type: ignore[valid-type]
-        return core.InvoiceType(invoice.type) if isinstance(invoice, tables.Invoice) else core.InvoiceType.USAGE
+        return type_of(invoice)
 
     @object_field(scope="customers:read", description="Who owes it. Scope: customers:read.")
     async def customer(self, info: Info, invoice: strawberry.Parent[Either]) -> Customer:
@@ -123,6 +115,24 @@ class Invoice(Node):
         return list_connection(
             await lines_of(info, invoice), key=lambda line: str(line.position), first=first, after=after
         )
+
+    @strawberry.field(
+        description="The invoice by hour or day: windows with anything in them, in order of time. They add up to it, "
+        "except for usage that came after it was final."
+    )
+    async def breakdowns(
+        self,
+        info: Info,
+        invoice: strawberry.Parent[Either],
+        window_size: Annotated[
+            BreakdownWindowSize,  # type: ignore[valid-type]
+            strawberry.argument(description="How long the windows are."),
+        ] = WindowSize.DAY,
+        first: First = 25,
+        after: After = None,
+    ) -> Connection[InvoiceBreakdown]:
+        windows = await windows_of(info, invoice, size=WindowSize(window_size))
+        return list_connection(windows, key=lambda one: one.window.starting_at.isoformat(), first=first, after=after)
 
     @strawberry.field(description="Usage of the period that no rate prices, at most 100 entries.")
     async def unrated_usage(self, info: Info, invoice: strawberry.Parent[Either]) -> list[UnratedUsage]:
