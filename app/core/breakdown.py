@@ -15,9 +15,10 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.core.invoice import assemble, finalize
+from app.core.lines import Line, LineType, merged
 from app.core.money import ZERO, exact
 from app.core.period import HOUR, Period
-from app.core.rating import Line, LineType, Usage, merged, rate_statement
+from app.core.rating import Usage, rate_statement
 from app.core.terms import Terms
 
 

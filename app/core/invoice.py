@@ -15,9 +15,9 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from app.core.lines import Line, LineType
 from app.core.money import ZERO, Unit, canonical, exact, round_total
 from app.core.period import Period
-from app.core.rating import Line, LineType
 
 
 class InvoiceType(StrEnum):

@@ -12,8 +12,8 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from app.core.lines import LineType
 from app.core.money import ZERO, allocate, canonical, fiat
-from app.core.rating import LineType
 from app.customers.tables import BillingConfiguration
 from app.delivery.tables import MeteringSlot
 from app.invoices.numbers import number_text

@@ -14,7 +14,7 @@ import strawberry
 from sqlmodel import col, select
 
 from app.catalog.api_types import Product
-from app.core.rating import Line, LineType
+from app.core.lines import Line, LineType
 from app.graphql.context import Context, Info
 from app.graphql.fields import object_field
 from app.graphql.nodes import LOADERS

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.core.invoice import FinalInvoice, InvoiceHeader, InvoiceType, fingerprint
+from app.core.lines import Line, LineTier, LineType
 from app.core.money import fiat
 from app.core.period import Period
-from app.core.rating import Line, LineTier, LineType
 from app.invoices.tables import Invoice, InvoiceLine
 from app.store.ids import to_text
 

@@ -32,9 +32,10 @@ from app.core.invoice import (
     fingerprint,
     next_status,
 )
+from app.core.lines import Line
 from app.core.metering import HourQuantity
 from app.core.money import canonical
-from app.core.rating import Line, Unrated, UsageKey
+from app.core.rating import Unrated, UsageKey
 from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.invoices.drafts import RatedStatement, Statement, find_draft, open_statements, rate

@@ -13,8 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from app.core.breakdown import Window
+from app.core.lines import Line
 from app.core.money import canonical
-from app.core.rating import Line
 from app.scenario.world import Json, World
 
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from app.core.breakdown import Window, WindowSize, break_down, window_bounds
 from app.core.invoice import assemble, finalize
+from app.core.lines import LineType
 from app.core.metering import HourQuantity
 from app.core.money import canonical
 from app.core.period import HOUR, Period
 from app.core.quantities import UsageKey
-from app.core.rating import LineType, rate_statement
+from app.core.rating import rate_statement
 from tests.core.agreements import (
     AGREED,
     FREE_THEN_PAID,

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from app.core.breakdown import WindowSize, break_down
 from app.core.composite import includes
+from app.core.lines import Line
 from app.core.metering import HourQuantity
 from app.core.money import canonical
 from app.core.overrides import overridden_slices
 from app.core.period import SINCE_EVER, Period
 from app.core.quantities import UsageKey
 from app.core.rates import Percentage, Rate, Tier, TieredPercentage, rate_from_json, rate_to_json
-from app.core.rating import Line, rate_statement
+from app.core.rating import rate_statement
 from app.core.terms import (
     Composite,
     MoneyOf,

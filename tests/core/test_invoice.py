@@ -27,9 +27,9 @@ from app.core.invoice import (
     invoice_id,
     next_status,
 )
+from app.core.lines import Line, LineTier, LineType
 from app.core.money import allocate, fiat
 from app.core.period import Period
-from app.core.rating import Line, LineTier, LineType
 
 D = Decimal
 USD = fiat("USD")

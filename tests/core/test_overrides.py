@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.lines import Line
 from app.core.metering import HourQuantity
 from app.core.money import canonical
 from app.core.overrides import (
@@ -26,7 +27,7 @@ from app.core.overrides import (
 from app.core.period import SINCE_EVER, Frequency, Period
 from app.core.quantities import UsageKey
 from app.core.rates import Rate, slices
-from app.core.rating import Line, rate_statement
+from app.core.rating import rate_statement
 from app.core.terms import (
     Multiplier,
     MultiplierTier,

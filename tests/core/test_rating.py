@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.lines import Line
 from app.core.metering import HourQuantity
 from app.core.money import canonical
 from app.core.period import HOUR, Period
 from app.core.quantities import UsageKey
-from app.core.rating import Line, Rating, rate_statement
+from app.core.rating import Rating, rate_statement
 from app.core.terms import ProductVersion, RateEntry, Terms
 from tests.core.agreements import (
     AGREED,
