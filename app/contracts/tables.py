@@ -59,3 +59,18 @@ class OverrideRow(Row, table=True):
     entitled: bool | None = None
     priority: int | None = None
     added: int
+
+
+class UsageFilterRow(Row, table=True):
+    """From an hour on, a contract takes only usage whose property has one of the values. Rows are only added.
+
+    `added` counts them per contract, and of two at one instant the later counts.
+    """
+
+    __tablename__ = "usage_filters"
+    __table_args__ = (UniqueConstraint("contract_id", "added"),)
+    contract_id: UUID = Field(foreign_key="contracts.id")
+    starting_at: datetime = instant()
+    key: str = Field(max_length=200)
+    values: list[str] = Field(sa_type=JSONB)
+    added: int
