@@ -23,7 +23,7 @@ from app.errors import ErrorCode, Unavailable, settings_problem
 from app.settings import BadSettings, Settings
 from app.store import embedded, migrate
 from app.store.engine import Store, libpq_url
-from app.usage.events_postgres import create_partitions
+from app.usage.partitions_postgres import create_partitions
 
 DATABASE = "metrograph"
 

@@ -26,7 +26,7 @@ from app.invoices.service import DELIVERIES_JOB
 from app.jobs.service import enqueue
 from app.runtime import Runtime
 from app.usage import buckets
-from app.usage.events_postgres import create_partitions
+from app.usage.partitions_postgres import create_partitions
 
 log = structlog.get_logger("metrograph.worker")
 

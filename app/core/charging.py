@@ -45,10 +45,11 @@ class PriceList(NamedTuple):
         return cls(terms, pricing.rate_book(terms.rates))
 
     def change_instants(self) -> set[datetime]:
-        """Every instant at which some price changes, or the way some product is measured."""
+        """Every instant at which some price changes, the way some product is measured, or whose usage it is."""
         versions = {version.starting_at for product in self.terms.products for version in product.versions}
+        filters = {item.starting_at for item in self.terms.usage_filters}
         changes = pricing.change_instants(self.terms.rates)
-        return versions.union(changes, overrides.change_instants(self.terms.overrides))
+        return versions.union(filters, changes, overrides.change_instants(self.terms.overrides))
 
     def charges(
         self, product: Product, key: UsageKey, quantities: Sequence[Decimal], stretches: Sequence[Period]

@@ -282,11 +282,25 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageFilter:
+    """From `starting_at` on, a contract takes only events whose property `key` has one of the `values`."""
+
+    starting_at: datetime
+    key: str
+    values: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("a usage filter names at least one value")
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """Everything about one contract that decides what its usage costs, in one unit.
 
     `products` are those of the rate card and `rates` all its entries, in any order; `product_order` is the card's
-    order of lines and need not name every product. An invoice becomes final `grace` after its period.
+    order of lines and need not name every product. An invoice becomes final `grace` after its period. `usage_filters`
+    are sorted by start, no two at one instant.
     """
 
     contract_id: UUID
@@ -300,6 +314,7 @@ class Terms:
     product_order: tuple[UUID, ...] = ()
     overrides: tuple[Override, ...] = ()
     override_priority: OverridePriority = OverridePriority.LOWEST_MULTIPLIER
+    usage_filters: tuple[UsageFilter, ...] = ()
 
 
 def _require_factor(factor: Decimal) -> None:

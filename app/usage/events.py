@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.filters import Filters
 from app.core.metering import Event, HourQuantity
 from app.core.terms import Group, Metric
 
@@ -83,8 +84,9 @@ class EventStore(Protocol):
         references: Sequence[str],
         starting_at: datetime,
         ending_before: datetime,
+        filters: Filters = (),
     ) -> Mapping[Group, Mapping[datetime, Decimal]]:
-        """What the events of each hour come to by themselves, for a metric that is not additive (`core.metering`)."""
+        """What the events of each hour that pass the filters come to by themselves (`core.metering.hourly`)."""
         ...
 
     def earlier(

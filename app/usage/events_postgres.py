@@ -14,14 +14,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from psycopg.sql import SQL, Composed, Identifier
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.filters import Filters
 from app.core.metering import Event, HourQuantity
 from app.core.terms import Group, Metric
 from app.store.engine import raw_connection
-from app.store.locks import lock_named
 from app.usage.events import NewEvent, Stored
 from app.usage.folding_postgres import hourly_from_events
 
@@ -67,7 +67,7 @@ group by group_values, hour having sum(quantity) <> 0
 order by group_values, hour
 """
 EARLIER = """
-select reference, event_type, occurred_at, properties from events
+select reference, event_type, occurred_at, cast(properties as text) from events
 where batch <= :up_to_batch
   and (cast(:references as text[]) is null or reference = any(:references))
   and (cast(:starting_at as timestamptz) is null or occurred_at >= :starting_at)
@@ -91,6 +91,8 @@ with chosen as (
 )
 select count(*) from moved
 """
+# Read as text: the driver's own way makes floats of JSON numbers.
+PROPERTIES = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
 class PostgresEvents:
@@ -160,10 +162,17 @@ class PostgresEvents:
         references: Sequence[str],
         starting_at: dt.datetime,
         ending_before: dt.datetime,
+        filters: Filters = (),
     ) -> Mapping[Group, Mapping[dt.datetime, Decimal]]:
         """Folded in SQL, from the events of the period."""
         return await hourly_from_events(
-            session, metric, by=by, references=references, starting_at=starting_at, ending_before=ending_before
+            session,
+            metric,
+            by=by,
+            references=references,
+            starting_at=starting_at,
+            ending_before=ending_before,
+            filters=filters,
         )
 
     async def earlier(
@@ -184,7 +193,7 @@ class PostgresEvents:
             },
         )  # fmt: skip
         async for page in result.partitions(5_000):
-            yield [Event(row[0], row[1], row[2].astimezone(dt.UTC), row[3]) for row in page]
+            yield [Event(row[0], row[1], row[2].astimezone(dt.UTC), PROPERTIES.decode(row[3])) for row in page]
 
     async def add_deltas(
         self, session: AsyncSession, rows: Iterable[tuple[UUID, str, dt.datetime, str, Decimal]]
@@ -210,39 +219,3 @@ class PostgresEvents:
     async def watermark(self, session: AsyncSession) -> int:
         """The highest batch number in sight; 0 before the first."""
         return int((await session.execute(text("select coalesce(max(number), 0) from ingest_batches"))).scalar_one())
-
-
-async def create_partitions(session: AsyncSession, *, first: dt.date, days: int) -> int:
-    """Make daily partitions from `first` on; returns how many were made.
-
-    A day that already has events in the default partition (imported history, or a pause of this job) stays there: it is
-    read the same way, only dropped less cheaply.
-    """
-    # Two processes that start on a new day would both find it missing, and the second would fail.
-    await lock_named(session, "partitions")
-    made = 0
-    for offset in range(days):
-        day = first + dt.timedelta(days=offset)
-        name = f"events_{day:%Y%m%d}"
-        exists = await session.execute(text("select to_regclass(:name) is not null"), {"name": name})
-        if exists.scalar_one():
-            continue
-        bounds = {"low": dt.datetime.combine(day, dt.time(), dt.UTC)}
-        bounds["high"] = bounds["low"] + dt.timedelta(days=1)
-        taken = await session.execute(
-            text("select exists (select 1 from events_default where occurred_at >= :low and occurred_at < :high)"),
-            bounds,
-        )
-        if not taken.scalar_one():
-            await _create_partition(session, name, bounds)
-            made += 1
-    return made
-
-
-async def _create_partition(session: AsyncSession, name: str, bounds: dict[str, Any]) -> None:
-    # Utility statements take no parameters; the name and the bounds are our own, and quoted all the same.
-    statement: Composed = SQL("create table {} partition of events for values from ({}) to ({})").format(
-        Identifier(name), bounds["low"].isoformat(), bounds["high"].isoformat()
-    )
-    connection = await raw_connection(session)
-    await connection.execute(statement)

@@ -1,4 +1,4 @@
-"""Folds MAX, UNIQUE and LATEST from the events of one period: one row for each group and hour leaves the database.
+"""Folds metrics from the events of one period: one row for each group and hour leaves the database.
 
 Owns the SQL of a metric's definition. The readings of a property are functions of the database (revision 0006); the
 meaning of every aggregation is `core.metering`, with which this module agrees event for event.
@@ -14,14 +14,19 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.terms import Aggregation, Group, Metric
+from app.core.filters import Filters, stretches
+from app.core.period import Period
+from app.core.terms import Aggregation, Group, Metric, UsageFilter
 
 SEEN = """
 select {groups} as groups, date_trunc('hour', occurred_at, 'UTC') as hour, {value} as value, occurred_at, batch, place
 from events
-where reference = any(:references) and occurred_at >= :starting_at and occurred_at < :ending_before{conditions}
+where reference = any(:references) and ({parts}){conditions}
 """
+ADDED = "select groups, hour, sum(value) from seen where value is not null group by groups, hour"
 BY_HOUR = {
+    Aggregation.COUNT: ADDED,
+    Aggregation.SUM: ADDED,
     Aggregation.MAX: "select groups, hour, max(value) from seen where value is not null group by groups, hour",
     # The first time of each value: later ones add nothing.
     Aggregation.UNIQUE: "select groups, hour, cast(count(*) as numeric) from (select groups, min(hour) as hour "
@@ -39,18 +44,21 @@ async def hourly_from_events(
     references: Sequence[str],
     starting_at: dt.datetime,
     ending_before: dt.datetime,
+    filters: Filters = (),
 ) -> dict[Group, dict[dt.datetime, Decimal]]:
-    """What the events of each hour come to by themselves, by the values of the properties `by`."""
-    assert metric.key is not None, "what is not added up has a key"
+    """What the events of each hour that pass the filters come to by themselves, by the values of the properties `by`."""
     names = sorted(set(by))
-    values: dict[str, Any] = {
-        "references": list(references), "starting_at": starting_at, "ending_before": ending_before, "key": metric.key,
-    }  # fmt: skip
+    values: dict[str, Any] = {"references": list(references)}
     values |= {f"by{place}": name for place, name in enumerate(names)}
-    reading = "event_text" if metric.aggregation is Aggregation.UNIQUE else "event_number"
+    value = "cast(1 as numeric)"
+    if metric.key is not None:
+        values["key"] = metric.key
+        reading = "event_text" if metric.aggregation is Aggregation.UNIQUE else "event_number"
+        value = f"{reading}(properties -> cast(:key as text))"
     seen = SEEN.format(
         groups=f"cast(array[{', '.join(_text_of(f'by{place}') for place in range(len(names)))}] as text[])",
-        value=f"{reading}(properties -> cast(:key as text))",
+        value=value,
+        parts=" or ".join(_parts(stretches(filters, Period(starting_at, ending_before)), values)),
         conditions="".join(f"\n  and {condition}" for condition in _conditions(metric, values)),
     )
     found = await session.execute(text(f"with seen as ({seen}) {BY_HOUR[metric.aggregation]}"), values)
@@ -59,6 +67,20 @@ async def hourly_from_events(
         group: Group = tuple(zip(names, found_values, strict=True))
         groups.setdefault(group, {})[hour.astimezone(dt.UTC)] = value
     return groups
+
+
+def _parts(parts: Sequence[tuple[Period, UsageFilter | None]], values: dict[str, Any]) -> list[str]:
+    """For each stretch of time, what an event in it must meet; what is compared is put into `values`."""
+    conditions: list[str] = []
+    for place, (period, wanted) in enumerate(parts):
+        name = f"part{place}"
+        values |= {f"{name}_start": period.starting_at, f"{name}_end": period.ending_before}
+        condition = f"occurred_at >= :{name}_start and occurred_at < :{name}_end"
+        if wanted is not None:
+            values |= {name: wanted.key, f"{name}_in": list(wanted.values)}
+            condition += f" and {_text_of(name)} = any(:{name}_in)"
+        conditions.append(f"({condition})")
+    return conditions
 
 
 def _conditions(metric: Metric, values: dict[str, Any]) -> list[str]:

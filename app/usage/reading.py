@@ -14,8 +14,9 @@ from sqlmodel import select
 
 from app.catalog.metrics import metric_of
 from app.catalog.tables import MetricRow
-from app.core.metering import Event, HourQuantity, HoursByGroup, cumulative, fold, group_from_text
-from app.core.money import ZERO
+from app.core.filters import Filters, taken
+from app.core.metering import Event, HourQuantity, HoursByGroup, cumulative, fold, group_from_text, group_names
+from app.core.money import ZERO, exact
 from app.core.period import Period
 from app.core.quantities import UsageKey, group_names_of, usage_of, versions_in
 from app.core.terms import Aggregation, Group, Product
@@ -31,9 +32,12 @@ async def references_of(session: AsyncSession, customer_id: UUID) -> list[str]:
 
 
 async def usage_of_products(
-    session: AsyncSession, *, customer_id: UUID, products: Iterable[Product], period: Period
+    session: AsyncSession, *, customer_id: UUID, products: Iterable[Product], period: Period, filters: Filters = ()
 ) -> dict[UsageKey, list[HourQuantity]]:
-    """Hourly quantities of each product and group in a period; hours ascending within each group."""
+    """Hourly quantities of each product and group in a period, of the usage that the filters let through.
+
+    Hours ascend within each group.
+    """
     references = await references_of(session, customer_id)
     read: dict[tuple[UUID, tuple[str, ...]], HoursByGroup] = {}
     usage: dict[UsageKey, list[HourQuantity]] = {}
@@ -44,27 +48,37 @@ async def usage_of_products(
             # Only sums may be read by more properties than the product uses, and so once for several products.
             names = () if Aggregation(metric.aggregation).is_additive else group_names_of(product)
             if (metric_id, names) not in read:
-                read[metric_id, names] = await hours_of_metric(session, metric, references, period, by=names)
+                read[metric_id, names] = await hours_of_metric(
+                    session, metric, references, period, by=names, filters=filters
+                )
             hours_by_metric[metric_id] = read[metric_id, names]
         usage.update(usage_of(product, hours_by_metric, period))
     return usage
 
 
 async def hours_of_metric(
-    session: AsyncSession, row: MetricRow, references: Sequence[str], period: Period, *, by: Sequence[str] = ()
-) -> Mapping[Group, Sequence[HourQuantity]]:
+    session: AsyncSession,
+    row: MetricRow,
+    references: Sequence[str],
+    period: Period,
+    *,
+    by: Sequence[str] = (),
+    filters: Filters = (),
+) -> HoursByGroup:
     """Hourly quantities by group, from buckets where the metric adds up; else folded from the events of the period.
 
-    Buckets are split by all properties that the metric offers, events by the properties `by`.
+    Buckets are split by all properties that the metric offers, events by the properties `by`. A metric that came to the
+    card after the filter need not offer its property; then events are folded too.
     """
     assert period.ending_before is not None
     bounds = {"starting_at": period.starting_at, "ending_before": period.ending_before}
     metric = metric_of(row)
-    if not metric.aggregation.is_additive:
-        by_hour = await EVENTS.hourly(session, metric, by=by, references=references, **bounds)
-        found = {group: cumulative(metric.aggregation, hours) for group, hours in by_hour.items()}
-        return {group: hours for group, hours in found.items() if hours}
-    return await _hours_of_buckets(session, row, references, period)
+    if metric.aggregation.is_additive and {item.key for item in filters} <= set(group_names(metric)):
+        return taken(filters, await _hours_of_buckets(session, row, references, period))
+    names = group_names(metric) if metric.aggregation.is_additive else by
+    by_hour = await EVENTS.hourly(session, metric, by=names, references=references, filters=filters, **bounds)
+    found = {group: cumulative(metric.aggregation, hours) for group, hours in by_hour.items()}
+    return {group: hours for group, hours in found.items() if hours}
 
 
 async def _hours_of_buckets(
@@ -101,7 +115,8 @@ async def _with_earlier(
         earlier.extend(page)
     for group, quantities in fold(metric_of(row), earlier).items():
         sums = {item.hour: item.quantity for item in hours.get(group, [])}
-        for item in quantities:
-            sums[item.hour] = sums.get(item.hour, ZERO) + item.quantity
+        with exact():
+            for item in quantities:
+                sums[item.hour] = sums.get(item.hour, ZERO) + item.quantity
         hours[group] = [HourQuantity(hour, quantity) for hour, quantity in sorted(sums.items()) if quantity]
     return hours

@@ -16,10 +16,12 @@ from sqlalchemy import text
 from app.actor import system
 from app.catalog.metrics import create_metric, metric_of
 from app.catalog.tables import MetricRow
-from app.core.metering import Event, fold
+from app.core.filters import takes
+from app.core.metering import Event, HourQuantity, fold
 from app.core.period import Period
-from app.core.terms import PropertyFilter
+from app.core.terms import PropertyFilter, UsageFilter
 from app.store.engine import Store
+from app.usage.buckets import backfill
 from app.usage.incoming import IncomingEvent
 from app.usage.reading import hours_of_metric
 from app.usage.service import ingest
@@ -49,7 +51,7 @@ async def metric(store: Store, aggregation: str, *, now: datetime, **parts: Any)
             session,
             name=aggregation,
             aggregation=aggregation,
-            key="n",
+            key=None if aggregation == "COUNT" else "n",
             group_keys=[["region", "plan"]],
             now=now,
             **parts,
@@ -97,6 +99,31 @@ async def test_the_database_folds_as_the_core_does(store: Store, now: datetime, 
                 assert dict(found) == dict(expected), (aggregation, parts, by, seed)
 
 
+@pytest.mark.parametrize("aggregation", ["COUNT", "SUM", "MAX", "UNIQUE", "LATEST"])
+@pytest.mark.parametrize("key", ["region", "plan", "unit"])
+async def test_filters_let_the_same_events_through(store: Store, now: datetime, aggregation: str, key: str) -> None:
+    """Also on a property that the metric does not offer, where the sum of an hour cannot be taken apart."""
+    random = Random(f"{aggregation} {key}")
+    found = [random_event(random) for _ in range(120)]
+    found = [Event(*item[:3], {**item[3], "unit": random.choice("ab")}) for item in map(parts_of, found)]
+    await send(store, found, now=now)
+    row = await metric(store, aggregation, now=now)
+    filters = (
+        UsageFilter(DAY + timedelta(hours=2), key, ("eu", "a")),
+        UsageFilter(DAY + timedelta(hours=9), key, ("1.5", "true", "b")),
+    )
+    async with store.transaction() as session:
+        hours = await hours_of_metric(session, row, ["acme", "alias"], WEEK, filters=filters)
+    seen = [event for event in found if WEEK.contains(event.timestamp) and takes(filters, event)]
+    by = None if aggregation in ("COUNT", "SUM") else ()
+    assert dict(hours) == dict(fold(metric_of(row), seen, by=by))
+    assert hours, "some events pass"
+
+
+def parts_of(event: Event) -> tuple[str, str, datetime, dict[str, Any]]:
+    return event.reference, event.event_type, event.timestamp, dict(event.properties)
+
+
 async def test_what_does_not_add_up_has_no_buckets_and_sees_earlier_events(store: Store, now: datetime) -> None:
     sample = [
         Event("acme", "call", DAY + timedelta(hours=hour), {"n": n}) for hour, n in ((1, "5"), (2, "3"), (3, "8"))
@@ -131,3 +158,20 @@ async def test_the_number_of_a_property(store: Store, value: object, number: str
     async with store.transaction() as session:
         found = await session.execute(text("select event_number(cast(:value as jsonb))"), {"value": json.dumps(value)})
     assert found.scalar_one() == (None if number is None else Decimal(number))
+
+
+async def test_events_before_the_metric_keep_every_digit(store: Store, now: datetime) -> None:
+    """JSON numbers with a fraction, and sums of more digits than a usual decimal has."""
+    sample = [Event("acme", "call", DAY, {"n": n, "region": Decimal("1.50")}) for n in (Decimal("0.1"), "9" * 38, "3")]
+    await send(store, sample, now=now)
+    row = await metric(store, "SUM", now=now)
+    for _ in range(2):
+        async with store.transaction() as session:
+            found = await hours_of_metric(session, row, ["acme"], WEEK)
+        assert dict(found) == {
+            (("plan", None), ("region", "1.5")): [HourQuantity(DAY, Decimal("1" + "0" * 37 + "2.1"))],
+        }
+        async with store.transaction() as session:
+            await backfill(session, row.id)
+            row = await session.get_one(MetricRow, row.id)
+    assert row.buckets_ready

@@ -18,8 +18,9 @@ from app.core.period import Period
 from app.errors import ErrorCode, LimitExceeded
 from app.store.engine import Store
 from app.usage.checking import BatchRefused
-from app.usage.events_postgres import PostgresEvents, create_partitions
+from app.usage.events_postgres import PostgresEvents
 from app.usage.incoming import IncomingEvent, decode
+from app.usage.partitions_postgres import create_partitions
 from app.usage.reading import hours_of_metric
 from app.usage.service import IngestResult, ingest
 
