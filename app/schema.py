@@ -20,6 +20,7 @@ from app.access.api_server import ServerQuery
 from app.actor import Actor
 from app.catalog.api import CatalogMutation, CatalogQuery
 from app.contracts.api import ContractsMutation, ContractsQuery
+from app.contracts.api_changes import ContractChangesMutation
 from app.customers.api import CustomersMutation, CustomersQuery
 from app.delivery.api import DeliveryMutation, DeliveryQuery
 from app.graphql.context import Outcome
@@ -44,6 +45,7 @@ class Mutation(
     CatalogMutation,
     UsageMutation,
     ContractsMutation,
+    ContractChangesMutation,
     InvoicesMutation,
     DeliveryMutation,
     AccessMutation,

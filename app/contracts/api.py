@@ -13,10 +13,8 @@ import strawberry
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from app.contracts import service, tables
-from app.contracts.api_inputs import ContractCreateInput, ContractFilter, StatementScheduleInput
-from app.contracts.api_override_inputs import own_prices
+from app.contracts.api_inputs import ContractCreateInput, ContractFilter, own_terms_of, schedule_of
 from app.contracts.api_types import Contract, Status
-from app.contracts.statements import statement_schedule
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
 from app.graphql.fields import mutation_field, query_field
@@ -94,7 +92,6 @@ class ContractsMutation:
     async def contract_create(
         self, info: Info, input: Annotated[ContractCreateInput, strawberry.argument(description="The new contract.")]
     ) -> ContractPayload:
-        statement = input.statement or StatementScheduleInput()
         made = await service.create_contract(
             info.context.session,
             info.context.providers,
@@ -104,19 +101,14 @@ class ContractsMutation:
             name=input.name,
             starting_at=input.interval.starting_at,
             ending_before=input.interval.ending_before,
-            statement=statement_schedule(
-                frequency=statement.frequency,
-                day=statement.day,
-                anchor=statement.anchor,
-                generate_from=statement.generate_from,
-            ),
+            statement=schedule_of(input.statement),
             grace_hours=input.grace_hours,
             priority=input.priority,
             net_payment_terms_days=input.net_payment_terms_days,
             billing_configuration_id=_optional(
                 "billing_configuration", input.billing_configuration_id, path=("input", "billingConfigurationId")
             ),
-            own_prices=own_prices(input.overrides, input.override_priority),
+            own_terms=own_terms_of(input),
             uniqueness_key=input.uniqueness_key,
             now=info.context.now,
         )

@@ -1,6 +1,6 @@
 """What callers send to list and make contracts.
 
-Owns the GraphQL inputs; they say nothing that the service does not check.
+Owns the GraphQL inputs and their way to what the service takes; they say nothing that it does not check.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from datetime import datetime
 
 import strawberry
 
-from app.contracts.api_override_inputs import OverrideInput
+from app.contracts.api_filters import UsageFilterInput, filter_of
+from app.contracts.api_override_inputs import OverrideInput, own_prices
 from app.contracts.api_overrides import OverridePriority
 from app.contracts.api_types import Cadence, ContractStatus, StatementDay
-from app.core.period import Frequency
+from app.contracts.own_terms import OwnTerms
+from app.contracts.statements import statement_schedule
+from app.core.period import Frequency, StatementSchedule
 from app.core.period import StatementDay as CoreStatementDay
 from app.core.terms import OverridePriority as CoreOverridePriority
 from app.graphql.scalars import CurrencyCode
@@ -78,6 +81,26 @@ class ContractCreateInput:
         default=CoreOverridePriority.LOWEST_MULTIPLIER,
         description="Which of several multipliers that reach the same usage counts.",
     )
+    usage_filters: list[UsageFilterInput] = strawberry.field(
+        default_factory=list,
+        description="Which of the customer's usage it takes, at most 100 changes in time; default: all of it.",
+    )
     uniqueness_key: str | None = strawberry.field(
         default=None, description="Makes the create safe to repeat: a second use is refused and names the first object."
+    )
+
+
+def schedule_of(found: StatementScheduleInput | None) -> StatementSchedule:
+    """The statement schedule as the core reads it; calendar months when none is asked for."""
+    chosen = found or StatementScheduleInput()
+    return statement_schedule(
+        frequency=chosen.frequency, day=chosen.day, anchor=chosen.anchor, generate_from=chosen.generate_from
+    )
+
+
+def own_terms_of(found: ContractCreateInput) -> OwnTerms:
+    """What a new contract agrees on beside its dates."""
+    return OwnTerms(
+        prices=own_prices(found.overrides, found.override_priority),
+        usage_filters=[filter_of(item) for item in found.usage_filters],
     )

@@ -25,6 +25,7 @@ from app.graphql.scalars import CurrencyCode
 from app.graphql.values import Interval, described_enum
 
 if TYPE_CHECKING:
+    from app.contracts.api_filters import UsageFilter
     from app.invoices.api_types import Invoice
 
 
@@ -137,6 +138,15 @@ class Contract(Node):
     @strawberry.field(description="Its own changes of list prices, at most 500, in the order in which they were added.")
     async def overrides(self, info: Info, row: strawberry.Parent[tables.Contract]) -> list[Override]:
         return await info.context.load("contract.overrides", row.id)
+
+    @strawberry.field(
+        description="Which of the customer's usage it takes, by start, at most 100; before the first, and without any, "
+        "it takes all."
+    )
+    async def usage_filters(
+        self, info: Info, row: strawberry.Parent[tables.Contract]
+    ) -> list[Annotated[UsageFilter, strawberry.lazy("app.contracts.api_filters")]]:
+        return await info.context.load("contract.usage_filters", row.id)
 
     @object_field(scope="customers:read", description="Whose contract it is. Scope: customers:read.")
     async def customer(self, info: Info, row: strawberry.Parent[tables.Contract]) -> Customer:

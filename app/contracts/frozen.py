@@ -29,6 +29,7 @@ from app.core.terms import (
     RateEntry,
     Rounding,
     Terms,
+    UsageFilter,
 )
 
 
@@ -52,6 +53,10 @@ def terms_to_json(terms: Terms) -> dict[str, Any]:
         "product_order": [str(product_id) for product_id in terms.product_order],
         "overrides": [_override_to_json(item) for item in terms.overrides],
         "override_priority": terms.override_priority,
+        "usage_filters": [
+            {"starting_at": _instant(item.starting_at), "key": item.key, "values": list(item.values)}
+            for item in terms.usage_filters
+        ],
     }
 
 
@@ -75,6 +80,10 @@ def terms_from_json(form: Mapping[str, Any]) -> Terms:
         product_order=tuple(UUID(item) for item in form["product_order"]),
         overrides=tuple(_override_from_json(item) for item in form.get("overrides", ())),
         override_priority=OverridePriority(form.get("override_priority", OverridePriority.LOWEST_MULTIPLIER)),
+        usage_filters=tuple(
+            UsageFilter(parse_instant(item["starting_at"]), item["key"], tuple(item["values"]))
+            for item in form.get("usage_filters", ())
+        ),
     )
 
 

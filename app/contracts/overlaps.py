@@ -14,13 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, or_, select
 
 from app.catalog.tables import ProductRow, RateRow
+from app.contracts.filters import filters_of
 from app.contracts.tables import Contract
+from app.core.filters import share_usage
+from app.core.period import Period
 from app.store.ids import to_text
 
 
 async def double_billing(session: AsyncSession, contract: Contract) -> list[str]:
     """A sentence for each other contract that overlaps in time and prices a product which this one prices too."""
-    others = await _overlapping(session, contract)
+    others = await _sharing(session, contract, await _overlapping(session, contract))
     if contract.rate_card_id is None or not others:
         return []
     cards = {contract.rate_card_id, *(other.rate_card_id for other in others if other.rate_card_id is not None)}
@@ -50,6 +53,18 @@ async def _overlapping(session: AsyncSession, contract: Contract) -> Sequence[Co
     if contract.ending_before is not None:
         statement = statement.where(Contract.starting_at < contract.ending_before)
     return (await session.execute(statement.order_by(col(Contract.id)))).scalars().all()
+
+
+async def _sharing(session: AsyncSession, contract: Contract, others: Sequence[Contract]) -> list[Contract]:
+    """Those among contracts that overlap in time which the usage filters do not keep apart."""
+    filters = await filters_of(session, [contract.id, *(other.id for other in others)])
+    own = Period(contract.starting_at, contract.ending_before)
+    common = {other.id: own.intersect(Period(other.starting_at, other.ending_before)) for other in others}
+    return [
+        other
+        for other in others
+        if (both := common[other.id]) and share_usage(filters[contract.id], filters[other.id], both)
+    ]
 
 
 async def _products_by_card(session: AsyncSession, cards: set[UUID]) -> defaultdict[UUID, dict[UUID, str]]:

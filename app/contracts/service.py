@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.change import note_change
 from app.checks import interval_of, name_of, within
 from app.contracts.overlaps import double_billing
-from app.contracts.overrides import OwnPrices, insert_overrides
+from app.contracts.own_terms import OwnTerms, insert_own_terms
 from app.contracts.placement import check_route, currency_for
 from app.contracts.reading import changeable_contract, shown
 from app.contracts.tables import Contract
@@ -52,14 +52,14 @@ async def create_contract(
     priority: int = 100,
     net_payment_terms_days: int | None = None,
     billing_configuration_id: UUID | None = None,
-    own_prices: OwnPrices = OwnPrices(),
+    own_terms: OwnTerms = OwnTerms(),
     uniqueness_key: str | None = None,
     now: datetime,
 ) -> CreatedContract:
     """A new contract of a customer; any number of them may run at once, and each has its own invoices.
 
     Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, INVALID_INTERVAL, INVALID, REQUIRED, CURRENCY_MISMATCH,
-    PROVIDER_NOT_CONFIGURED, `Conflict`, and those of `insert_overrides`. A warning names each contract that bills the
+    PROVIDER_NOT_CONFIGURED, `Conflict`, and those of `insert_own_terms`. A warning names each contract that bills the
     same products at the same time.
     """
     if name is not None:
@@ -78,7 +78,7 @@ async def create_contract(
         statement_frequency=statement.frequency, statement_day=statement.day, statement_anchor=statement.anchor,
         generate_from=statement.generate_from, grace_hours=grace_hours, priority=priority,
         net_payment_terms_days=net_payment_terms_days, billing_configuration_id=billing_configuration_id,
-        override_priority=own_prices.priority, uniqueness_key=uniqueness_key,
+        override_priority=own_terms.prices.priority, uniqueness_key=uniqueness_key,
     )  # fmt: skip
     await check_route(
         session,
@@ -90,8 +90,8 @@ async def create_contract(
     async with once(session, Contract, uniqueness_key):
         session.add(contract)
         await session.flush()
-        added = await insert_overrides(session, contract, own_prices.overrides, now=now)
-    note_change(session, "contract", contract.id, after=shown(contract) | {"overrides": len(added)})
+        added = await insert_own_terms(session, contract, own_terms, now=now)
+    note_change(session, "contract", contract.id, after=shown(contract) | added)
     return CreatedContract(contract, tuple(await double_billing(session, contract)))
 
 

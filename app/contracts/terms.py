@@ -16,6 +16,7 @@ from sqlmodel import col, select
 from app.catalog.composites import composite_of
 from app.catalog.metrics import money_of
 from app.catalog.tables import MetricRow, ProductRow, ProductVersion, RateCard, RateRow
+from app.contracts.filters import filters_of
 from app.contracts.tables import Contract, OverrideRow
 from app.core import terms
 from app.core.money import fiat
@@ -54,6 +55,7 @@ async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
         rates=rates,
         overrides=await _overrides(session, contract.id),
         override_priority=OverridePriority(contract.override_priority),
+        usage_filters=(await filters_of(session, [contract.id]))[contract.id],
         product_order=() if card is None else tuple(UUID(product_id) for product_id in card.product_order),
     )
 

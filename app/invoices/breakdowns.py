@@ -30,5 +30,11 @@ async def break_down_invoice(
     inputs = await session.get_one(InvoiceInputs, invoice.id)
     terms = terms_from_json(inputs.terms)
     period = Period(invoice.starting_at.astimezone(UTC), invoice.ending_before.astimezone(UTC))
-    usage = await usage_of_products(session, customer_id=invoice.customer_id, products=terms.products, period=period)
+    usage = await usage_of_products(
+        session,
+        customer_id=invoice.customer_id,
+        products=terms.products,
+        period=period,
+        filters=terms.usage_filters,
+    )
     return break_down(terms, period, usage, size=size, is_final=True)

@@ -89,7 +89,11 @@ async def rate(session: AsyncSession, statement: Statement) -> RatedStatement:
     """Rate a statement from the usage in sight."""
     terms = await terms_of(session, statement.contract)
     usage = await usage_of_products(
-        session, customer_id=statement.contract.customer_id, products=terms.products, period=statement.period
+        session,
+        customer_id=statement.contract.customer_id,
+        products=terms.products,
+        period=statement.period,
+        filters=terms.usage_filters,
     )
     rating = rate_statement(terms, statement.period, usage)
     return RatedStatement(statement, assemble(rating.lines, terms.unit), rating.unrated, terms, usage)

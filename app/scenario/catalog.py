@@ -23,15 +23,7 @@ from app.scenario.world import Json, World
 
 async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, now: datetime) -> None:
     """Make everything that contracts may refer to; rates in list order."""
-    group_keys: dict[str, list[list[str]]] = {}
-    for product in scenario.get("products", []):
-        if "metric" not in product:
-            continue
-        names = sorted({*product.get("pricing_group_key", []), *product.get("presentation_group_key", [])})
-        if names:
-            measured_by = {product["metric"], *(v["metric"] for v in product.get("versions", []) if "metric" in v)}
-            for metric in sorted(measured_by):
-                group_keys.setdefault(metric, []).append(names)
+    group_keys = _group_keys(scenario)
     for metric in sorted(scenario.get("metrics", []), key=lambda item: item["id"]):
         types = metric.get("event_types", {})
         row = await create_metric(
@@ -59,6 +51,22 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
         made_card = await create_rate_card(session, name=card["id"], currency=card["unit"], now=now)
         await add_rates(session, made_card.id, [_rate(world, rate) for rate in card["rates"]], now=now)
         world.rate_cards[card["id"]] = made_card.id
+
+
+def _group_keys(scenario: Json) -> dict[str, list[list[str]]]:
+    """What each metric must offer: the group keys of each of its products, beside every property that a filter names."""
+    filters = [item["key"] for contract in scenario.get("contracts", []) for item in contract.get("usage_filter", [])]
+    found: dict[str, list[list[str]]] = {}
+    for product in scenario.get("products", []):
+        if "metric" not in product:
+            continue
+        own = {*product.get("pricing_group_key", []), *product.get("presentation_group_key", [])}
+        keys = [sorted({*own, name}) for name in dict.fromkeys(filters)] or [sorted(own)] * bool(own)
+        measured_by = {product["metric"], *(v["metric"] for v in product.get("versions", []) if "metric" in v)}
+        for metric in sorted(measured_by):
+            offered = found.setdefault(metric, [])
+            offered += [key for key in keys if key not in offered]
+    return found
 
 
 def _composite(world: World, product: Json) -> Composite | None:

@@ -10,6 +10,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import parse_instant
+from app.contracts.filters import NewUsageFilter
+from app.contracts.own_terms import OwnTerms
 from app.contracts.service import create_contract
 from app.contracts.statements import statement_schedule
 from app.core.period import Frequency, StatementDay
@@ -61,7 +63,13 @@ async def _contract(session: AsyncSession, world: World, contract: Json) -> None
         grace_hours=contract.get("grace_hours", 24),
         priority=contract.get("priority", 100),
         billing_configuration_id=None if provider is None else world.providers[provider],
-        own_prices=own_prices(world, contract),
+        own_terms=OwnTerms(
+            prices=own_prices(world, contract),
+            usage_filters=[
+                NewUsageFilter(item["key"], item["values"], optional_instant(item.get("starting_at")))
+                for item in contract.get("usage_filter", [])
+            ],
+        ),
         uniqueness_key=contract.get("uniqueness_key"),
         now=parse_instant(contract.get("created_at", contract["starting_at"])),
     )

@@ -36,7 +36,7 @@ FIELDS: dict[str, frozenset[str]] = {
     "contract": frozenset(
         {
             "id", "customer", "rate_card", "starting_at", "ending_before", "created_at", "priority", "grace_hours",
-            "statement", "provider", "uniqueness_key", "overrides", "override_priority",
+            "statement", "provider", "uniqueness_key", "overrides", "override_priority", "usage_filter",
         }
     ),
     "override": frozenset(
@@ -47,6 +47,7 @@ FIELDS: dict[str, frozenset[str]] = {
     ),
     "override rate": frozenset({"rate_type", "price", "tiers"}),
     "specifier": frozenset({"product", "tags", "pricing", "presentation", "billing_frequency"}),
+    "usage filter": frozenset({"key", "values", "starting_at"}),
     "statement": frozenset({"frequency", "day", "anchor", "generate_from"}),
     "event": frozenset(
         {"customer", "type", "timestamp", "received_at", "transaction_id", "properties", "every", "from", "to", "cycle"}
@@ -99,6 +100,8 @@ def read(file: Path) -> Json:
     for contract in content.get("contracts", []):
         known("contract", contract)
         known("statement", contract.get("statement", {}))
+        for item in contract.get("usage_filter", []):
+            known("usage filter", item)
         for override in contract.get("overrides", []):
             known("override", override)
             if "rate" in override:

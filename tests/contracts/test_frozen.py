@@ -27,6 +27,7 @@ from app.core.terms import (
     RoundingMethod,
     Specifier,
     Terms,
+    UsageFilter,
 )
 from tests.core.agreements import AGREED, CALLS, FREE_THEN_PAID, A, by_region, day, entry
 
@@ -66,6 +67,7 @@ OVERRIDES = (
         replace(AGREED, products=(replace(CALLS, money=MoneyOf("EUR")), UPLIFT)),
         replace(AGREED, rates=(entry(1, Percentage(Decimal("1.5"))), entry(2, TieredPercentage(FREE_THEN_PAID.tiers)))),
         replace(AGREED, overrides=OVERRIDES, override_priority=OverridePriority.EXPLICIT),
+        replace(AGREED, usage_filters=(UsageFilter(day("01-02"), "region", ("eu", "us")),)),
         replace(
             AGREED,
             schedule=StatementSchedule(
@@ -78,9 +80,9 @@ def test_the_way_back_gives_equal_terms(terms: Terms) -> None:
     assert terms_from_json(json.loads(json.dumps(terms_to_json(terms)))) == terms
 
 
-def test_what_an_earlier_release_froze_has_no_conversion_no_versions_and_no_overrides() -> None:
+def test_what_an_earlier_release_froze_has_no_conversion_no_versions_no_overrides_and_no_filters() -> None:
     form = terms_to_json(AGREED)
-    del form["overrides"], form["override_priority"]
+    del form["overrides"], form["override_priority"], form["usage_filters"]
     for product in form["products"]:
         for later in ("conversion", "rounding", "versions", "money", "composite"):
             del product[later]

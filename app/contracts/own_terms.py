@@ -1,0 +1,34 @@
+"""What a new contract agrees on beside its dates: its own prices, and which usage it takes.
+
+Owns the bundle that a create hands on, and the order in which its parts are stored. Each part has its rules in a module
+of its own; a new kind of term joins here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contracts.filters import NewUsageFilter, insert_usage_filters
+from app.contracts.overrides import OwnPrices, insert_overrides
+from app.contracts.tables import Contract
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTerms:
+    """The terms of a new contract; every list is in the order in which its entries count."""
+
+    prices: OwnPrices = field(default_factory=OwnPrices)
+    usage_filters: Sequence[NewUsageFilter] = ()
+
+
+async def insert_own_terms(
+    session: AsyncSession, contract: Contract, own: OwnTerms, *, now: datetime
+) -> dict[str, object]:
+    """Check and store the terms; gives what the audit log says of them. Errors: those of each part."""
+    overrides = await insert_overrides(session, contract, own.prices.overrides, now=now)
+    filters = await insert_usage_filters(session, contract, own.usage_filters, now=now)
+    return {"overrides": len(overrides), "usageFilters": len(filters)}
