@@ -18,7 +18,8 @@ from app.access.api import AccessMutation, AccessQuery
 from app.access.api_audit import AuditQuery
 from app.access.api_server import ServerQuery
 from app.actor import Actor
-from app.catalog.api import CatalogMutation, CatalogQuery
+from app.catalog.api import CatalogMutation
+from app.catalog.api_queries import CatalogQuery
 from app.contracts.api import ContractsMutation, ContractsQuery
 from app.contracts.api_changes import ContractChangesMutation
 from app.customers.api import CustomersMutation, CustomersQuery

@@ -1,6 +1,6 @@
-"""Pages of rates, read for many rate cards in one statement.
+"""What belongs to rate cards, read for many of them in one statement.
 
-Owns the loaders behind `RateCard.rates`. Cards are often listed together with their prices, and a card can have
+Owns the loaders behind `RateCard`. Cards are often listed together with their prices, and a card can have
 thousands, so neither a statement for each card nor reading all its prices will do.
 """
 
@@ -15,9 +15,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_, select
 
-from app.catalog.tables import RateRow
+from app.catalog.product_order import products_by_card
+from app.catalog.tables import ProductRow, RateCardAlias, RateRow
 from app.graphql.context import Context
-from app.graphql.nodes import LOADERS
+from app.graphql.nodes import LOADERS, rows_by
 
 RATES = RateRow.__table__.c  # type: ignore[attr-defined]
 
@@ -81,5 +82,13 @@ def _conditions(selection: RateSelection, cards: set[UUID]) -> list[ColumnElemen
     return conditions
 
 
+async def _products(context: Context, keys: Sequence[UUID]) -> Sequence[list[ProductRow]]:
+    cards = await context.load_many("rate_card", keys)
+    found = await products_by_card(context.session, cards)
+    return [found[key] for key in keys]
+
+
+LOADERS["rate_card.aliases"] = rows_by(RateCardAlias, "rate_card_id")
+LOADERS["rate_card.products"] = _products
 LOADERS["rate_card.rates"] = _pages
 LOADERS["rate_card.rate_count"] = _counts

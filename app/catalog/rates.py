@@ -15,11 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, or_, select
 
 from app.catalog.composites import check_kind
+from app.catalog.reading import changeable, refuse_archived
 from app.catalog.tables import MetricRow, ProductRow, RateCard, RateRow
 from app.change import note_change
 from app.checks import Path, at_most, interval_of, text_of
 from app.core.rates import Rate, Tiered, TieredPercentage
-from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
+from app.errors import ErrorCode, InvalidInput, NotFound
 from app.store.ids import to_text
 
 MAX_RATES = 1_000
@@ -48,16 +49,7 @@ async def add_rates(
 
     Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, INVALID_INTERVAL, INVALID, `LimitExceeded` above 1,000 a call.
     """
-    card = await session.get(RateCard, rate_card_id, with_for_update=True, populate_existing=True)
-    if card is None:
-        raise NotFound("Rate card", to_text("rate_card", rate_card_id), path=("id",))
-    if card.archived_at is not None:
-        raise InvalidState(
-            ErrorCode.ARCHIVED,
-            f"Rate card {to_text('rate_card', card.id)} is archived.",
-            path=("id",),
-            conflicting=card,
-        )
+    card = await changeable(session, RateCard, rate_card_id)
     if not entries:
         raise InvalidInput(ErrorCode.REQUIRED, "Name at least one rate.", path=("rates",))
     rows = await insert_rates(session, card, entries, path=("rates",), now=now)
@@ -123,13 +115,7 @@ async def money_products(session: AsyncSession, product_ids: Collection[UUID]) -
 def _check(entry: NewRate, product: ProductRow | None, *, is_money: bool, path: Path) -> None:
     if product is None:
         raise NotFound("Product", to_text("product", entry.product_id), path=(*path, "productId"))
-    if product.archived_at is not None:
-        raise InvalidState(
-            ErrorCode.ARCHIVED,
-            f"Product {to_text('product', product.id)} is archived and takes no new rates.",
-            path=(*path, "productId"),
-            conflicting=product,
-        )
+    refuse_archived(product, path=(*path, "productId"))
     check_kind(entry.rate, product, is_money=is_money, path=(*path, "price"))
     check_tiers(entry.rate, path=(*path, "price", "tiered"))
     if entry.group_values and set(entry.group_values) != set(product.pricing_group_key):

@@ -100,3 +100,13 @@ class RateRow(Row, table=True):
     entitled: bool = True
     group_values: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
     added: int
+
+
+class RateCardAlias(Row, table=True):
+    """A name under which a rate card is found for a time; the database lets a name have one holder at a time."""
+
+    __tablename__ = "rate_card_aliases"
+    rate_card_id: UUID = Field(foreign_key="rate_cards.id", index=True)
+    name: str = Field(max_length=128)
+    starting_at: datetime | None = instant(default=None, nullable=True)
+    ending_before: datetime | None = instant(default=None, nullable=True)

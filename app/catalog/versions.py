@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import func, select
 
 from app.catalog.definitions import check_product_keys, check_rounding
-from app.catalog.service import get, refuse_archived
+from app.catalog.reading import changeable, get, refuse_archived
 from app.catalog.tables import MetricRow, ProductRow, ProductVersion
 from app.change import note_change
 from app.checks import hour_of
 from app.core.quantities import conversion_to_json, rounding_to_json
 from app.core.terms import Conversion, Rounding
-from app.errors import ErrorCode, InvalidInput, LimitExceeded, NotFound
+from app.errors import ErrorCode, InvalidInput, LimitExceeded
 from app.store.ids import to_text
 
 MAX_VERSIONS = 100
@@ -40,10 +40,7 @@ async def add_product_version(
     Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, REQUIRED when nothing is named, INVALID for a metric that does not
     offer the product's group keys, `LimitExceeded` above 100 changes.
     """
-    row = await session.get(ProductRow, product_id, with_for_update=True, populate_existing=True)
-    if row is None:
-        raise NotFound("Product", to_text("product", product_id), path=("id",))
-    refuse_archived(row, path=("id",))
+    row = await changeable(session, ProductRow, product_id)
     if row.metric_id is None:
         raise InvalidInput(ErrorCode.INVALID, "Nothing measures a COMPOSITE product.", path=("id",))
     if metric_id is None and conversion is None and rounding is None:

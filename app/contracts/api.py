@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import strawberry
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 
-from app.contracts import service, tables
+from app.contracts import placement, service, tables
 from app.contracts.api_inputs import ContractCreateInput, ContractFilter, own_terms_of, schedule_of
 from app.contracts.api_types import Contract, Status
 from app.graphql.connection import After, Connection, First, connection
@@ -92,14 +92,18 @@ class ContractsMutation:
     async def contract_create(
         self, info: Info, input: Annotated[ContractCreateInput, strawberry.argument(description="The new contract.")]
     ) -> ContractPayload:
+        card_id = _optional("rate_card", input.rate_card_id, path=("input", "rateCardId"))
+        starting_at = input.interval.starting_at
         made = await service.create_contract(
             info.context.session,
             info.context.providers,
             customer_id=ids.from_text("customer", input.customer_id, path=("input", "customerId")),
-            rate_card_id=_optional("rate_card", input.rate_card_id, path=("input", "rateCardId")),
+            rate_card_id=await placement.chosen_card(
+                info.context.session, card_id, input.rate_card_alias, at=starting_at
+            ),
             currency=input.currency,
             name=input.name,
-            starting_at=input.interval.starting_at,
+            starting_at=starting_at,
             ending_before=input.interval.ending_before,
             statement=schedule_of(input.statement),
             grace_hours=input.grace_hours,

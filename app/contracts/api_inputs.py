@@ -54,6 +54,10 @@ class ContractCreateInput:
     rate_card_id: strawberry.ID | None = strawberry.field(
         default=None, description="The prices it uses; without a card it has only fixed terms."
     )
+    rate_card_alias: str | None = strawberry.field(
+        default=None,
+        description="Instead of its id: an alias that the card has when the contract starts. It is looked up once.",
+    )
     currency: CurrencyCode | None = strawberry.field(
         default=None, description="Currency of its invoices; the card's own, and needed only without a card."
     )

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import strawberry
 
-from app.catalog.api_inputs import PriceInput, rate_of
+from app.catalog.api_card_inputs import PriceInput, rate_of
 from app.checks import Path
 from app.contracts.override_rules import NewOverride
 from app.contracts.overrides import OwnPrices

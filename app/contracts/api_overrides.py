@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-from app.catalog.api_rates import Price, shown_price
+from app.catalog.api_prices import Price, shown_price
 from app.catalog.api_types import Product
 from app.contracts import tables
 from app.core import terms

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 from sqlmodel import col
 
-from app.catalog.api_rates import RateCard
+from app.catalog.api_card_types import RateCard
 from app.contracts import tables
 from app.contracts.api_overrides import Override, OverridePriority
 from app.core import period

@@ -6,12 +6,14 @@ takes it. An invoice that no provider would take is found when the contract is m
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.catalog import service as catalog
+from app.catalog import reading as catalog
+from app.catalog.aliases import resolve_alias
 from app.catalog.tables import RateCard
 from app.checks import Path, currency_of
 from app.contracts.tables import Contract
@@ -20,6 +22,18 @@ from app.customers.routes import default_configuration, get_configuration, refus
 from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidInput
 from app.providers import ProviderDirectory
+
+
+async def chosen_card(
+    session: AsyncSession, rate_card_id: UUID | None, alias: str | None, *, at: datetime
+) -> UUID | None:
+    """The card that is named by its id, or by the alias that it has at an instant."""
+    if alias is None:
+        return rate_card_id
+    path = ("input", "rateCardAlias")
+    if rate_card_id is not None:
+        raise InvalidInput(ErrorCode.INVALID, "Name the rate card by its id or by an alias, not by both.", path=path)
+    return (await resolve_alias(session, alias, at=at, path=path)).id
 
 
 async def currency_for(session: AsyncSession, rate_card_id: UUID | None, currency: str | None) -> str:

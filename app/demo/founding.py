@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access import audit
 from app.actor import system
-from app.catalog.metrics import create_metric
+from app.catalog import metrics, products
 from app.catalog.rates import NewRate, add_rates
-from app.catalog.service import create_product, create_rate_card
+from app.catalog.service import create_rate_card
 from app.change import take_change
 from app.contracts.service import create_contract
 from app.core.terms import Aggregation
@@ -28,8 +28,8 @@ ACTOR = system("demo", kind="command")
 
 async def found(runtime: Runtime, *, starting_at: datetime, now: datetime) -> Company:
     """Make the whole company, as of an instant."""
-    products = await _products(runtime, now)
-    cards = await _cards(runtime, products, now)
+    sold = await _products(runtime, now)
+    cards = await _cards(runtime, sold, now)
     company = Company()
     for account in ACCOUNTS:
         async with runtime.store.transaction() as session:
@@ -57,18 +57,18 @@ async def found(runtime: Runtime, *, starting_at: datetime, now: datetime) -> Co
 
 
 async def _products(runtime: Runtime, now: datetime) -> dict[str, UUID]:
-    products: dict[str, UUID] = {}
+    sold: dict[str, UUID] = {}
     for line in LINES:
         async with runtime.store.transaction() as session:
-            metric = await create_metric(
+            metric = await metrics.create_metric(
                 session, name=line.name, aggregation=Aggregation.SUM if line.key else Aggregation.COUNT, key=line.key,
                 event_types_in=[line.event_type], now=now,
             )  # fmt: skip
             await _note(session, "billableMetric.create", now)
-            product = await create_product(session, name=line.name, type="USAGE", metric_id=metric.id, now=now)
+            product = await products.create_product(session, name=line.name, type="USAGE", metric_id=metric.id, now=now)
             await _note(session, "product.create", now)
-            products[line.name] = product.id
-    return products
+            sold[line.name] = product.id
+    return sold
 
 
 async def _cards(runtime: Runtime, products: dict[str, UUID], now: datetime) -> dict[str, UUID]:

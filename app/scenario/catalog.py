@@ -12,8 +12,10 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog.metrics import create_metric
+from app.catalog.product_order import set_product_order
+from app.catalog.products import create_product
 from app.catalog.rates import NewRate, add_rates
-from app.catalog.service import create_product, create_rate_card
+from app.catalog.service import create_rate_card
 from app.catalog.versions import add_product_version
 from app.clock import parse_instant
 from app.core.rates import Flat, Percentage, Rate, Tier, Tiered, TieredPercentage
@@ -50,6 +52,8 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
     for card in sorted(scenario.get("rate_cards", []), key=lambda item: item["id"]):
         made_card = await create_rate_card(session, name=card["id"], currency=card["unit"], now=now)
         await add_rates(session, made_card.id, [_rate(world, rate) for rate in card["rates"]], now=now)
+        if "product_order" in card:
+            await set_product_order(session, made_card.id, [world.products[name] for name in card["product_order"]])
         world.rate_cards[card["id"]] = made_card.id
 
 

@@ -27,7 +27,7 @@ FIELDS: dict[str, frozenset[str]] = {
     "conversion": frozenset({"operation", "factor"}),
     "rounding": frozenset({"method", "places"}),
     "version": frozenset({"starting_at", "metric", "conversion", "rounding"}),
-    "rate_card": frozenset({"id", "unit", "rates"}),
+    "rate_card": frozenset({"id", "unit", "rates", "product_order"}),
     "rate": frozenset(
         {"product", "rate_type", "price", "tiers", "starting_at", "ending_before", "entitled", "group_values"}
     ),

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from app.catalog.metrics import create_metric
-from app.catalog.service import create_product
+from app.catalog.products import create_product
 from app.core.terms import Aggregation
 from app.store import embedded
 from app.store.engine import Store

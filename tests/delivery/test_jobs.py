@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app.access import audit
 from app.catalog.metrics import create_metric
-from app.catalog.service import create_product
+from app.catalog.products import create_product
 from app.clock import Clock
 from app.core.terms import Aggregation
 from app.delivery.states import DeliveryStatus

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
+from app.catalog.products import create_product
 from app.catalog.rates import NewRate, add_rates
-from app.catalog.service import create_product
 from app.catalog.tables import MetricRow
 from app.contracts.service import archive_contract
 from app.contracts.tables import Contract

@@ -16,8 +16,9 @@ from uuid import UUID
 
 from app.actor import system
 from app.catalog.metrics import create_metric
+from app.catalog.products import create_product
 from app.catalog.rates import NewRate, add_rates
-from app.catalog.service import create_product, create_rate_card
+from app.catalog.service import create_rate_card
 from app.contracts.service import create_contract
 from app.core.money import ZERO
 from app.core.period import HOUR

@@ -1,0 +1,140 @@
+"""What callers send to make rate cards, their prices and their names.
+
+Owns the GraphQL inputs and their way to core values; a value that the core refuses becomes an error with its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import strawberry
+
+from app.catalog.aliases import NewAlias
+from app.catalog.api_inputs import SAFE_TO_REPEAT
+from app.catalog.rates import NewRate
+from app.checks import Path
+from app.core.rates import Flat, Percentage, Rate, Tier, Tiered, TieredPercentage
+from app.errors import ErrorCode, InvalidInput
+from app.graphql.scalars import CurrencyCode
+from app.graphql.values import KeyValueInput
+from app.store import ids
+
+
+@strawberry.input(description="A band of the statement's quantity and its price.")
+class TierInput:
+    size: Decimal | None = strawberry.field(
+        default=None, description="Width of the band, above 0; leave it out for the last, which has no end."
+    )
+    unit_price: Decimal = strawberry.field(
+        description="Price of one unit, 0 or more; a fraction where tiers are of a percentage."
+    )
+
+
+@strawberry.input(one_of=True, description="What a unit costs, in the currency of the rate card: give exactly one.")
+class PriceInput:
+    flat: Decimal | None = strawberry.field(
+        default=strawberry.UNSET, description="One price for every unit, 0 or more."
+    )
+    tiered: list[TierInput] | None = strawberry.field(
+        default=strawberry.UNSET, description="Graduated tiers, at most 100, from the first unit on."
+    )
+    percentage: Decimal | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="A fraction of money, 0.1 for ten per cent and more than 1 as well; for composite products and for "
+        "metrics that measure money.",
+    )
+    tiered_percentage: list[TierInput] | None = strawberry.field(
+        default=strawberry.UNSET, description="Fractions by bands of the statement's money, at most 100."
+    )
+
+
+@strawberry.input(description="A dated price to add to a rate card.")
+class RateInput:
+    product_id: strawberry.ID = strawberry.field(description="What it is the price of.")
+    price: PriceInput = strawberry.field(description="The price.")
+    starting_at: datetime | None = strawberry.field(
+        default=None, description="First instant of the price, on a full hour; default: since ever."
+    )
+    ending_before: datetime | None = strawberry.field(
+        default=None, description="First instant after it, on a full hour; default: for good."
+    )
+    entitled: bool = strawberry.field(default=True, description="Whether the product is billed at all.")
+    group_values: list[KeyValueInput] = strawberry.field(
+        default_factory=list,
+        description="A value for each property of the product's pricing group key; default: the price for all values.",
+    )
+
+
+@strawberry.input(description="A name that points to a rate card for a time; it points to one card at a time.")
+class RateCardAliasInput:
+    name: str = strawberry.field(description="The name, 1 to 128 characters.")
+    starting_at: datetime | None = strawberry.field(
+        default=None, description="First instant, a full hour; default: since ever."
+    )
+    ending_before: datetime | None = strawberry.field(
+        default=None, description="First instant after it, a full hour; default: for good."
+    )
+
+
+@strawberry.input(description="Where a product goes in the order of a card.")
+class ProductMoveInput:
+    product_id: strawberry.ID = strawberry.field(description="The product.")
+    position: int = strawberry.field(description="Its new position, counted from 0.")
+
+
+@strawberry.input(description="A new rate card.")
+class RateCardCreateInput:
+    name: str = strawberry.field(description="What people call it, 1 to 200 characters.")
+    currency: CurrencyCode = strawberry.field(description="Currency of all its prices.")
+    description: str | None = strawberry.field(default=None, description="What it is for, at most 2,000 characters.")
+    rates: list[RateInput] = strawberry.field(
+        default_factory=list, description="Its first prices, at most 1,000, in the order in which they count."
+    )
+    aliases: list[RateCardAliasInput] = strawberry.field(
+        default_factory=list,
+        description="Names that point to it; a card that has one of them at its start loses it at that instant.",
+    )
+    uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
+
+
+def new_rates(inputs: Sequence[RateInput], *, path: Path) -> list[NewRate]:
+    """The prices to add; `path` is that of the list."""
+    return [_new_rate(found, path=(*path, str(index))) for index, found in enumerate(inputs)]
+
+
+def new_alias(found: RateCardAliasInput) -> NewAlias:
+    """The name to give."""
+    return NewAlias(name=found.name, starting_at=found.starting_at, ending_before=found.ending_before)
+
+
+def _new_rate(found: RateInput, *, path: Path) -> NewRate:
+    group_values: dict[str, str] = {}
+    for pair in found.group_values:
+        if pair.key in group_values:
+            place = (*path, "groupValues")
+            raise InvalidInput(ErrorCode.INVALID, f"groupValues name {pair.key[:60]!r} twice.", path=place)
+        group_values[pair.key] = pair.value
+    return NewRate(
+        product_id=ids.from_text("product", found.product_id, path=(*path, "productId")),
+        rate=rate_of(found.price, path=(*path, "price")),
+        starting_at=found.starting_at,
+        ending_before=found.ending_before,
+        entitled=found.entitled,
+        group_values=group_values,
+    )
+
+
+def rate_of(price: PriceInput, *, path: Path) -> Rate:
+    """The price as the core reads it."""
+    try:
+        if isinstance(price.flat, Decimal):
+            return Flat(price.flat)
+        if isinstance(price.percentage, Decimal):
+            return Percentage(price.percentage)
+        if isinstance(price.tiered_percentage, list):
+            return TieredPercentage(tuple(Tier(tier.size, tier.unit_price) for tier in price.tiered_percentage))
+        return Tiered(tuple(Tier(tier.size, tier.unit_price) for tier in price.tiered or ()))
+    except ValueError as error:
+        raise InvalidInput(ErrorCode.INVALID, f"The price is not acceptable: {error}.", path=path) from error

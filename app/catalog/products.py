@@ -1,0 +1,113 @@
+"""Products are created.
+
+Owns what a new product may be; later changes of how it is measured are in `versions.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.catalog.definitions import check_composite, check_product_keys, check_rounding
+from app.catalog.reading import get, refuse_archived
+from app.catalog.tables import MetricRow, ProductRow
+from app.change import note_change
+from app.checks import at_most, distinct, name_of, text_of
+from app.core.quantities import conversion_to_json, rounding_to_json
+from app.core.terms import Composite, Conversion, ProductType, Rounding
+from app.errors import ErrorCode, InvalidInput
+from app.store.ids import to_text
+from app.store.unique import once
+
+MAX_TAGS = 50
+
+
+async def create_product(
+    session: AsyncSession,
+    *,
+    name: str,
+    type: str = "USAGE",
+    metric_id: UUID | None = None,
+    pricing_group_key: Sequence[str] = (),
+    presentation_group_key: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    conversion: Conversion | None = None,
+    rounding: Rounding | None = None,
+    composite: Composite | None = None,
+    uniqueness_key: str | None = None,
+    now: datetime,
+) -> ProductRow:
+    """A new product: USAGE is measured by one metric, COMPOSITE is a percentage of the charges of others.
+
+    Errors: NOT_SUPPORTED, REQUIRED, `NotFound`, ARCHIVED, INVALID for group keys that the metric does not offer and for
+    parts that do not fit the type.
+    """
+    name = name_of(name, path=("input", "name"))
+    if type == ProductType.USAGE and composite is None:
+        await _check_measured(session, metric_id, pricing=pricing_group_key, presentation=presentation_group_key)
+    elif type == ProductType.COMPOSITE:
+        if composite is None:
+            raise InvalidInput(ErrorCode.REQUIRED, "Say what it is a percentage of.", path=("input", "composite"))
+        if metric_id or pricing_group_key or presentation_group_key or conversion or rounding:
+            raise InvalidInput(ErrorCode.INVALID, "Nothing measures a COMPOSITE product.", path=("input",))
+        await check_composite(session, composite)
+    elif type == ProductType.USAGE:
+        raise InvalidInput(ErrorCode.INVALID, "Only a COMPOSITE product is one.", path=("input", "composite"))
+    else:
+        raise InvalidInput(
+            ErrorCode.NOT_SUPPORTED,
+            f"Products are of type {' or '.join(ProductType)} so far, not {type[:40]!r}.",
+            path=("input", "type"),
+        )
+    check_rounding(rounding, path=("input", "quantityRounding"))
+    at_most(tags, MAX_TAGS, path=("input", "tags"))
+    row = ProductRow(
+        created_at=now,
+        name=name,
+        type=type,
+        metric_id=metric_id,
+        pricing_group_key=list(pricing_group_key),
+        presentation_group_key=list(presentation_group_key),
+        tags=list(
+            distinct([text_of(tag, path=("input", "tags"), longest=100) for tag in tags], path=("input", "tags"))
+        ),
+        conversion=conversion,
+        rounding=rounding,
+        composite_product_ids=None if composite is None else [str(item) for item in composite.product_ids],
+        composite_tags=None if composite is None else list(composite.tags),
+        uniqueness_key=uniqueness_key,
+    )
+    async with once(session, ProductRow, uniqueness_key):
+        session.add(row)
+        await session.flush()
+    note_change(session, "product", row.id, after=_product_shown(row))
+    return row
+
+
+async def _check_measured(
+    session: AsyncSession, metric_id: UUID | None, *, pricing: Sequence[str], presentation: Sequence[str]
+) -> None:
+    path = ("input", "metricId")
+    if metric_id is None:
+        raise InvalidInput(ErrorCode.REQUIRED, "A USAGE product needs a metric.", path=path)
+    metric = await get(session, MetricRow, metric_id, path=path)
+    refuse_archived(metric, path=path)
+    check_product_keys(metric, pricing=pricing, presentation=presentation)
+
+
+def _product_shown(row: ProductRow) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "type": row.type,
+        "metric": None if row.metric_id is None else to_text("metric", row.metric_id),
+        "pricingGroupKey": row.pricing_group_key,
+        "presentationGroupKey": row.presentation_group_key,
+        "tags": row.tags,
+        "composite": row.composite_product_ids and [to_text("product", UUID(i)) for i in row.composite_product_ids],
+        "compositeTags": row.composite_tags,
+        "quantityConversion": None if row.conversion is None else conversion_to_json(row.conversion),
+        "quantityRounding": None if row.rounding is None else rounding_to_json(row.rounding),
+    }
