@@ -1,7 +1,8 @@
 """The same statement split by hour or by day, so that the windows add up to its lines exactly.
 
-Owns the windows and what falls into which. Prices are left to `rating`, which is asked to cut its phases at the bounds
-of the windows as well: more cuts move no money, so a breakdown can never disagree with the invoice it explains.
+Owns the windows and what falls into which. Charges are made as for the invoice, cut at the bounds of the windows as
+well, and balances pay of each part what they paid of the whole: cuts move no money, so a breakdown can never disagree
+with the invoice it explains.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from app.core.drawdown import Payable, Purse
+from app.core.grants import Pot, burn_order
 from app.core.invoice import assemble, finalize
 from app.core.lines import Line, LineType, merged
 from app.core.money import ZERO, exact
 from app.core.period import HOUR, Period
-from app.core.rating import Usage, rate_statement
+from app.core.quantities import Usage
+from app.core.shares import Shares
+from app.core.statement_charges import Statement
+from app.core.statement_lines import lines_of
 from app.core.terms import Terms
 
 
@@ -54,24 +60,56 @@ def window_bounds(period: Period, size: WindowSize) -> tuple[datetime, ...]:
     )
 
 
-def break_down(terms: Terms, period: Period, usage: Usage, *, size: WindowSize, is_final: bool) -> tuple[Window, ...]:
-    """The windows of a statement in which something is, in order of time.
+def break_down(
+    terms: Terms,
+    period: Period,
+    usage: Usage,
+    *,
+    size: WindowSize,
+    is_final: bool,
+    pots: Sequence[Pot] = (),
+    fees: Sequence[Line] = (),
+) -> tuple[Window, ...]:
+    """The windows of a statement in which something is, in order of time. `pots` and `fees` as in `rate_statement`.
 
     *Shapes*: the windows' lines are those of the statement, cut at the windows' bounds and sorted as there. The rounding
-    of a final statement lies in its last hour (golden decision 5), whether anything was used then or not.
+    of a final statement lies in its last hour (golden decision 5), whether anything was used then or not; a fee lies
+    where its service begins, or in the last window when that is outside (golden decision 35).
     """
     bounds = window_bounds(period, size)
     ends = dict(zip(bounds, (*bounds[1:], period.ending_before), strict=True))
-    lines = rate_statement(terms, period, usage, cuts=bounds).lines
+    lines = lines_of(terms, _cut(terms, period, usage, pots=pots, fees=fees, cuts=bounds))
     # Found on the cut lines: their sum is the statement's subtotal, because cuts move no money.
     rounding = finalize(assemble(lines, terms.unit)).lines[-1:] if is_final else ()
     by_start: dict[datetime, list[Line]] = defaultdict(list)
     for line in lines:
         assert line.starting_at is not None, "what was used was used at some time"
-        by_start[bounds[bisect_right(bounds, line.starting_at) - 1]].append(line)
+        place = line.starting_at if period.contains(line.starting_at) else bounds[-1]
+        by_start[bounds[bisect_right(bounds, place) - 1]].append(line)
     by_start[bounds[-1]].extend(line for line in rounding if line.type is LineType.ROUNDING)
     windows = (_window(Period(start, ends[start]), merged(by_start[start])) for start in bounds if by_start.get(start))
     return tuple(window for window in windows if window.lines)
+
+
+def _cut(
+    terms: Terms,
+    period: Period,
+    usage: Usage,
+    *,
+    pots: Sequence[Pot],
+    fees: Sequence[Line],
+    cuts: Sequence[datetime],
+) -> list[Payable]:
+    """The charges of the statement cut at some instants, with the share of each balance in every part.
+
+    Balances pay the charges as the invoice has them; inside a charge the first units in time are the covered ones
+    (golden decision 22).
+    """
+    segments = [pot.segment.period for pot in pots]
+    whole = Statement(terms, period, usage, segments=segments, fees=fees)
+    payables = whole.settled(Purse(burn_order(pots, terms.products), terms).draw)
+    shares = Shares(payables, whole.phase_starts)
+    return Statement(terms, period, usage, segments=segments, fees=fees, cuts=cuts).settled(shares.settle)
 
 
 def _window(period: Period, lines: Sequence[Line]) -> Window:

@@ -6,7 +6,7 @@ be usage or, for a composite product, other charges; the position runs on throug
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,20 +17,22 @@ from app.core import overrides, pricing
 from app.core.money import ZERO, exact
 from app.core.period import Period
 from app.core.quantities import UsageKey
-from app.core.rates import Percentage, Rate, Slice, TieredPercentage
+from app.core.rates import Percentage, Rate, Slice, TieredPercentage, is_graduated
 from app.core.terms import Override, Product, RateEntry, Terms
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Usage of one key in one phase at one price: the unit in which balances will be drawn down."""
+    """Usage of one key in one phase at one price: what balances are drawn down by. `unit` is that of its amount."""
 
     product: Product
     key: UsageKey
     phase: Period
     priced: Slice
-    rate_id: UUID
-    override_id: UUID | None = None
+    entry: RateEntry
+    override_id: UUID | None
+    unit: str
+    is_minimum: bool = False
 
 
 class PriceList(NamedTuple):
@@ -52,9 +54,18 @@ class PriceList(NamedTuple):
         return versions.union(filters, changes, overrides.change_instants(self.terms.overrides))
 
     def charges(
-        self, product: Product, key: UsageKey, quantities: Sequence[Decimal], stretches: Sequence[Period]
+        self,
+        product: Product,
+        key: UsageKey,
+        quantities: Sequence[Decimal],
+        stretches: Sequence[Period],
+        *,
+        unit: str | None = None,
     ) -> tuple[list[Charge], Decimal]:
-        """The charges of one key phase by phase, and the quantity that no rate prices."""
+        """The charges of one key phase by phase, and the quantity that no rate prices.
+
+        They are in `unit`, by default in that of their rate, which is the card's currency or one of its custom units.
+        """
         charges: list[Charge] = []
         position = without_rate = ZERO
         with exact():
@@ -67,13 +78,24 @@ class PriceList(NamedTuple):
                     chosen = overrides.price_override(found, self.terms.override_priority)
                     if overrides.entitlement(found, listed=entry.entitled):
                         if self._fits(product, key, overrides.rate_after(entry.rate, chosen)):
+                            counted = unit or entry.unit or self.terms.unit.code
+                            parts = _slices(entry, chosen, before=position, quantity=quantity)
                             charges.extend(
-                                _charges(product, key, phase, entry, chosen, before=position, quantity=quantity)
+                                Charge(product, key, phase, part, entry, None if chosen is None else chosen.id, counted)
+                                for part in parts
                             )
                         else:
                             without_rate += quantity
                 position += quantity
         return charges, without_rate
+
+    def entitled_entry(self, product: Product, *, at: datetime) -> RateEntry | None:
+        """The rate of a product without groups at an instant, if it is billed then."""
+        entry = pricing.entry_at(self.book, product_id=product.id, pricing=(), at=at)
+        if entry is None:
+            return None
+        found = overrides.overrides_at(self.terms.overrides, product=product, key=UsageKey(product.id), at=at)
+        return entry if overrides.entitlement(found, listed=entry.entitled) else None
 
     def _fits(self, product: Product, key: UsageKey, rate: Rate) -> bool:
         """Whether the rate can price the usage: nothing is a percentage of another currency's money (semantics 11.2)."""
@@ -83,19 +105,10 @@ class PriceList(NamedTuple):
         return currency == self.terms.unit.code
 
 
-def _charges(
-    product: Product,
-    key: UsageKey,
-    phase: Period,
-    entry: RateEntry,
-    chosen: Override | None,
-    *,
-    before: Decimal,
-    quantity: Decimal,
-) -> Iterator[Charge]:
-    """The charges of one key in one phase, at the list price or what the chosen override makes of it."""
+def _slices(entry: RateEntry, chosen: Override | None, *, before: Decimal, quantity: Decimal) -> tuple[Slice, ...]:
+    """A quantity at the list price, or at what the chosen override makes of it."""
     change = None if chosen is None else chosen.change
     parts = overrides.overridden_slices(entry.rate, change, before=before, quantity=quantity)
-    assert sum((part.quantity for part in parts), ZERO) == quantity, "tiers share the quantity out"
-    for part in parts:
-        yield Charge(product, key, phase, part, entry.id, None if chosen is None else chosen.id)
+    if is_graduated(overrides.rate_after(entry.rate, chosen)):
+        assert sum((part.quantity for part in parts), ZERO) == quantity, "tiers share the quantity out"
+    return parts

@@ -22,6 +22,9 @@ class LineType(StrEnum):
 
     USAGE = "usage"
     COMPOSITE = "composite"
+    MINIMUM = "minimum"
+    CPU_CONVERSION = "cpu_conversion"
+    APPLIED = "applied"
     ROUNDING = "rounding"
 
 
@@ -39,7 +42,10 @@ class Line:
     """One line of an invoice, exact.
 
     `unit` is the code of the unit of `amount`; `rate_id` names the rate entry that gave the list price, `override_id`
-    the override that changed it. A line with `in_total` false is shown and does not count. Fields that a type does not need are None or empty.
+    the override that changed it. A line that a balance pays names it by `grant_id` and `segment`; the `applied` line
+    that takes its amount off again says what it was `applied_to`. A line with `in_total` false is shown and does not
+    count: those in a custom unit, which a `cpu_conversion` line sums up, and what counts towards a postpaid commit.
+    Fields that a type does not need are None or empty.
     """
 
     type: LineType
@@ -57,27 +63,33 @@ class Line:
     rate_id: UUID | None = None
     override_id: UUID | None = None
     in_total: bool = True
+    grant_id: UUID | None = None
+    segment: int | None = None
+    applied_to: LineType | None = None
+    converted_unit: str | None = None
+
+
+_MERGED = (LineType.COMPOSITE, LineType.MINIMUM, LineType.CPU_CONVERSION)
 
 
 def merged(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """The lines, with those of composite products put together that differ in nothing but time (golden decision 14).
+    """The lines, with those of composite products and conversions put together that differ in nothing but time.
 
-    The order of the lines stays; what is put together stands where its first part stood.
+    They are rated phase by phase, so that balances pay by time, and shown as one (golden decision 14). The order of the
+    lines stays; what is put together stands where its first part stood.
     """
     found: dict[object, Line] = {}
     with exact():
         for place, line in enumerate(lines):
-            if line.type is not LineType.COMPOSITE:
+            if line.type not in _MERGED and line.applied_to not in _MERGED:
                 found[place] = line
                 continue
             nothing = replace(line, quantity=None, amount=ZERO, starting_at=None, ending_before=None)
             first = found.get(nothing)
             if first is not None:
-                assert first.quantity is not None, "a composite line has a quantity"
-                assert line.quantity is not None, "a composite line has a quantity"
                 line = replace(
                     first,
-                    quantity=first.quantity + line.quantity,
+                    quantity=None if line.quantity is None else (first.quantity or ZERO) + line.quantity,
                     amount=first.amount + line.amount,
                     ending_before=line.ending_before,
                 )

@@ -6,7 +6,7 @@ One override sets the price and they never stack, so a line can always name the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -18,12 +18,15 @@ from app.core.period import Frequency
 from app.core.quantities import UsageKey
 from app.core.rates import (
     Flat,
+    Package,
     Percentage,
     Rate,
     Slice,
     Tier,
     Tiered,
     TieredPercentage,
+    Volume,
+    is_graduated,
     rate_from_json,
     rate_to_json,
     slices,
@@ -44,8 +47,12 @@ from app.core.terms import (
 def overrides_at(
     overrides: Iterable[Override], *, product: Product, key: UsageKey, at: datetime
 ) -> tuple[Override, ...]:
-    """The overrides that reach usage at an instant, in the order of addition."""
-    found = (item for item in overrides if item.period.contains(at) and reaches(item, product, key))
+    """The overrides that reach usage at an instant, without commit-specific ones, in the order of addition."""
+    found = (
+        item
+        for item in overrides
+        if not item.is_commit_specific and item.period.contains(at) and reaches(item, product, key)
+    )
     return tuple(sorted(found, key=lambda item: (item.added, item.id)))
 
 
@@ -110,6 +117,8 @@ def overridden_slices(
             return slices(other, before=before, quantity=quantity)
         case Multiplier(factor):
             return slices(scaled(rate, factor), before=before, quantity=quantity)
+        case TieredMultiplier() if not is_graduated(rate):
+            return tuple(_banded_slices(rate, change, before=before, quantity=quantity))
         case TieredMultiplier():  # pragma: no branch - the type checker proves that no case is missing
             bands = _combined(rate, change)
             table = Tiered(tuple(Tier(band.size, band.price) for band in bands))
@@ -135,8 +144,29 @@ def scaled(rate: Rate, factor: Decimal) -> Rate:
                 return Percentage(fraction * factor)
             case Tiered(tiers):
                 return Tiered(tuple(Tier(tier.size, tier.price * factor) for tier in tiers))
-            case TieredPercentage(tiers):  # pragma: no branch - as above
+            case TieredPercentage(tiers):
                 return TieredPercentage(tuple(Tier(tier.size, tier.price * factor) for tier in tiers))
+            case Volume(tiers):
+                return Volume(tuple(Tier(tier.size, tier.price * factor) for tier in tiers))
+            case Package(size, price):  # pragma: no branch - as above
+                return Package(size, price * factor)
+
+
+def _banded_slices(rate: Rate, change: TieredMultiplier, *, before: Decimal, quantity: Decimal) -> Iterator[Slice]:
+    """Each band of the multiplier priced by itself, for rates that price a quantity as a whole."""
+    after, lower = before + quantity, ZERO
+    sized = [(tier.size, tier.factor) for tier in change.tiers]
+    open_ended = sized if sized[-1][0] is None else [*sized, (None, ONE)]
+    for number, (size, factor) in enumerate(open_ended):
+        upper = None if size is None else lower + size
+        start, end = (_clipped(position, None if number == 0 else lower, upper) for position in (before, after))
+        yield from slices(scaled(rate, factor), before=start, quantity=end - start)
+        lower = upper or lower
+
+
+def _clipped(position: Decimal, lower: Decimal | None, upper: Decimal | None) -> Decimal:
+    position = position if lower is None else max(position, lower)
+    return position if upper is None else min(position, upper)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +209,9 @@ def _bands_of_rate(rate: Rate) -> list[_Band]:
     match rate:
         case Flat(price) | Percentage(price):
             return [_Band(None, None, price)]
-        case Tiered(tiers) | TieredPercentage(tiers):  # pragma: no branch - as above
+        case _:
+            assert isinstance(rate, Tiered | TieredPercentage), "only graduated rates are combined with bands"
+            tiers = rate.tiers
             # The last tier has no end, whatever size it was given.
             sizes = [*(tier.size for tier in tiers[:-1]), None]
             bands = _bands([(size, tier.price) for size, tier in zip(sizes, tiers, strict=True)])
@@ -213,6 +245,8 @@ def specifier_to_json(specifier: Specifier) -> dict[str, object]:
         "pricing": dict(specifier.pricing),
         "presentation": dict(specifier.presentation),
         "billing_frequency": specifier.billing_frequency,
+        "grants": [str(identifier) for identifier in specifier.grant_ids],
+        "recurring": [str(identifier) for identifier in specifier.recurring_ids],
     }
     return {name: value for name, value in form.items() if value}
 
@@ -225,6 +259,8 @@ def specifier_from_json(form: Mapping[str, Any]) -> Specifier:
         pricing=tuple(sorted(form.get("pricing", {}).items())),
         presentation=tuple(sorted(form.get("presentation", {}).items())),
         billing_frequency=Frequency(form["billing_frequency"]) if "billing_frequency" in form else None,
+        grant_ids=tuple(UUID(identifier) for identifier in form.get("grants", ())),
+        recurring_ids=tuple(UUID(identifier) for identifier in form.get("recurring", ())),
     )
 
 

@@ -6,9 +6,10 @@ rate never sees a date or a customer, so any price can be tried on any quantity.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import cast
 
 from app.core.money import ZERO, canonical, exact, parse_decimal
@@ -71,14 +72,41 @@ class TieredPercentage:
         _require_tiers(self.tiers)
 
 
-Rate = Flat | Tiered | Percentage | TieredPercentage
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """All units at the price of the tier in which the period's quantity lies; growing into a cheaper one reprices them.
+
+    Tiers as in `Tiered`: the lower bound belongs to the tier below.
+    """
+
+    tiers: tuple[Tier, ...]
+
+    def __post_init__(self) -> None:
+        _require_tiers(self.tiers)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A price for each begun package of `size` units of the period's quantity; its quantity is that of packages."""
+
+    size: Decimal
+    price: Decimal
+
+    def __post_init__(self) -> None:
+        _require_price(self.price)
+        if not (self.size.is_finite() and self.size > 0):
+            raise ValueError(f"a package's size must be above 0, not {self.size}")
+
+
+Rate = Flat | Tiered | Percentage | TieredPercentage | Volume | Package
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
     """The part of a quantity that has one price. `level` counts tiers from 1; a flat price has none.
 
-    `tier_starting_at` is the quantity at which the tier begins, `tier_size` its width (None: without end).
+    `tier_starting_at` is the quantity at which the tier begins, `tier_size` its width (None: without end); `before` is
+    the lowest position of its units, from which another price table would count on.
     """
 
     level: int | None
@@ -87,6 +115,7 @@ class Slice:
     quantity: Decimal
     unit_price: Decimal
     amount: Decimal
+    before: Decimal = ZERO
 
 
 def slices(rate: Rate, *, before: Decimal, quantity: Decimal) -> tuple[Slice, ...]:
@@ -98,25 +127,63 @@ def slices(rate: Rate, *, before: Decimal, quantity: Decimal) -> tuple[Slice, ..
     with exact():
         match rate:
             case Flat(price) | Percentage(price):
-                return (Slice(None, None, None, quantity, price, quantity * price),) if quantity else ()
-            case Tiered(tiers) | TieredPercentage(tiers):  # pragma: no branch - the type checker proves it is the last
+                low = min(before, before + quantity)
+                part = Slice(None, None, None, quantity, price, quantity * price, low)
+                return (part,) if quantity else ()
+            case Tiered(tiers) | TieredPercentage(tiers):
                 return tuple(_tier_slices(tiers, before=before, quantity=quantity))
+            case Volume(tiers):
+                return tuple(_volume_slices(tiers, before=before, after=before + quantity))
+            case Package(size, price):  # pragma: no branch - the type checker proves it is the last
+                packages = _packages(before + quantity, size) - _packages(before, size)
+                return (Slice(None, None, None, packages, price, packages * price, before),) if packages else ()
+
+
+def is_graduated(rate: Rate) -> bool:
+    """Whether a unit's price depends on its own position only, so that the units of a quantity share it out."""
+    return not isinstance(rate, Volume | Package)
 
 
 def _tier_slices(tiers: tuple[Tier, ...], *, before: Decimal, quantity: Decimal) -> Iterator[Slice]:
     after = before + quantity
     low, high = min(before, after), max(before, after)
-    lower = ZERO
-    for level, tier in enumerate(tiers, start=1):
-        size = None if level == len(tiers) else tier.size
-        upper = None if size is None else lower + size
+    for level, lower, tier in _numbered(tiers):
+        upper = None if tier.size is None else lower + tier.size
         bottom = low if level == 1 else max(low, lower)
         top = high if upper is None else min(high, upper)
         if top > bottom:
             part = top - bottom if quantity > 0 else bottom - top
-            yield Slice(level, lower, size, part, tier.price, part * tier.price)
-        if upper is not None:
-            lower = upper
+            yield Slice(level, lower, tier.size, part, tier.price, part * tier.price, bottom)
+
+
+def _volume_slices(tiers: tuple[Tier, ...], *, before: Decimal, after: Decimal) -> Iterator[Slice]:
+    """What was counted so far is given back at its old price where the quantity grows or shrinks into another tier."""
+    bands = list(_numbered(tiers))
+    old, new = _band_of(bands, before), _band_of(bands, after)
+    for (level, lower, tier), quantity, start in (
+        [(new, after - before, before)] if old == new else [(old, -before, before), (new, after, ZERO)]
+    ):
+        if quantity:
+            yield Slice(level, lower, tier.size, quantity, tier.price, quantity * tier.price, start)
+
+
+def _numbered(tiers: tuple[Tier, ...]) -> Iterator[tuple[int, Decimal, Tier]]:
+    """Each tier with its number and the quantity at which it begins; the last one has no end."""
+    lower = ZERO
+    for level, tier in enumerate(tiers, start=1):
+        last = level == len(tiers)
+        yield level, lower, Tier(None, tier.price) if last else tier
+        lower += tier.size or ZERO
+
+
+def _band_of(bands: Sequence[tuple[int, Decimal, Tier]], quantity: Decimal) -> tuple[int, Decimal, Tier]:
+    return next(band for band in bands if band[2].size is None or quantity <= band[1] + band[2].size)
+
+
+def _packages(quantity: Decimal, size: Decimal) -> Decimal:
+    """How many packages are begun; a negative quantity gives back whole ones."""
+    whole, rest = divmod(Fraction(quantity), Fraction(size))
+    return Decimal(whole + (1 if rest else 0))
 
 
 def rate_to_json(rate: Rate) -> dict[str, object]:
@@ -124,26 +191,38 @@ def rate_to_json(rate: Rate) -> dict[str, object]:
     match rate:
         case Flat(price):
             return {"type": "FLAT", "price": canonical(price)}
-        case Tiered(tiers):
-            return {"type": "TIERED", "tiers": [_tier_to_json(tier) for tier in tiers]}
         case Percentage(fraction):
             return {"type": "PERCENTAGE", "price": canonical(fraction)}
-        case TieredPercentage(tiers):  # pragma: no branch - as above
-            return {"type": "TIERED_PERCENTAGE", "tiers": [_tier_to_json(tier) for tier in tiers]}
+        case Package(size, price):
+            return {"type": "PACKAGE", "size": canonical(size), "price": canonical(price)}
+        case Tiered(tiers) | TieredPercentage(tiers) | Volume(tiers):  # pragma: no branch - as above
+            kind = next(kind for kind, of in _TIERED.items() if isinstance(rate, of))
+            return {"type": kind, "tiers": [_tier_to_json(tier) for tier in tiers]}
 
 
 def rate_from_json(value: Mapping[str, object]) -> Rate:
     """The rate of a stored form. ValueError for a type that there is not, or for parts that do not fit it."""
-    price, tiers, kind = value.get("price"), value.get("tiers"), value.get("type")
+    price, tiers, size, kind = value.get("price"), value.get("tiers"), value.get("size"), value.get("type")
     if set(value) == {"type", "price"} and kind in ("FLAT", "PERCENTAGE") and isinstance(price, str):
         return Flat(parse_decimal(price)) if kind == "FLAT" else Percentage(parse_decimal(price))
-    if set(value) == {"type", "tiers"} and kind in ("TIERED", "TIERED_PERCENTAGE") and isinstance(tiers, list):
-        parts = tuple(_tier_from_json(tier) for tier in cast("list[object]", tiers))
-        return Tiered(parts) if kind == "TIERED" else TieredPercentage(parts)
+    if set(value) == {"type", "tiers"} and isinstance(kind, str) and kind in _TIERED and isinstance(tiers, list):
+        return _TIERED[kind](tuple(_tier_from_json(tier) for tier in cast("list[object]", tiers)))
+    if (
+        set(value) == {"type", "size", "price"}
+        and kind == "PACKAGE"
+        and isinstance(size, str)
+        and isinstance(price, str)
+    ):
+        return Package(parse_decimal(size), parse_decimal(price))
     raise ValueError(
-        "a rate is {type: FLAT or PERCENTAGE, price} or {type: TIERED or TIERED_PERCENTAGE, tiers: [{size, price}]}; "
-        "decimals are text"
+        "a rate is {type: FLAT or PERCENTAGE, price}, {type: TIERED, TIERED_PERCENTAGE or VOLUME, tiers: [{size, price}]} "
+        "or {type: PACKAGE, size, price}; decimals are text"
     )
+
+
+_TIERED: Mapping[str, type[Tiered] | type[TieredPercentage] | type[Volume]] = {
+    "TIERED": Tiered, "TIERED_PERCENTAGE": TieredPercentage, "VOLUME": Volume,
+}  # fmt: skip
 
 
 def _tier_to_json(tier: Tier) -> dict[str, object]:

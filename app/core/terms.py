@@ -142,10 +142,14 @@ class ProductVersion:
 
 @dataclass(frozen=True, slots=True)
 class Composite:
-    """What a composite product is a percentage of: spend on these USAGE products, and on those with any of the tags."""
+    """What a composite product is a percentage of: spend on these USAGE products, and on those with any of the tags.
+
+    With `exclude_free_usage`, products without any spend do not count, so that a minimum needs some spend.
+    """
 
     product_ids: tuple[UUID, ...] = ()
     tags: tuple[str, ...] = ()
+    exclude_free_usage: bool = False
 
     def __post_init__(self) -> None:
         if not self.product_ids and not self.tags:
@@ -182,7 +186,9 @@ class Product:
 class RateEntry:
     """One dated price of a product on a rate card, for one combination of pricing group values or, empty, for all.
 
-    `added` is its place in the order of addition: the later of two entries wins where both apply.
+    `added` is its place in the order of addition: the later of two entries wins where both apply. `commit_rate` prices
+    what draws on a balance whose rate type asks for it. `unit` is a custom pricing unit of the card, None its currency.
+    `minimum` is what a composite product costs at least in a statement.
     """
 
     id: UUID
@@ -192,6 +198,9 @@ class RateEntry:
     entitled: bool
     group_values: Group
     added: int
+    commit_rate: Rate | None = None
+    unit: str | None = None
+    minimum: Decimal | None = None
 
     def __post_init__(self) -> None:
         if self.group_values != tuple(sorted(self.group_values, key=lambda pair: pair[0])):
@@ -246,9 +255,10 @@ PriceChange = Multiplier | Overwrite | TieredMultiplier
 
 @dataclass(frozen=True, slots=True)
 class Specifier:
-    """What an override reaches; every given part must hold. `tags` must all be on the product.
+    """What an override or a balance reaches; every given part must hold. `tags` must all be on the product.
 
     Pricing and presentation values match usage that has them among its own. `billing_frequency` is that of a rate.
+    `grant_ids` and `recurring_ids` belong to commit-specific overrides: usage drawn from any of these balances.
     """
 
     product_id: UUID | None = None
@@ -256,6 +266,15 @@ class Specifier:
     pricing: Group = ()
     presentation: Group = ()
     billing_frequency: Frequency | None = None
+    grant_ids: tuple[UUID, ...] = ()
+    recurring_ids: tuple[UUID, ...] = ()
+
+
+class RateTarget(StrEnum):
+    """Which price of a product is meant: the list price, or the one for usage that draws on a commit."""
+
+    LIST_RATE = "LIST_RATE"
+    COMMIT_RATE = "COMMIT_RATE"
 
 
 class OverridePriority(StrEnum):
@@ -269,7 +288,8 @@ class OverridePriority(StrEnum):
 class Override:
     """A contract's own change of list prices, or only of what it is entitled to.
 
-    It reaches what any of its specifiers reaches. `added` is its place in the order of addition.
+    It reaches what any of its specifiers reaches. `added` is its place in the order of addition. A commit-specific one
+    prices only what is drawn from a balance, and changes the price that is its `target`.
     """
 
     id: UUID
@@ -279,6 +299,8 @@ class Override:
     entitled: bool | None
     priority: int | None
     added: int
+    is_commit_specific: bool = False
+    target: RateTarget = RateTarget.LIST_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +322,8 @@ class Terms:
 
     `products` are those of the rate card and `rates` all its entries, in any order; `product_order` is the card's
     order of lines and need not name every product. An invoice becomes final `grace` after its period. `usage_filters`
-    are sorted by start, no two at one instant.
+    are sorted by start, no two at one instant. `conversions` are what one of each custom pricing unit is worth in
+    `unit`, by code.
     """
 
     contract_id: UUID
@@ -315,6 +338,7 @@ class Terms:
     overrides: tuple[Override, ...] = ()
     override_priority: OverridePriority = OverridePriority.LOWEST_MULTIPLIER
     usage_filters: tuple[UsageFilter, ...] = ()
+    conversions: tuple[tuple[str, Decimal], ...] = ()
 
 
 def _require_factor(factor: Decimal) -> None:

@@ -26,7 +26,7 @@ from app.core.overrides import (
 )
 from app.core.period import SINCE_EVER, Frequency, Period
 from app.core.quantities import UsageKey
-from app.core.rates import Rate, slices
+from app.core.rates import Package, Rate, Tier, Volume, slices
 from app.core.rating import rate_statement
 from app.core.terms import (
     Multiplier,
@@ -147,6 +147,25 @@ def test_prices(list_price: Rate, overrides: list[Override], priority: OverrideP
     agreed = replace(terms(entry(1, list_price)), overrides=tuple(overrides), override_priority=priority)
     found = rate_statement(agreed, JANUARY, {UsageKey(A): used(d2="10", d20="10", d25="10")})
     assert [shown(line) for line in found.lines] == lines
+
+
+@pytest.mark.parametrize(
+    ("rate", "change", "quantity", "amount"),
+    [
+        # by volume: 10 at 4, more at 3 each
+        pytest.param(Volume((Tier(D(10), D(4)), Tier(None, D(3)))), Multiplier(D("0.5")), "12", "18", id="volume, half"),
+        pytest.param(Volume((Tier(D(10), D(4)), Tier(None, D(3)))), by_tier(("6", "0.5"), (None, "1")), "5", "10", id="first band"),
+        pytest.param(
+            # 6 units at half of 4; growing to 12 gives 6 x 4 back and takes 12 x 3
+            Volume((Tier(D(10), D(4)), Tier(None, D(3)))), by_tier(("6", "0.5"), (None, "1")), "12", "24", id="two bands",
+        ),
+        pytest.param(Package(D(10), D(7)), Multiplier(D("0.5")), "12", "7", id="packages, half"),
+        pytest.param(Package(D(10), D(7)), by_tier(("10", "0.5")), "25", "17.5", id="packages, the first for half"),
+    ],
+)  # fmt: skip
+def test_changes_of_prices_for_a_whole_quantity(rate: Rate, change: PriceChange, quantity: str, amount: str) -> None:
+    parts = overridden_slices(rate, change, before=D(0), quantity=D(quantity))
+    assert sum((part.amount for part in parts), D(0)) == D(amount)
 
 
 def test_an_override_entitles_what_the_card_does_not() -> None:

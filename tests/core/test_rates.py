@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.money import canonical
-from app.core.rates import Flat, Rate, Tier, Tiered, rate_from_json, rate_to_json, slices
+from app.core.rates import Flat, Package, Rate, Tier, Tiered, Volume, rate_from_json, rate_to_json, slices
 
 D = Decimal
 
@@ -21,6 +21,8 @@ def tiered(*tiers: tuple[str | None, str]) -> Tiered:
 FREE_THEN_PAID = tiered(("5", "0"), ("5", "1"), (None, "1.5"))
 SIZED_LAST = tiered(("5", "2"), ("5", "1"))
 ONE_BAND = tiered((None, "3"))
+BY_VOLUME = Volume((Tier(D(100), D(10)), Tier(D(100), D(8)), Tier(None, D(5))))
+TENS = Package(D(10), D("2.5"))
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,22 @@ ONE_BAND = tiered((None, "3"))
         (Flat(D("0.0001")), "0", "12345", "-:12345=1.2345"),
         (Flat(D(2)), "100", "-1.5", "-:-1.5=-3"),
         (Flat(D(2)), "100", "0", ""),
+        # by volume: the bound belongs to the tier below; growing into another tier gives back what was counted
+        (BY_VOLUME, "0", "100", "1:100=1000"),
+        (BY_VOLUME, "0", "120", "2:120=960"),
+        (BY_VOLUME, "80", "40", "1:-80=-800 2:120=960"),
+        (BY_VOLUME, "120", "-40", "2:-120=-960 1:80=800"),
+        (BY_VOLUME, "120", "30", "2:30=240"),
+        (BY_VOLUME, "120", "-120", "2:-120=-960"),
+        (BY_VOLUME, "0", "0", ""),
+        (BY_VOLUME, "0", "-5", "1:-5=-50"),
+        # packages of ten: a begun one costs as much as a whole one
+        (TENS, "0", "1", "-:1=2.5"),
+        (TENS, "0", "10", "-:1=2.5"),
+        (TENS, "0", "10.001", "-:2=5"),
+        (TENS, "1", "9", ""),
+        (TENS, "11", "-1", "-:-1=-2.5"),
+        (TENS, "0", "-15", "-:-1=-2.5"),
     ],
 )
 def test_slices(rate: Rate, before: str, quantity: str, expected: str) -> None:
@@ -95,7 +113,27 @@ def test_slices_share_the_quantity_out(rate: Rate, before: Decimal, quantity: De
     assert [part.level for part in parts] == sorted({part.level or 0 for part in parts}) or parts[0].level is None
 
 
-@given(rates)
+whole_rates = st.one_of(
+    st.builds(lambda rate: Volume(rate.tiers), st.sampled_from([FREE_THEN_PAID, SIZED_LAST, ONE_BAND])),
+    st.builds(Package, st.sampled_from([D(1), D(10), D("2.5")]), st.just(D(3))),
+)
+
+
+@given(whole_rates, numbers, st.lists(numbers, max_size=8))
+def test_a_price_of_the_whole_quantity_does_not_hang_on_how_it_came(
+    rate: Rate, before: Decimal, quantities: list[Decimal]
+) -> None:
+    def amount(start: Decimal, quantity: Decimal) -> Decimal:
+        return sum((part.amount for part in slices(rate, before=start, quantity=quantity)), D(0))
+
+    piecemeal, position = D(0), before
+    for quantity in quantities:
+        piecemeal += amount(position, quantity)
+        position += quantity
+    assert piecemeal == amount(before, sum(quantities, D(0)))
+
+
+@given(st.one_of(rates, whole_rates))
 def test_the_stored_form_gives_the_rate_back(rate: Rate) -> None:
     assert rate_from_json(rate_to_json(rate)) == rate
 
@@ -118,6 +156,11 @@ def test_the_stored_form() -> None:
         {"type": "FLAT", "price": "NaN"},
         {"type": "FLAT", "price": "-1"},
         {"type": "STEPPED", "price": "1"},
+        {"type": "PACKAGE", "size": "0", "price": "1"},
+        {"type": "PACKAGE", "size": "10", "price": "-1"},
+        {"type": "PACKAGE", "size": 10, "price": "1"},
+        {"type": "VOLUME", "tiers": []},
+        {"type": ["TIERED"], "tiers": []},
         {"type": "TIERED", "tiers": "1"},
         {"type": "TIERED", "tiers": []},
         {"type": "TIERED", "tiers": [1]},
@@ -129,5 +172,5 @@ def test_the_stored_form() -> None:
     ],
 )
 def test_what_is_no_rate_is_refused(stored: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"a rate is|a tier|a tiered|the last tier|a price|a decimal"):
+    with pytest.raises(ValueError, match=r"a rate is|a tier|a tiered|the last tier|a price|a package|a decimal"):
         rate_from_json(stored)

@@ -1,0 +1,195 @@
+"""Everything that one statement charges, in the order in which balances may pay it.
+
+Owns the sequence of usage, charges in custom units and their conversion, fees and percentages of other charges. Who
+pays is decided by the caller: balances are drawn down while a statement is rated, and a breakdown repeats what they did.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from app.core.charging import Charge, PriceList
+from app.core.composite import base_by_phase, includes
+from app.core.drawdown import Conversion, Payable
+from app.core.lines import Line
+from app.core.metering import HourQuantity
+from app.core.money import ONE, ZERO, exact
+from app.core.period import Period
+from app.core.phases import phases
+from app.core.quantities import Usage, UsageKey
+from app.core.rates import Slice
+from app.core.statement_lines import display_order, key_order
+from app.core.terms import Product, ProductType, Terms
+
+Settle = Callable[[Sequence[Payable]], None]
+"""Lets balances pay what they may of some payables, given in line order."""
+
+
+class Statement:
+    """The charges of one statement: made step by step, because later ones depend on what balances left of earlier."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        period: Period,
+        usage: Usage,
+        *,
+        segments: Iterable[Period],
+        fees: Sequence[Line] = (),
+        cuts: Sequence[datetime] = (),
+    ) -> None:
+        """`segments` are those of balances: a statement is split where one begins or ends, and at the `cuts`."""
+        self._terms = terms
+        self._prices = PriceList.of(terms)
+        self._products = {product.id: product for product in terms.products}
+        bounds = {bound for segment in segments for bound in (segment.starting_at, segment.ending_before) if bound}
+        self._stretches = phases(period, (*self._prices.change_instants(), *bounds, *cuts))
+        self._usage = usage
+        self._fees = [
+            Payable.of_fee(line, self._products.get(line.product_id) if line.product_id else None) for line in fees
+        ]
+        self.unrated: list[tuple[UsageKey, Decimal]] = []
+
+    @property
+    def phase_starts(self) -> tuple[datetime, ...]:
+        """Where the statement is split."""
+        return tuple(phase.starting_at for phase in self._stretches)
+
+    def settled(self, settle: Settle) -> list[Payable]:
+        """All payables, with what `settle` lets balances pay of each, in no stated order.
+
+        Charges in custom units come first, because what is left of them is paid in the card's currency.
+        """
+        by_unit: dict[str, list[Payable]] = {self._terms.unit.code: []}
+        for charge in self._usage_charges():
+            by_unit.setdefault(charge.unit, []).append(Payable.of(charge))
+        currency = by_unit.pop(self._terms.unit.code)
+        found: list[Payable] = []
+        for unit, payables in sorted(by_unit.items()):
+            own = self._settled_in_unit(unit, payables, settle)
+            currency.extend(self._conversions(unit, own))
+            found.extend(own)
+        found.extend(self._settled_in_unit(self._terms.unit.code, [*currency, *self._fees], settle))
+        return found
+
+    def _usage_charges(self) -> list[Charge]:
+        """Charges at base price, and usage without a rate.
+
+        The tier position of a key counts from the start of the period and runs on through phases in which its product
+        is not entitled or has no rate (golden decision 11). A product that is not entitled gives no charge.
+        """
+        charges: list[Charge] = []
+        for key, hours in self._usage.items():
+            assert key.product_id in self._products, "usage belongs to a product of the terms"
+            quantities = _by_phase(hours, self._stretches)
+            found, without = self._prices.charges(self._products[key.product_id], key, quantities, self._stretches)
+            charges.extend(found)
+            if without:
+                self.unrated.append((key, without))
+        order = display_order(self._terms)
+        self.unrated.sort(key=lambda item: key_order(item[0], order))
+        return charges
+
+    def _settled_in_unit(self, unit: str, payables: list[Payable], settle: Settle) -> list[Payable]:
+        """The payables of one unit and the percentages of them, settled in line order (semantics 6.3, steps 5 to 7)."""
+        payables.sort(key=_line_order)
+        settle(payables)
+        composites = [Payable.of(charge) for charge in self._composites(unit, payables)]
+        composites.sort(key=_line_order)
+        settle(composites)
+        return payables + composites
+
+    def _composites(self, unit: str, payables: Iterable[Payable]) -> list[Charge]:
+        """Percentages of what was charged in a unit, at the prices at which it was charged."""
+        spend = self._spend(payables)
+        charges: list[Charge] = []
+        for product in self._terms.products:
+            if product.type is ProductType.COMPOSITE:
+                base = base_by_phase(product, self._terms.products, spend, count=len(self._stretches))
+                # Spend without a rate for it is no usage without a rate.
+                found, _ = self._prices.charges(product, UsageKey(product.id), base, self._stretches, unit=unit)
+                charges.extend(found)
+                if unit == self._terms.unit.code:
+                    charges.extend(self._minimum(product, found, spend))
+        return charges
+
+    def _spend(self, payables: Iterable[Payable]) -> dict[UUID, list[Decimal]]:
+        places = {phase: place for place, phase in enumerate(self._stretches)}
+        spend: dict[UUID, list[Decimal]] = {}
+        with exact():
+            for payable in payables:
+                if isinstance(payable.item, Charge):
+                    of_product = spend.setdefault(payable.item.product.id, [ZERO] * len(self._stretches))
+                    of_product[places[payable.item.phase]] += payable.amount
+        return spend
+
+    def _minimum(self, product: Product, charges: Iterable[Charge], spend: dict[UUID, list[Decimal]]) -> list[Charge]:
+        """What a composite product misses of the least that it costs: the minimum of the last rate that has one."""
+        for place in reversed(range(len(self._stretches))):
+            phase = self._stretches[place]
+            entry = self._prices.entitled_entry(product, at=phase.starting_at)
+            if entry is None or entry.minimum is None:
+                continue
+            assert product.composite is not None, "a composite product says what it is a percentage of"
+            included = (other for other in self._terms.products if includes(product, other))
+            if product.composite.exclude_free_usage and not any(any(spend.get(other.id, ())) for other in included):
+                return []
+            with exact():
+                missing = entry.minimum - sum((charge.priced.amount for charge in charges), ZERO)
+            if missing <= ZERO:
+                return []
+            part = Slice(None, None, None, missing, ONE, missing)
+            unit = self._terms.unit.code
+            return [Charge(product, UsageKey(product.id), phase, part, entry, None, unit, is_minimum=True)]
+        return []
+
+    def _conversions(self, unit: str, payables: Iterable[Payable]) -> list[Payable]:
+        """What is left of the charges in a custom unit, phase by phase, in the card's currency (semantics 5.10)."""
+        price = dict(self._terms.conversions)[unit]
+        left: dict[Period, Decimal] = dict.fromkeys(self._stretches, ZERO)
+        with exact():
+            for payable in payables:
+                assert isinstance(payable.item, Charge), "only charges are in custom units"
+                left[payable.item.phase] += payable.amount_left
+            return [
+                Payable.of(
+                    Conversion(unit, self._terms.unit.code, phase, Slice(None, None, None, rest, price, rest * price))
+                )
+                for phase, rest in left.items()
+                if rest
+            ]
+
+
+def _by_phase(hours: Sequence[HourQuantity], stretches: Sequence[Period]) -> list[Decimal]:
+    """The quantity of each phase, in order of time. Sums are enough: the slices of a sum are the sums of the slices."""
+    starts = [phase.starting_at for phase in stretches]
+    end = stretches[-1].ending_before
+    assert end is not None, "a statement has an end"
+    quantities = [ZERO] * len(stretches)
+    with exact():
+        for item in hours:
+            assert starts[0] <= item.hour < end, "the hours of a statement lie inside it"
+            quantities[bisect_right(starts, item.hour) - 1] += item.quantity
+    return quantities
+
+
+def _line_order(payable: Payable) -> tuple[object, ...]:
+    """Usage and conversions before fees; earlier first; the higher price first; then by name (semantics 6.3, step 5).
+
+    Of equals the one with the smaller product id, group values and position goes first (golden decision 15).
+    """
+    item, instant = payable.item, payable.instant
+    match item:
+        case Charge():
+            values = tuple((value is not None, value or "") for group in item.key[1:] for _, value in group)
+            inside = (item.priced.level or 0, item.priced.before)
+            return (0, instant, -item.priced.unit_price, item.product.name, str(item.product.id), values, *inside)
+        case Conversion():
+            return (0, instant, -item.priced.unit_price, item.converted_unit, "", (), 0, ZERO)
+        case Line():  # pragma: no branch - the type checker proves that no case is missing
+            price = item.unit_price or ZERO
+            return (1, instant, -price, item.product_name or "", str(item.product_id), (), 0, ZERO)

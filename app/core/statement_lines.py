@@ -1,0 +1,172 @@
+"""From settled charges to the lines of an invoice.
+
+Owns what is one line and what is several: what a balance pays stands apart, followed by the line that takes it off. The
+order is that of display; in which order balances pay is settled before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from uuid import UUID
+
+from app.core.charging import Charge
+from app.core.drawdown import Conversion, Cover, Payable
+from app.core.grants import SegmentKey
+from app.core.lines import Line, LineTier, LineType
+from app.core.money import ZERO, exact
+from app.core.quantities import UsageKey
+from app.core.rates import Slice
+from app.core.terms import ProductType, Terms
+
+DisplayOrder = Mapping[UUID, tuple[int, str, UUID]]
+
+
+def display_order(terms: Terms) -> DisplayOrder:
+    """Products as on the card; those that its order does not name follow by name."""
+    places = {product_id: place for place, product_id in enumerate(terms.product_order)}
+    return {product.id: (places.get(product.id, len(places)), product.name, product.id) for product in terms.products}
+
+
+def key_order(key: UsageKey, order: DisplayOrder) -> tuple[object, ...]:
+    """Where usage is shown: by product, then by its group values."""
+    # None sorts before every text, and is not the same as an empty one.
+    values = [[(name, value is not None, value or "") for name, value in group] for group in key[1:]]
+    return (*order[key.product_id], *values)
+
+
+def lines_of(terms: Terms, payables: Iterable[Payable]) -> list[Line]:
+    """The lines of all payables: products in display order, then conversions by unit; by time, then by position."""
+    order = display_order(terms)
+    placed = sorted(payables, key=lambda payable: _place(payable, order))
+    lines: list[Line] = []
+    with exact():
+        for _, group in groupby(placed, key=lambda payable: _place(payable, order)[:-1]):
+            together = list(group)
+            lines.extend(_covered_lines(together, terms.unit.code))
+            for payable in together:
+                lines.extend(_open_line(payable, terms.unit.code))
+    return lines
+
+
+def _place(payable: Payable, order: DisplayOrder) -> tuple[object, ...]:
+    """What is one phase of one key comes together; the last part orders it inside."""
+    item = payable.item
+    match item:
+        case Charge():
+            key = key_order(item.key, order)
+            inside = (item.priced.level or 0, item.entry.id, item.priced.unit_price, item.priced.before)
+            return (0, key, item.unit, item.is_minimum, item.phase.starting_at, inside)
+        case Line():
+            assert item.product_id is not None, "a fee is for a product"
+            return (
+                0,
+                key_order(UsageKey(item.product_id), order),
+                item.unit,
+                False,
+                payable.instant,
+                (0, item.product_id),
+            )
+        case Conversion():  # pragma: no branch - the type checker proves that no case is missing
+            return (1, item.converted_unit, payable.instant, ())
+
+
+def _covered_lines(payables: Sequence[Payable], currency: str) -> Iterator[Line]:
+    """What balances pay, equal neighbours as one; after the lines of each balance what is taken off again, by tier."""
+    paid: dict[SegmentKey, dict[Line, Line]] = {}
+    taken: dict[SegmentKey, dict[Line, Line]] = {}
+    for payable in payables:
+        for cover in payable.covers:
+            if not isinstance(payable.item, Line):
+                line = _line(payable, cover.priced, currency)
+                line = replace(
+                    line, override_id=cover.override_id, grant_id=cover.pot.grant_id, segment=cover.pot.number
+                )
+                _add(paid.setdefault(cover.pot, {}), line)
+            _add(taken.setdefault(cover.pot, {}), _applied_line(payable, cover, currency))
+    for pot, applied in taken.items():
+        yield from paid.get(pot, {}).values()
+        yield from applied.values()
+
+
+def _add(lines: dict[Line, Line], line: Line) -> None:
+    """Add a line to one that says the same, if there is one."""
+    nothing = replace(line, quantity=None, amount=ZERO)
+    first = lines.get(nothing)
+    if first is not None:
+        quantity = None if line.quantity is None else (first.quantity or ZERO) + line.quantity
+        line = replace(first, quantity=quantity, amount=first.amount + line.amount)
+    lines[nothing] = line
+
+
+def _open_line(payable: Payable, currency: str) -> Iterator[Line]:
+    """What no balance pays; of a fee always the whole, because its quantity is never split."""
+    if isinstance(payable.item, Line):
+        yield payable.item
+        return
+    rest = replace(payable.priced, quantity=payable.quantity_left, amount=payable.amount_left)
+    if rest.quantity:
+        yield _line(payable, rest, currency)
+
+
+def _line(payable: Payable, part: Slice, currency: str) -> Line:
+    item = payable.item
+    assert not isinstance(item, Line), "a fee is a line already"
+    line = Line(
+        type=LineType.CPU_CONVERSION,
+        product_id=None,
+        product_name=None,
+        unit=item.unit,
+        quantity=part.quantity,
+        unit_price=part.unit_price,
+        amount=part.amount,
+        starting_at=item.phase.starting_at,
+        ending_before=item.phase.ending_before,
+        tier=_tier(part),
+        in_total=item.unit == currency,
+    )
+    if isinstance(item, Conversion):
+        return replace(line, converted_unit=item.converted_unit)
+    return replace(
+        line,
+        type=_type(item),
+        product_id=item.product.id,
+        product_name=item.product.name,
+        pricing=item.key.pricing,
+        presentation=item.key.presentation,
+        rate_id=item.entry.id,
+        override_id=item.override_id,
+    )
+
+
+def _applied_line(payable: Payable, cover: Cover, currency: str) -> Line:
+    item = payable.item
+    line = item if isinstance(item, Line) else _line(payable, cover.priced, currency)
+    return replace(
+        line,
+        type=LineType.APPLIED,
+        applied_to=line.type,
+        quantity=None,
+        unit_price=None,
+        amount=-cover.priced.amount,
+        rate_id=None,
+        override_id=None,
+        grant_id=cover.pot.grant_id,
+        segment=cover.pot.number,
+        # The usage is paid as it happens; that it counts towards a postpaid commit takes nothing off.
+        in_total=line.in_total and not cover.is_postpaid,
+    )
+
+
+def _type(charge: Charge) -> LineType:
+    if charge.is_minimum:
+        return LineType.MINIMUM
+    return LineType.COMPOSITE if charge.product.type is ProductType.COMPOSITE else LineType.USAGE
+
+
+def _tier(part: Slice) -> LineTier | None:
+    if part.level is None:
+        return None
+    assert part.tier_starting_at is not None, "a tier begins somewhere"
+    return LineTier(part.level, part.tier_starting_at, part.tier_size)
