@@ -15,7 +15,7 @@ from app.catalog.aliases import NewAlias
 from app.catalog.api_inputs import SAFE_TO_REPEAT
 from app.catalog.rates import NewRate
 from app.checks import Path
-from app.core.rates import Flat, Percentage, Rate, Tier, Tiered, TieredPercentage
+from app.core.rates import Flat, Package, Percentage, Rate, Tier, Tiered, TieredPercentage, Volume
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import KeyValueInput
@@ -30,6 +30,12 @@ class TierInput:
     unit_price: Decimal = strawberry.field(
         description="Price of one unit, 0 or more; a fraction where tiers are of a percentage."
     )
+
+
+@strawberry.input(description="A package of units and its price.")
+class PackageInput:
+    size: Decimal = strawberry.field(description="Units in a package, above 0.")
+    package_price: Decimal = strawberry.field(description="Price of a package, 0 or more.")
 
 
 @strawberry.input(one_of=True, description="What a unit costs, in the currency of the rate card: give exactly one.")
@@ -47,6 +53,13 @@ class PriceInput:
     )
     tiered_percentage: list[TierInput] | None = strawberry.field(
         default=strawberry.UNSET, description="Fractions by bands of the statement's money, at most 100."
+    )
+    volume: list[TierInput] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Tiers, at most 100, of which the one that the statement's quantity reaches prices all of it.",
+    )
+    package: PackageInput | None = strawberry.field(
+        default=strawberry.UNSET, description="A price for each begun package of units."
     )
 
 
@@ -135,6 +148,10 @@ def rate_of(price: PriceInput, *, path: Path) -> Rate:
             return Percentage(price.percentage)
         if isinstance(price.tiered_percentage, list):
             return TieredPercentage(tuple(Tier(tier.size, tier.unit_price) for tier in price.tiered_percentage))
+        if isinstance(price.volume, list):
+            return Volume(tuple(Tier(tier.size, tier.unit_price) for tier in price.volume))
+        if isinstance(price.package, PackageInput):
+            return Package(price.package.size, price.package.package_price)
         return Tiered(tuple(Tier(tier.size, tier.unit_price) for tier in price.tiered or ()))
     except ValueError as error:
         raise InvalidInput(ErrorCode.INVALID, f"The price is not acceptable: {error}.", path=path) from error

@@ -39,13 +39,25 @@ class TieredPercentagePrice:
     tiers: list[Tier] = strawberry.field(description="The bands; the price of a unit is the fraction.")
 
 
+@strawberry.type(description="All units at the price of the tier in which the statement's quantity lies.")
+class VolumePrice:
+    tiers: list[Tier] = strawberry.field(description="The bands of the statement's quantity.")
+
+
+@strawberry.type(description="A price for each begun package of units.")
+class PackagePrice:
+    size: Decimal = strawberry.field(description="Units in a package.")
+    package_price: Decimal = strawberry.field(description="Price of a package, in the major unit of the currency.")
+
+
+AnyPrice = FlatPrice | TieredPrice | PercentagePrice | TieredPercentagePrice | VolumePrice | PackagePrice
 Price = Annotated[
-    FlatPrice | TieredPrice | PercentagePrice | TieredPercentagePrice,
-    strawberry.union("Price", description="What a unit costs: one price, or tiers; or a fraction of money."),
+    AnyPrice,
+    strawberry.union("Price", description="What usage costs: for each unit, by tier or package; or a share of money."),
 ]
 
 
-def shown_price(rate: core.Rate) -> FlatPrice | TieredPrice | PercentagePrice | TieredPercentagePrice:
+def shown_price(rate: core.Rate) -> AnyPrice:
     """A core rate as the API shows it."""
     match rate:
         case core.Flat(price):
@@ -56,6 +68,10 @@ def shown_price(rate: core.Rate) -> FlatPrice | TieredPrice | PercentagePrice | 
             return TieredPrice(tiers=_tiers(tiers))
         case core.TieredPercentage(tiers):
             return TieredPercentagePrice(tiers=_tiers(tiers))
+        case core.Volume(tiers):
+            return VolumePrice(tiers=_tiers(tiers))
+        case core.Package(size, price):
+            return PackagePrice(size=size, package_price=price)
 
 
 def _tiers(tiers: tuple[core.Tier, ...]) -> list[Tier]:

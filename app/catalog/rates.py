@@ -19,7 +19,7 @@ from app.catalog.reading import changeable, refuse_archived
 from app.catalog.tables import MetricRow, ProductRow, RateCard, RateRow
 from app.change import note_change
 from app.checks import Path, at_most, interval_of, text_of
-from app.core.rates import Rate, Tiered, TieredPercentage
+from app.core.rates import Rate, Tiered, TieredPercentage, Volume
 from app.errors import ErrorCode, InvalidInput, NotFound
 from app.store.ids import to_text
 
@@ -132,7 +132,7 @@ def _check(entry: NewRate, product: ProductRow | None, *, is_money: bool, path: 
 
 def check_tiers(rate: Rate, *, path: Path) -> None:
     """At most 100 tiers, and none after which there is no price."""
-    if not isinstance(rate, Tiered | TieredPercentage):
+    if not isinstance(rate, Tiered | TieredPercentage | Volume):
         return
     at_most(rate.tiers, MAX_TIERS, path=path)
     # The core prices beyond a sized last tier as well; a caller who writes one expects something else.

@@ -15,16 +15,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from app.core.drawdown import Payable, Purse
-from app.core.grants import Pot, burn_order
+from app.core.grants import Pot
 from app.core.invoice import assemble, finalize
 from app.core.lines import Line, LineType, merged
 from app.core.money import ZERO, exact
 from app.core.period import HOUR, Period
 from app.core.quantities import Usage
-from app.core.shares import Shares
-from app.core.statement_charges import Statement
-from app.core.statement_lines import lines_of
+from app.core.shares import cut_lines
 from app.core.terms import Terms
 
 
@@ -78,7 +75,7 @@ def break_down(
     """
     bounds = window_bounds(period, size)
     ends = dict(zip(bounds, (*bounds[1:], period.ending_before), strict=True))
-    lines = lines_of(terms, _cut(terms, period, usage, pots=pots, fees=fees, cuts=bounds))
+    lines = cut_lines(terms, period, usage, pots=pots, fees=fees, cuts=bounds)
     # Found on the cut lines: their sum is the statement's subtotal, because cuts move no money.
     rounding = finalize(assemble(lines, terms.unit)).lines[-1:] if is_final else ()
     by_start: dict[datetime, list[Line]] = defaultdict(list)
@@ -89,27 +86,6 @@ def break_down(
     by_start[bounds[-1]].extend(line for line in rounding if line.type is LineType.ROUNDING)
     windows = (_window(Period(start, ends[start]), merged(by_start[start])) for start in bounds if by_start.get(start))
     return tuple(window for window in windows if window.lines)
-
-
-def _cut(
-    terms: Terms,
-    period: Period,
-    usage: Usage,
-    *,
-    pots: Sequence[Pot],
-    fees: Sequence[Line],
-    cuts: Sequence[datetime],
-) -> list[Payable]:
-    """The charges of the statement cut at some instants, with the share of each balance in every part.
-
-    Balances pay the charges as the invoice has them; inside a charge the first units in time are the covered ones
-    (golden decision 22).
-    """
-    segments = [pot.segment.period for pot in pots]
-    whole = Statement(terms, period, usage, segments=segments, fees=fees)
-    payables = whole.settled(Purse(burn_order(pots, terms.products), terms).draw)
-    shares = Shares(payables, whole.phase_starts)
-    return Statement(terms, period, usage, segments=segments, fees=fees, cuts=cuts).settled(shares.settle)
 
 
 def _window(period: Period, lines: Sequence[Line]) -> Window:

@@ -190,3 +190,21 @@ def _joined(stretches: Iterable[tuple[Decimal, Decimal]]) -> Iterator[tuple[Deci
             start = joined.pop()[0]
         joined.append((start, end))
     return iter(joined)
+
+
+def line_order(payable: Payable) -> tuple[object, ...]:
+    """Usage and conversions before fees; earlier first; the higher price first; then by name (semantics 6.3, step 5).
+
+    Of equals the one with the smaller product id, group values and position goes first (golden decision 15).
+    """
+    item, instant = payable.item, payable.instant
+    match item:
+        case Charge():
+            values = tuple((value is not None, value or "") for group in item.key[1:] for _, value in group)
+            inside = (item.priced.level or 0, item.priced.before)
+            return (0, instant, -item.priced.unit_price, item.product.name, str(item.product.id), values, *inside)
+        case Conversion():
+            return (0, instant, -item.priced.unit_price, item.converted_unit, "", (), 0, ZERO)
+        case Line():  # pragma: no branch - the type checker proves that no case is missing
+            price = item.unit_price or ZERO
+            return (1, instant, -price, item.product_name or "", str(item.product_id), (), 0, ZERO)

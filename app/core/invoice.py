@@ -198,8 +198,18 @@ def _line_content(line: Line) -> dict[str, object]:
         "tier": tier,
         "rate": None if line.rate_id is None else str(line.rate_id),
         "in_total": line.in_total,
-        # Named only where there is one, so that invoices from before overrides keep their digest.
-        **({} if line.override_id is None else {"override": str(line.override_id)}),
+        **{name: value for name, value in _later_content(line).items() if value is not None},
+    }
+
+
+def _later_content(line: Line) -> dict[str, object]:
+    """What lines came to say later: named only where there is something, so that older invoices keep their digest."""
+    return {
+        "override": None if line.override_id is None else str(line.override_id),
+        "grant": None if line.grant_id is None else str(line.grant_id),
+        "segment": line.segment,
+        "applied_to": line.applied_to,
+        "converted_unit": line.converted_unit,
     }
 
 

@@ -6,10 +6,14 @@ all products of a statement keeps the order of charges a matter of time alone (g
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from itertools import pairwise
 
+from app.core.metering import HourQuantity
+from app.core.money import ZERO, exact
 from app.core.period import Period, is_hour
 
 
@@ -24,3 +28,16 @@ def phases(period: Period, changes: Iterable[datetime]) -> tuple[Period, ...]:
     bounds = [period.starting_at, *sorted(inside), end]
     assert all(map(is_hour, bounds)), "prices change, and statements begin and end, on full hours"
     return tuple(Period(start, stop) for start, stop in pairwise(bounds))
+
+
+def sums_by_phase(hours: Sequence[HourQuantity], stretches: Sequence[Period]) -> list[Decimal]:
+    """The quantity of each phase, in order of time. Sums are enough: the slices of a sum are the sums of the slices."""
+    starts = [phase.starting_at for phase in stretches]
+    end = stretches[-1].ending_before
+    assert end is not None, "a statement has an end"
+    quantities = [ZERO] * len(stretches)
+    with exact():
+        for item in hours:
+            assert starts[0] <= item.hour < end, "the hours of a statement lie inside it"
+            quantities[bisect_right(starts, item.hour) - 1] += item.quantity
+    return quantities

@@ -13,9 +13,37 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.core.charging import Charge
-from app.core.drawdown import Conversion, Cover, Payable
+from app.core.drawdown import Conversion, Cover, Payable, Purse
+from app.core.grants import Pot, burn_order
 from app.core.lines import Line
 from app.core.money import ZERO, exact
+from app.core.period import Period
+from app.core.quantities import Usage
+from app.core.statement_charges import Statement
+from app.core.statement_lines import lines_of
+from app.core.terms import Terms
+
+
+def cut_lines(
+    terms: Terms,
+    period: Period,
+    usage: Usage,
+    *,
+    pots: Sequence[Pot],
+    fees: Sequence[Line],
+    cuts: Sequence[datetime],
+) -> list[Line]:
+    """The lines of a statement cut at some instants, with the share of each balance in every part; none merged.
+
+    Balances pay the charges as the invoice has them; inside a charge the first units in time are the covered ones
+    (golden decision 22).
+    """
+    segments = [pot.segment.period for pot in pots]
+    whole = Statement(terms, period, usage, segments=segments, fees=fees)
+    payables = whole.settled(Purse(burn_order(pots, terms.products), terms).draw)
+    shares = Shares(payables, whole.phase_starts)
+    parts = Statement(terms, period, usage, segments=segments, fees=fees, cuts=cuts).settled(shares.settle)
+    return lines_of(terms, parts)
 
 
 class Shares:

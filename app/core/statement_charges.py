@@ -6,7 +6,6 @@ pays is decided by the caller: balances are drawn down while a statement is rate
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -14,12 +13,11 @@ from uuid import UUID
 
 from app.core.charging import Charge, PriceList
 from app.core.composite import base_by_phase, includes
-from app.core.drawdown import Conversion, Payable
+from app.core.drawdown import Conversion, Payable, line_order
 from app.core.lines import Line
-from app.core.metering import HourQuantity
 from app.core.money import ONE, ZERO, exact
 from app.core.period import Period
-from app.core.phases import phases
+from app.core.phases import phases, sums_by_phase
 from app.core.quantities import Usage, UsageKey
 from app.core.rates import Slice
 from app.core.statement_lines import display_order, key_order
@@ -85,7 +83,7 @@ class Statement:
         charges: list[Charge] = []
         for key, hours in self._usage.items():
             assert key.product_id in self._products, "usage belongs to a product of the terms"
-            quantities = _by_phase(hours, self._stretches)
+            quantities = sums_by_phase(hours, self._stretches)
             found, without = self._prices.charges(self._products[key.product_id], key, quantities, self._stretches)
             charges.extend(found)
             if without:
@@ -96,10 +94,10 @@ class Statement:
 
     def _settled_in_unit(self, unit: str, payables: list[Payable], settle: Settle) -> list[Payable]:
         """The payables of one unit and the percentages of them, settled in line order (semantics 6.3, steps 5 to 7)."""
-        payables.sort(key=_line_order)
+        payables.sort(key=line_order)
         settle(payables)
         composites = [Payable.of(charge) for charge in self._composites(unit, payables)]
-        composites.sort(key=_line_order)
+        composites.sort(key=line_order)
         settle(composites)
         return payables + composites
 
@@ -162,34 +160,3 @@ class Statement:
                 for phase, rest in left.items()
                 if rest
             ]
-
-
-def _by_phase(hours: Sequence[HourQuantity], stretches: Sequence[Period]) -> list[Decimal]:
-    """The quantity of each phase, in order of time. Sums are enough: the slices of a sum are the sums of the slices."""
-    starts = [phase.starting_at for phase in stretches]
-    end = stretches[-1].ending_before
-    assert end is not None, "a statement has an end"
-    quantities = [ZERO] * len(stretches)
-    with exact():
-        for item in hours:
-            assert starts[0] <= item.hour < end, "the hours of a statement lie inside it"
-            quantities[bisect_right(starts, item.hour) - 1] += item.quantity
-    return quantities
-
-
-def _line_order(payable: Payable) -> tuple[object, ...]:
-    """Usage and conversions before fees; earlier first; the higher price first; then by name (semantics 6.3, step 5).
-
-    Of equals the one with the smaller product id, group values and position goes first (golden decision 15).
-    """
-    item, instant = payable.item, payable.instant
-    match item:
-        case Charge():
-            values = tuple((value is not None, value or "") for group in item.key[1:] for _, value in group)
-            inside = (item.priced.level or 0, item.priced.before)
-            return (0, instant, -item.priced.unit_price, item.product.name, str(item.product.id), values, *inside)
-        case Conversion():
-            return (0, instant, -item.priced.unit_price, item.converted_unit, "", (), 0, ZERO)
-        case Line():  # pragma: no branch - the type checker proves that no case is missing
-            price = item.unit_price or ZERO
-            return (1, instant, -price, item.product_name or "", str(item.product_id), (), 0, ZERO)

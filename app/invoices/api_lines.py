@@ -29,6 +29,9 @@ InvoiceLineType = described_enum(
     sentences={
         LineType.USAGE: "Usage of a product at one price.",
         LineType.COMPOSITE: "A percentage of what other products were charged; the quantity is that money.",
+        LineType.MINIMUM: "What a percentage misses of the least that it costs.",
+        LineType.CPU_CONVERSION: "What is left in a custom pricing unit, in the currency of the invoice.",
+        LineType.APPLIED: "What a commit or credit pays; takes the amount off again.",
         LineType.ROUNDING: "What the one rounding of the total added or took away.",
     },
 )
