@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from sqlmodel import Field
 
 from app.core.quantities import conversion_from_json, conversion_to_json, rounding_from_json, rounding_to_json
 from app.core.rates import rate_from_json, rate_to_json
-from app.store.base import Row, Unique, instant
+from app.store.base import Row, Unique, exact, instant
 from app.store.types import JsonOf
 
 CONVERSION: Any = JsonOf(conversion_to_json, conversion_from_json)
@@ -58,6 +59,7 @@ class ProductRow(Row, Unique, table=True):
     rounding: Any = Field(default=None, sa_type=ROUNDING, nullable=True)
     composite_product_ids: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
     composite_tags: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
+    exclude_free_usage: bool = False
     archived_at: datetime | None = instant(default=None, nullable=True)
 
 
@@ -78,18 +80,25 @@ class ProductVersion(Row, table=True):
 
 
 class RateCard(Row, Unique, table=True):
-    """A list of prices in one fiat currency. `product_order` lists product ids for the order of invoice lines."""
+    """A list of prices in one fiat currency. `product_order` lists product ids for the order of invoice lines.
+
+    `conversions` are what one of each custom pricing unit is worth in the currency, by code, as canonical text.
+    """
 
     __tablename__ = "rate_cards"
     name: str = Field(max_length=200)
     currency: str = Field(max_length=3)
     description: str | None = Field(default=None, max_length=2000)
     product_order: list[str] = Field(default_factory=list, sa_type=JSONB)
+    conversions: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
     archived_at: datetime | None = instant(default=None, nullable=True)
 
 
 class RateRow(Row, table=True):
-    """One effective-dated price. Rows are only added; `added` counts them per card, and the last added wins."""
+    """One effective-dated price. Rows are only added; `added` counts them per card, and the last added wins.
+
+    `unit` is a custom pricing unit, empty for the card's currency; `minimum` is what a percentage costs at least.
+    """
 
     __tablename__ = "rates"
     rate_card_id: UUID = Field(foreign_key="rate_cards.id", index=True)
@@ -99,7 +108,19 @@ class RateRow(Row, table=True):
     ending_before: datetime | None = instant(default=None, nullable=True)
     entitled: bool = True
     group_values: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
+    commit_rate: Any = Field(default=None, sa_type=JsonOf(rate_to_json, rate_from_json), nullable=True)  # type: ignore[call-overload]
+    unit: str | None = Field(default=None, max_length=16)
+    minimum: Decimal | None = exact(default=None, nullable=True)
     added: int
+
+
+class PricingUnit(Row, Unique, table=True):
+    """A unit of the seller's own in which usage is priced and balances are kept, such as tokens. `code` never changes."""
+
+    __tablename__ = "pricing_units"
+    code: str = Field(max_length=16, unique=True)
+    name: str = Field(max_length=200)
+    archived_at: datetime | None = instant(default=None, nullable=True)
 
 
 class RateCardAlias(Row, table=True):

@@ -44,7 +44,8 @@ class Contract(Row, Unique, table=True):
 class OverrideRow(Row, table=True):
     """A contract's own change of list prices. It targets a product, or any of some tags, or what its specifiers say.
 
-    With none of the three it reaches every product. `added` counts the overrides of a contract.
+    With none of the three it reaches every product. A commit-specific one prices only what is drawn from a balance.
+    `added` counts the overrides of a contract.
     """
 
     __tablename__ = "overrides"
@@ -58,6 +59,8 @@ class OverrideRow(Row, table=True):
     change: Any = Field(default=None, sa_type=JsonOf(change_to_json, change_from_json), nullable=True)  # type: ignore[call-overload]
     entitled: bool | None = None
     priority: int | None = None
+    is_commit_specific: bool = False
+    target: str = Field(default="LIST_RATE", max_length=16)
     added: int
 
 

@@ -63,11 +63,16 @@ class InvoiceLine(SQLModel, table=True):
     rate_id: UUID | None = Field(default=None, foreign_key="rates.id")
     override_id: UUID | None = Field(default=None, foreign_key="overrides.id")
     in_total: bool = True
+    grant_id: UUID | None = Field(default=None, foreign_key="grants.id")
+    segment: int | None = None
+    applied_to: str | None = Field(default=None, max_length=32)
+    converted_unit: str | None = Field(default=None, max_length=16)
 
 
 class InvoiceInputs(SQLModel, table=True):
     """Everything that an invoice was computed from, frozen with it: terms, hourly usage, release, and their digest.
 
+    `pots` are the segments of balances in sight, with what could be drawn from each.
     `unrated` is usage that no rate priced: it is on no line, and must not be forgotten. The events behind the usage may be dropped one day, and late ones may be added; the invoice can still be computed
     again to the same bytes.
     """
@@ -77,6 +82,7 @@ class InvoiceInputs(SQLModel, table=True):
     terms: dict[str, Any] = Field(sa_type=JSONB)
     usage: list[dict[str, Any]] = Field(sa_type=JSONB)
     unrated: list[dict[str, Any]] = Field(sa_type=JSONB)
+    pots: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
     ingest_batch: int = Field(sa_type=BigInteger)
     release: str = Field(max_length=64)
     digest: str = Field(max_length=64)

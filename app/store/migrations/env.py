@@ -7,7 +7,7 @@ import importlib
 from alembic import context
 from sqlmodel import SQLModel
 
-SLICES = ("access", "customers", "catalog", "usage", "contracts", "invoices", "delivery")
+SLICES = ("access", "customers", "catalog", "usage", "grants", "contracts", "invoices", "delivery")
 RAW_TABLES = ("procrastinate_", "component_versions", "event_ids", "events", "bucket_")
 """Tables without a class: the job engine's, and those that are written by COPY."""
 
