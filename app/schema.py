@@ -31,11 +31,22 @@ from app.graphql.nodes import KINDS
 from app.graphql.scalars import SCALARS
 from app.invoices.api import InvoicesMutation, InvoicesQuery
 from app.usage.api import UsageMutation
+from app.usage.api_reading import UsageReading
+from app.usage.api_search import UsageSearch
 
 
 @strawberry.type(description="Everything that can be read. Every field asks for a scope and names it.")
 class Query(
-    CustomersQuery, CatalogQuery, ContractsQuery, InvoicesQuery, DeliveryQuery, AccessQuery, AuditQuery, ServerQuery
+    CustomersQuery,
+    CatalogQuery,
+    UsageReading,
+    UsageSearch,
+    ContractsQuery,
+    InvoicesQuery,
+    DeliveryQuery,
+    AccessQuery,
+    AuditQuery,
+    ServerQuery,
 ):
     pass
 

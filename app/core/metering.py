@@ -64,6 +64,11 @@ def measure(metric: Metric, event: Event) -> Decimal | None:
     return ONE if metric.key is None else _number(event.properties.get(metric.key))
 
 
+def contributes(metric: Metric, event: Event) -> bool:
+    """Whether an event that matches brings a value that the metric can read."""
+    return _value(metric, event) is not None
+
+
 def group_of(metric_or_keys: Metric | Sequence[str], event: Event) -> Group:
     """The values of the event for all group keys of a metric, or for the properties named; sorted by name.
 

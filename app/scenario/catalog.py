@@ -58,7 +58,7 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
 
 
 def _group_keys(scenario: Json) -> dict[str, list[list[str]]]:
-    """What each metric must offer: the group keys of each of its products, beside every property that a filter names."""
+    """What each metric must offer: the group keys of its products, beside what filters name, and what is asked for."""
     filters = [item["key"] for contract in scenario.get("contracts", []) for item in contract.get("usage_filter", [])]
     found: dict[str, list[list[str]]] = {}
     for product in scenario.get("products", []):
@@ -70,7 +70,17 @@ def _group_keys(scenario: Json) -> dict[str, list[list[str]]]:
         for metric in sorted(measured_by):
             offered = found.setdefault(metric, [])
             offered += [key for key in keys if key not in offered]
+    for step in scenario["steps"]:
+        for query in step.get("observe", []):
+            if query.get("group_by"):
+                found.setdefault(query["metric"], []).append(sorted(grouping(query)))
     return found
+
+
+def grouping(query: Json) -> list[str]:
+    """The properties by which a query asks for usage: one, or a list."""
+    wanted = query.get("group_by", [])
+    return [wanted] if isinstance(wanted, str) else wanted
 
 
 def _composite(world: World, product: Json) -> Composite | None:

@@ -1,6 +1,6 @@
 """What a scenario may ask: invoices as they stand, their breakdowns, balances, and what was metered.
 
-Owns the queries, with `breakdowns.py` and `marketplace.py`. Everything is read the way the API reads it: drafts are
+Owns the queries, with `breakdowns.py`, `metering.py` and `marketplace.py`. Everything is read the way the API reads it: drafts are
 rated now, final invoices are rows. How an answer is spelled is left to `spelling.py`.
 """
 
@@ -20,6 +20,7 @@ from app.invoices.service import unrated_to_json
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
 from app.scenario.breakdowns import breakdown
 from app.scenario.marketplace import metered
+from app.scenario.metering import usage
 from app.scenario.spelling import head, lines_of, spell_instant, with_unrated
 from app.scenario.world import Json, World
 
@@ -31,6 +32,8 @@ async def answer(world: World, query: Json, *, at: datetime) -> Any:
             return await metered(world, query["provider"])
         case "breakdown":
             return await breakdown(world, query, at=at)
+        case "usage":
+            return await usage(world, query)
         case "balances":
             return []  # Whatever declares a balance is refused by the reader, so a customer has none.
         case _:

@@ -53,14 +53,14 @@ FIELDS: dict[str, frozenset[str]] = {
         {"customer", "type", "timestamp", "received_at", "transaction_id", "properties", "every", "from", "to", "cycle"}
     ),
     "step": frozenset({"at", "action", "expect", "events", "historical", "as_of", "customer", "aliases", "observe"}),
-    "query": frozenset({"what", "contract", "customer", "type", "status", "ref", "provider", "starting_at", "window", "from", "to"}),
+    "query": frozenset({"what", "contract", "customer", "type", "status", "ref", "provider", "starting_at", "window", "from", "to", "metric", "group_by"}),
 }  # fmt: skip
 KNOWN_VALUES = {
     "aggregation": frozenset({"COUNT", "SUM", "MAX", "UNIQUE", "LATEST"}),
     "product type": frozenset({"USAGE", "COMPOSITE"}),
     "rate_type": frozenset({"FLAT", "TIERED", "PERCENTAGE", "TIERED_PERCENTAGE"}),
     "action": frozenset({"ingest", "finalize", "set_aliases", "observe"}),
-    "what": frozenset({"invoices", "metered", "breakdown", "balances"}),
+    "what": frozenset({"invoices", "metered", "breakdown", "balances", "usage"}),
 }
 
 

@@ -1,7 +1,7 @@
 """What an event store must do, whatever keeps the events.
 
 Owns the values that cross the border (`NewEvent`, `Delta`, `Stored`) and the protocol. The default keeps them in
-PostgreSQL (`events_postgres.py`); a scale-out store implements the same five verbs.
+PostgreSQL (`events_postgres.py`); a scale-out store implements the same verbs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.filters import Filters
 from app.core.metering import Event, HourQuantity
 from app.core.terms import Group, Metric
+from app.core.windows import UsageQuery, WindowValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,15 @@ class Stored:
     conflicts: frozenset[UUID]
 
 
+@dataclass(frozen=True, slots=True)
+class FoundEvent:
+    """A stored event with the number of the ingest call that brought it."""
+
+    transaction_id: str
+    batch: int
+    event: Event
+
+
 class EventStore(Protocol):
     """Keeps events and answers for their hourly quantities. Every call runs in the caller's transaction."""
 
@@ -87,6 +97,25 @@ class EventStore(Protocol):
         filters: Filters = (),
     ) -> Mapping[Group, Mapping[datetime, Decimal]]:
         """What the events of each hour that pass the filters come to by themselves (`core.metering.hourly`)."""
+        ...
+
+    async def windows(
+        self,
+        session: AsyncSession,
+        metric: Metric,
+        query: UsageQuery,
+        *,
+        references: Sequence[str],
+        from_buckets: bool,
+    ) -> WindowValues:
+        """The values of a usage query, at most one more of groups and of entries than `core.windows` allows.
+
+        The first groups by their text are given. `from_buckets`: the metric adds up and its buckets hold all events.
+        """
+        ...
+
+    async def find(self, session: AsyncSession, ids: Sequence[UUID]) -> Sequence[FoundEvent]:
+        """The events with these digests of their transaction ids, in no stated order."""
         ...
 
     def earlier(

@@ -1,6 +1,6 @@
 """The default event store: PostgreSQL tables, one transaction from the batch to billable buckets.
 
-Owns the SQL of usage. A batch is copied into a temporary table; one statement takes the ids that are new, stores their
+Owns the SQL of writing usage; reading is in `reads_postgres.py`. A batch is copied into a temporary table; one statement takes the ids that are new, stores their
 events and appends their bucket deltas; a second one, with a fresh snapshot, tells repeats from conflicts. Readers add
 folded hours and unfolded deltas, so what was accepted is billable at once. Everything is sorted before it is written,
 because concurrent batches that touch the same ids in another order would deadlock.
@@ -9,21 +9,16 @@ because concurrent batches that touch the same ids in another order would deadlo
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.filters import Filters
-from app.core.metering import Event, HourQuantity
-from app.core.terms import Group, Metric
 from app.store.engine import raw_connection
 from app.usage.events import NewEvent, Stored
-from app.usage.folding_postgres import hourly_from_events
+from app.usage.reads_postgres import PostgresReads
 
 STAGE = """
 create temp table if not exists ingest_stage (
@@ -54,26 +49,6 @@ select count(*), (select array_agg(s.id) from ingest_stage s where s.id not in (
 # The conflict check is a statement of its own: ON CONFLICT DO NOTHING can skip a row that its own snapshot cannot see,
 # and under READ COMMITTED the next statement gets a new snapshot.
 SKIPPED = "select id, payload from event_ids where id = any(%(ids)s)"
-HOURS = """
-select group_values, hour, sum(quantity) as quantity
-from (
-    select group_values, hour, quantity from bucket_hours
-    where metric_id = :metric_id and reference = any(:references) and hour >= :starting_at and hour < :ending_before
-    union all
-    select group_values, hour, quantity from bucket_deltas
-    where metric_id = :metric_id and reference = any(:references) and hour >= :starting_at and hour < :ending_before
-) both_halves
-group by group_values, hour having sum(quantity) <> 0
-order by group_values, hour
-"""
-EARLIER = """
-select reference, event_type, occurred_at, cast(properties as text) from events
-where batch <= :up_to_batch
-  and (cast(:references as text[]) is null or reference = any(:references))
-  and (cast(:starting_at as timestamptz) is null or occurred_at >= :starting_at)
-  and (cast(:ending_before as timestamptz) is null or occurred_at < :ending_before)
-order by occurred_at, batch, place
-"""
 FOLD = """
 with chosen as (
     select ctid from bucket_deltas order by reference, hour, metric_id, group_values limit :limit for update skip locked
@@ -91,11 +66,9 @@ with chosen as (
 )
 select count(*) from moved
 """
-# Read as text: the driver's own way makes floats of JSON numbers.
-PROPERTIES = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
-class PostgresEvents:
+class PostgresEvents(PostgresReads):
     """The event store on the gateway's own database."""
 
     async def append(self, session: AsyncSession, events: Sequence[NewEvent], *, batch: int) -> Stored:
@@ -128,72 +101,6 @@ class PostgresEvents:
         assert accepted + len(skipped) == len(ordered), "every event of a batch is either new or known"
         differing = (event.id for event in ordered if event.id in skipped and stored[event.id] != event.payload)
         return Stored(accepted, skipped, frozenset(differing))
-
-    async def hours(
-        self,
-        session: AsyncSession,
-        *,
-        metric_id: UUID,
-        references: Sequence[str],
-        starting_at: dt.datetime,
-        ending_before: dt.datetime,
-    ) -> Mapping[str, Sequence[HourQuantity]]:
-        """Hourly quantities by group; folded and unfolded parts are read in one statement, so in one snapshot."""
-        found = await session.execute(
-            text(HOURS),
-            {
-                "metric_id": metric_id,
-                "references": list(references),
-                "starting_at": starting_at,
-                "ending_before": ending_before,
-            },
-        )
-        groups: dict[str, list[HourQuantity]] = {}
-        for group_values, hour, quantity in found:
-            groups.setdefault(group_values, []).append(HourQuantity(hour.astimezone(dt.UTC), quantity))
-        return groups
-
-    async def hourly(
-        self,
-        session: AsyncSession,
-        metric: Metric,
-        *,
-        by: Sequence[str],
-        references: Sequence[str],
-        starting_at: dt.datetime,
-        ending_before: dt.datetime,
-        filters: Filters = (),
-    ) -> Mapping[Group, Mapping[dt.datetime, Decimal]]:
-        """Folded in SQL, from the events of the period."""
-        return await hourly_from_events(
-            session,
-            metric,
-            by=by,
-            references=references,
-            starting_at=starting_at,
-            ending_before=ending_before,
-            filters=filters,
-        )
-
-    async def earlier(
-        self,
-        session: AsyncSession,
-        *,
-        up_to_batch: int,
-        references: Sequence[str] | None = None,
-        starting_at: dt.datetime | None = None,
-        ending_before: dt.datetime | None = None,
-    ) -> AsyncIterator[Sequence[Event]]:
-        """The events of batches up to a number, in pages; all of them, or those of a customer's period."""
-        result = await session.stream(
-            text(EARLIER),
-            {
-                "up_to_batch": up_to_batch, "references": None if references is None else list(references),
-                "starting_at": starting_at, "ending_before": ending_before,
-            },
-        )  # fmt: skip
-        async for page in result.partitions(5_000):
-            yield [Event(row[0], row[1], row[2].astimezone(dt.UTC), PROPERTIES.decode(row[3])) for row in page]
 
     async def add_deltas(
         self, session: AsyncSession, rows: Iterable[tuple[UUID, str, dt.datetime, str, Decimal]]

@@ -50,16 +50,11 @@ async def hourly_from_events(
     names = sorted(set(by))
     values: dict[str, Any] = {"references": list(references)}
     values |= {f"by{place}": name for place, name in enumerate(names)}
-    value = "cast(1 as numeric)"
-    if metric.key is not None:
-        values["key"] = metric.key
-        reading = "event_text" if metric.aggregation is Aggregation.UNIQUE else "event_number"
-        value = f"{reading}(properties -> cast(:key as text))"
     seen = SEEN.format(
-        groups=f"cast(array[{', '.join(_text_of(f'by{place}') for place in range(len(names)))}] as text[])",
-        value=value,
+        groups=f"cast(array[{', '.join(text_of(f'by{place}') for place in range(len(names)))}] as text[])",
+        value=reading_of(metric, values),
         parts=" or ".join(_parts(stretches(filters, Period(starting_at, ending_before)), values)),
-        conditions="".join(f"\n  and {condition}" for condition in _conditions(metric, values)),
+        conditions="".join(f"\n  and {condition}" for condition in conditions_of(metric, values)),
     )
     found = await session.execute(text(f"with seen as ({seen}) {BY_HOUR[metric.aggregation]}"), values)
     groups: dict[Group, dict[dt.datetime, Decimal]] = {}
@@ -78,12 +73,21 @@ def _parts(parts: Sequence[tuple[Period, UsageFilter | None]], values: dict[str,
         condition = f"occurred_at >= :{name}_start and occurred_at < :{name}_end"
         if wanted is not None:
             values |= {name: wanted.key, f"{name}_in": list(wanted.values)}
-            condition += f" and {_text_of(name)} = any(:{name}_in)"
+            condition += f" and {text_of(name)} = any(:{name}_in)"
         conditions.append(f"({condition})")
     return conditions
 
 
-def _conditions(metric: Metric, values: dict[str, Any]) -> list[str]:
+def reading_of(metric: Metric, values: dict[str, Any]) -> str:
+    """What an event brings: a number, for UNIQUE a text, or nothing; the property's name is put into `values`."""
+    if metric.key is None:
+        return "cast(1 as numeric)"
+    values["key"] = metric.key
+    reading = "event_text" if metric.aggregation is Aggregation.UNIQUE else "event_number"
+    return f"{reading}(properties -> cast(:key as text))"
+
+
+def conditions_of(metric: Metric, values: dict[str, Any]) -> list[str]:
     """What an event must meet to be seen; what is compared is put into `values`."""
     conditions: list[str] = []
     if metric.event_types_in:
@@ -101,12 +105,13 @@ def _conditions(metric: Metric, values: dict[str, Any]) -> list[str]:
             conditions.append(f"not {absent}" if wanted.exists else absent)
         if wanted.in_values:
             values[f"{name}_in"] = list(wanted.in_values)
-            conditions.append(f"{_text_of(name)} = any(:{name}_in)")
+            conditions.append(f"{text_of(name)} = any(:{name}_in)")
         if wanted.not_in_values:
             values[f"{name}_not_in"] = list(wanted.not_in_values)
-            conditions.append(f"coalesce({_text_of(name)} <> all(:{name}_not_in), true)")
+            conditions.append(f"coalesce({text_of(name)} <> all(:{name}_not_in), true)")
     return conditions
 
 
-def _text_of(parameter: str) -> str:
+def text_of(parameter: str) -> str:
+    """The text of the property that a parameter names."""
     return f"event_text(properties -> cast(:{parameter} as text))"

@@ -1,12 +1,11 @@
 """Reads usage: the hourly quantities of a customer's products, whatever references the usage came under.
 
-Owns the union of a customer's references and the way round a metric whose earlier events are not in its buckets yet.
-Pricing is left to core.
+Owns the union of a customer's references and the choice between buckets and events. Pricing is left to core.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,11 +14,10 @@ from sqlmodel import select
 from app.catalog.metrics import metric_of
 from app.catalog.tables import MetricRow
 from app.core.filters import Filters, taken
-from app.core.metering import Event, HourQuantity, HoursByGroup, cumulative, fold, group_from_text, group_names
-from app.core.money import ZERO, exact
+from app.core.metering import HourQuantity, HoursByGroup, cumulative, group_from_text, group_names
 from app.core.period import Period
 from app.core.quantities import UsageKey, group_names_of, usage_of, versions_in
-from app.core.terms import Aggregation, Group, Product
+from app.core.terms import Aggregation, Product
 from app.customers.tables import IngestAlias
 from app.store.ids import to_text
 from app.usage.service import EVENTS
@@ -73,50 +71,12 @@ async def hours_of_metric(
     assert period.ending_before is not None
     bounds = {"starting_at": period.starting_at, "ending_before": period.ending_before}
     metric = metric_of(row)
-    if metric.aggregation.is_additive and {item.key for item in filters} <= set(group_names(metric)):
-        return taken(filters, await _hours_of_buckets(session, row, references, period))
-    names = group_names(metric) if metric.aggregation.is_additive else by
-    by_hour = await EVENTS.hourly(session, metric, by=names, references=references, filters=filters, **bounds)
-    found = {group: cumulative(metric.aggregation, hours) for group, hours in by_hour.items()}
-    return {group: hours for group, hours in found.items() if hours}
-
-
-async def _hours_of_buckets(
-    session: AsyncSession, row: MetricRow, references: Sequence[str], period: Period
-) -> dict[Group, list[HourQuantity]]:
-    """The buckets, and, until they hold them, the events that came before the metric."""
-    bounds = {"starting_at": period.starting_at, "ending_before": period.ending_before}
-    found = await EVENTS.hours(session, metric_id=row.id, references=references, **bounds)
-    if not row.buckets_ready:
-        # The backfill may have ended since the row was read: with its buckets and the events, usage would count twice.
-        # What is not ready after the buckets were read was not in them.
-        ready = await session.execute(select(MetricRow.buckets_ready).where(MetricRow.id == row.id))
-        if not ready.scalar_one():
-            return await _with_earlier(session, row, references, period, _hours(found))
+    names = set(group_names(metric))
+    # Buckets that are not ready lack the events that came before the metric; then all are folded from the events.
+    if metric.aggregation.is_additive and row.buckets_ready and names >= {item.key for item in filters}:
         found = await EVENTS.hours(session, metric_id=row.id, references=references, **bounds)
-    return _hours(found)
-
-
-def _hours(found: Mapping[str, Sequence[HourQuantity]]) -> dict[Group, list[HourQuantity]]:
-    return {group_from_text(text): list(quantities) for text, quantities in found.items()}
-
-
-async def _with_earlier(
-    session: AsyncSession,
-    row: MetricRow,
-    references: Sequence[str],
-    period: Period,
-    hours: dict[Group, list[HourQuantity]],
-) -> dict[Group, list[HourQuantity]]:
-    """The hours, and what the events that came before the metric add to them."""
-    bounds = {"starting_at": period.starting_at, "ending_before": period.ending_before}
-    earlier: list[Event] = []
-    async for page in EVENTS.earlier(session, up_to_batch=row.events_before_batch, references=references, **bounds):
-        earlier.extend(page)
-    for group, quantities in fold(metric_of(row), earlier).items():
-        sums = {item.hour: item.quantity for item in hours.get(group, [])}
-        with exact():
-            for item in quantities:
-                sums[item.hour] = sums.get(item.hour, ZERO) + item.quantity
-        hours[group] = [HourQuantity(hour, quantity) for hour, quantity in sorted(sums.items()) if quantity]
-    return hours
+        return taken(filters, {group_from_text(text): quantities for text, quantities in found.items()})
+    split = names if metric.aggregation.is_additive else by
+    by_hour = await EVENTS.hourly(session, metric, by=sorted(split), references=references, filters=filters, **bounds)
+    folded = {group: cumulative(metric.aggregation, hours) for group, hours in by_hour.items()}
+    return {group: hours for group, hours in folded.items() if hours}

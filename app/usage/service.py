@@ -127,7 +127,7 @@ def _prepared(checked: CheckedEvent, metrics: Sequence[Metric]) -> NewEvent:
         if quantity is not None:
             deltas.append(Delta(metric.id, canonical_group(group_of(metric, event)), quantity))
     return NewEvent(
-        id=_digest(checked.transaction_id.encode()),
+        id=event_id(checked.transaction_id),
         payload=_digest(head + b"\0" + properties),
         transaction_id=checked.transaction_id,
         reference=event.reference,
@@ -137,6 +137,11 @@ def _prepared(checked: CheckedEvent, metrics: Sequence[Metric]) -> NewEvent:
         place=checked.index,
         deltas=tuple(deltas),
     )
+
+
+def event_id(transaction_id: str) -> UUID:
+    """The key under which an event is stored: the digest of its transaction id."""
+    return _digest(transaction_id.encode())
 
 
 def _digest(content: bytes) -> UUID:

@@ -16,6 +16,7 @@ from app.core.metering import (
     HourQuantity,
     HoursByGroup,
     canonical_group,
+    contributes,
     fold,
     group_from_text,
     group_names,
@@ -111,6 +112,14 @@ def test_a_missing_value_is_no_value_and_a_float_is_a_fault_of_the_reader() -> N
     for use in (lambda: measure(metric("n"), event(n=0.5)), lambda: group_of(["n"], event(n=0.5))):
         with pytest.raises(AssertionError, match="never as float"):
             use()
+
+
+def test_an_event_that_matches_may_bring_nothing() -> None:
+    unique = Metric(UUID(int=1), "m", Aggregation.UNIQUE, "n")
+    for value, counts, sums in [("1.5", True, True), ("junk", True, False), (True, True, False), (None, False, False)]:
+        assert contributes(unique, event(n=value)) is counts
+        assert contributes(metric("n"), event(n=value)) is sums
+    assert contributes(metric(), event())
 
 
 def test_a_sum_needs_a_key_and_a_count_takes_none() -> None:

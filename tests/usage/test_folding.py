@@ -168,7 +168,7 @@ async def test_events_before_the_metric_keep_every_digit(store: Store, now: date
     for _ in range(2):
         async with store.transaction() as session:
             found = await hours_of_metric(session, row, ["acme"], WEEK)
-        assert dict(found) == {
+        assert {group: list(hours) for group, hours in found.items()} == {
             (("plan", None), ("region", "1.5")): [HourQuantity(DAY, Decimal("1" + "0" * 37 + "2.1"))],
         }
         async with store.transaction() as session:

@@ -49,7 +49,8 @@ async def add_metric(store: Store, now: datetime, **fields: Any) -> MetricRow:
 
 async def hours(store: Store, metric: MetricRow, *references: str) -> dict[Any, list[HourQuantity]]:
     async with store.transaction() as session:
-        return await hours_of_metric(session, metric, references or ("acme",), WEEK)
+        found = await hours_of_metric(session, metric, references or ("acme",), WEEK)
+    return {group: list(quantities) for group, quantities in found.items()}
 
 
 async def test_accepted_usage_is_billable_at_once_folded_or_not(store: Store, now: datetime) -> None:

@@ -1,0 +1,142 @@
+"""The reading half of the default event store.
+
+Owns the choice of statement for each question. Folded hours and unfolded deltas are always read together; the statements
+that fold events are in `folding_postgres.py` and `windows_postgres.py`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.filters import Filters
+from app.core.metering import Event, HourQuantity
+from app.core.terms import Group, Metric
+from app.core.windows import UsageQuery, WindowValues
+from app.usage.events import FoundEvent
+from app.usage.folding_postgres import hourly_from_events
+from app.usage.windows_postgres import window_values
+
+HOURS = """
+select group_values, hour, sum(quantity) as quantity
+from (
+    select group_values, hour, quantity from bucket_hours
+    where metric_id = :metric_id and reference = any(:references) and hour >= :starting_at and hour < :ending_before
+    union all
+    select group_values, hour, quantity from bucket_deltas
+    where metric_id = :metric_id and reference = any(:references) and hour >= :starting_at and hour < :ending_before
+) both_halves
+group by group_values, hour having sum(quantity) <> 0
+order by group_values, hour
+"""
+EARLIER = """
+select reference, event_type, occurred_at, cast(properties as text) from events
+where batch <= :up_to_batch
+  and (cast(:references as text[]) is null or reference = any(:references))
+  and (cast(:starting_at as timestamptz) is null or occurred_at >= :starting_at)
+  and (cast(:ending_before as timestamptz) is null or occurred_at < :ending_before)
+order by occurred_at, batch, place
+"""
+FIND = """
+select transaction_id, batch, reference, event_type, occurred_at, cast(properties as text) from events
+where id = any(cast(:ids as uuid[]))
+"""
+# Read as text: the driver's own way makes floats of JSON numbers.
+PROPERTIES = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+
+
+class PostgresReads:
+    """Answers for what is stored; see `EventStore`."""
+
+    async def hours(
+        self,
+        session: AsyncSession,
+        *,
+        metric_id: UUID,
+        references: Sequence[str],
+        starting_at: dt.datetime,
+        ending_before: dt.datetime,
+    ) -> Mapping[str, Sequence[HourQuantity]]:
+        """Hourly quantities by group; folded and unfolded parts are read in one statement, so in one snapshot."""
+        found = await session.execute(
+            text(HOURS),
+            {
+                "metric_id": metric_id,
+                "references": list(references),
+                "starting_at": starting_at,
+                "ending_before": ending_before,
+            },
+        )
+        groups: dict[str, list[HourQuantity]] = {}
+        for group_values, hour, quantity in found:
+            groups.setdefault(group_values, []).append(HourQuantity(hour.astimezone(dt.UTC), quantity))
+        return groups
+
+    async def hourly(
+        self,
+        session: AsyncSession,
+        metric: Metric,
+        *,
+        by: Sequence[str],
+        references: Sequence[str],
+        starting_at: dt.datetime,
+        ending_before: dt.datetime,
+        filters: Filters = (),
+    ) -> Mapping[Group, Mapping[dt.datetime, Decimal]]:
+        """Folded in SQL, from the events of the period."""
+        return await hourly_from_events(
+            session,
+            metric,
+            by=by,
+            references=references,
+            starting_at=starting_at,
+            ending_before=ending_before,
+            filters=filters,
+        )
+
+    async def windows(
+        self,
+        session: AsyncSession,
+        metric: Metric,
+        query: UsageQuery,
+        *,
+        references: Sequence[str],
+        from_buckets: bool,
+    ) -> WindowValues:
+        """In SQL, from buckets or events."""
+        return await window_values(session, metric, query, references=references, from_buckets=from_buckets)
+
+    async def find(self, session: AsyncSession, ids: Sequence[UUID]) -> Sequence[FoundEvent]:
+        """By the index of the digests, over all days."""
+        rows = await session.execute(text(FIND), {"ids": list(ids)})
+        return [
+            FoundEvent(row[0], row[1], Event(row[2], row[3], row[4].astimezone(dt.UTC), PROPERTIES.decode(row[5])))
+            for row in rows
+        ]
+
+    async def earlier(
+        self,
+        session: AsyncSession,
+        *,
+        up_to_batch: int,
+        references: Sequence[str] | None = None,
+        starting_at: dt.datetime | None = None,
+        ending_before: dt.datetime | None = None,
+    ) -> AsyncIterator[Sequence[Event]]:
+        """The events of batches up to a number, in pages; all of them, or those of a customer's period."""
+        result = await session.stream(
+            text(EARLIER),
+            {
+                "up_to_batch": up_to_batch, "references": None if references is None else list(references),
+                "starting_at": starting_at, "ending_before": ending_before,
+            },
+        )  # fmt: skip
+        async for page in result.partitions(5_000):
+            yield [Event(row[0], row[1], row[2].astimezone(dt.UTC), PROPERTIES.decode(row[3])) for row in page]
