@@ -11,7 +11,9 @@ from typing import Annotated
 import strawberry
 
 from app.catalog import tables
+from app.catalog.api_rate_schedule import RateSegment, segments_of
 from app.catalog.api_rates import Rate, RateFilter, rates_of
+from app.catalog.api_selectors import Selectors, selectors_of
 from app.catalog.api_types import Product
 from app.core.period import SINCE_EVER
 from app.graphql.connection import After, Connection, First, list_connection
@@ -56,8 +58,32 @@ class RateCard(Node):
         self,
         info: Info,
         row: strawberry.Parent[tables.RateCard],
+        at: Annotated[
+            datetime | None,
+            strawberry.argument(description="Only those in force at this instant, without what later ones replace."),
+        ] = None,
         filter: Annotated[RateFilter | None, strawberry.argument(description="Which rates.")] = None,
         first: First = 50,
         after: After = None,
     ) -> Connection[Rate]:
-        return await rates_of(info, row.id, filter or RateFilter(), first=first, after=after)
+        return await rates_of(info, row.id, filter or RateFilter(), at=at, first=first, after=after)
+
+    @strawberry.field(
+        description="Its prices laid flat: segments of time in which a price holds, after later prices have replaced "
+        "earlier ones; in its order of products, then by pricing values and start."
+    )
+    async def rate_schedule(
+        self,
+        info: Info,
+        row: strawberry.Parent[tables.RateCard],
+        starting_at: Annotated[datetime, strawberry.argument(description="Segments that hold from here on.")],
+        ending_before: Annotated[
+            datetime | None,
+            strawberry.argument(description="Segments that begin before this; default: all later ones."),
+        ] = None,
+        selectors: Selectors = None,
+        first: First = 50,
+        after: After = None,
+    ) -> Connection[RateSegment]:
+        segments = await segments_of(info, row.id, row.currency, starting_at, ending_before, selectors_of(selectors))
+        return list_connection(segments, key=lambda segment: segment.key, first=first, after=after)

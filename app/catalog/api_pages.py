@@ -13,10 +13,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from app.catalog.product_order import products_by_card
 from app.catalog.tables import ProductRow, RateCardAlias, RateRow
+from app.catalog.terms import entries_of
+from app.core.terms import RateEntry
 from app.graphql.context import Context
 from app.graphql.nodes import LOADERS, rows_by
 
@@ -25,7 +28,7 @@ RATES = RateRow.__table__.c  # type: ignore[attr-defined]
 
 @dataclass(frozen=True, slots=True)
 class RateSelection:
-    """Which rates of a card: of one product, in force at an instant; None means any."""
+    """Which rates of a card: of one product, or those that no later one replaces at an instant; None means any."""
 
     product_id: UUID | None = None
     at: datetime | None = None
@@ -77,9 +80,24 @@ def _conditions(selection: RateSelection, cards: set[UUID]) -> list[ColumnElemen
     if selection.product_id is not None:
         conditions.append(RATES.product_id == selection.product_id)
     if selection.at is not None:
-        conditions.append(or_(RATES.starting_at.is_(None), RATES.starting_at <= selection.at))
-        conditions.append(or_(RATES.ending_before.is_(None), RATES.ending_before > selection.at))
+        conditions.append(RATES.id.in_(_in_force(cards, selection.at)))
     return conditions
+
+
+def _in_force(cards: set[UUID], at: datetime) -> Select[Any]:
+    """Of each timeline the last added price whose interval holds the instant, as `core.pricing` finds it."""
+    other = RateRow.__table__.alias("other").c  # type: ignore[attr-defined]
+    timeline = (other.rate_card_id, other.product_id, other.group_values)
+    return (
+        select(other.id)
+        .ext(distinct_on(*timeline))
+        .where(
+            other.rate_card_id.in_(cards),
+            or_(other.starting_at.is_(None), other.starting_at <= at),
+            or_(other.ending_before.is_(None), other.ending_before > at),
+        )
+        .order_by(*timeline, other.added.desc())
+    )
 
 
 async def _products(context: Context, keys: Sequence[UUID]) -> Sequence[list[ProductRow]]:
@@ -88,7 +106,13 @@ async def _products(context: Context, keys: Sequence[UUID]) -> Sequence[list[Pro
     return [found[key] for key in keys]
 
 
+async def _entries(context: Context, keys: Sequence[UUID]) -> Sequence[tuple[RateEntry, ...]]:
+    found = await entries_of(context.session, keys)
+    return [found[key] for key in keys]
+
+
 LOADERS["rate_card.aliases"] = rows_by(RateCardAlias, "rate_card_id")
+LOADERS["rate_card.entries"] = _entries
 LOADERS["rate_card.products"] = _products
 LOADERS["rate_card.rates"] = _pages
 LOADERS["rate_card.rate_count"] = _counts

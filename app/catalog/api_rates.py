@@ -48,15 +48,16 @@ class Rate(Node):
         return key_values(row.group_values)
 
 
-@strawberry.input(description="Which rates of a card to list; conditions add up.")
+@strawberry.input(description="Which rates of a card to list.")
 class RateFilter:
     product_id: strawberry.ID | None = strawberry.field(default=None, description="Prices of this product.")
-    at: datetime | None = strawberry.field(default=None, description="Prices whose interval includes this instant.")
 
 
-async def rates_of(info: Info, card_id: UUID, wanted: RateFilter, *, first: int, after: str | None) -> Connection[Rate]:
-    """A page of a card's prices, in the order in which they were added."""
-    selection = _selection(wanted)
+async def rates_of(
+    info: Info, card_id: UUID, wanted: RateFilter, *, at: datetime | None, first: int, after: str | None
+) -> Connection[Rate]:
+    """A page of a card's prices, all or those in force at an instant, in the order in which they were added."""
+    selection = _selection(wanted, at)
     position = 0 if after is None else cast("int", read_cursor(after, order=ORDER, size=1)[0])
     page = RatePage(card_id, selection, page_size(first), position)
     found: list[Any] = await info.context.load("rate_card.rates", page)
@@ -69,8 +70,7 @@ async def rates_of(info: Info, card_id: UUID, wanted: RateFilter, *, first: int,
     return page_of(shown, cursors, len(found) > first, after is not None, count)
 
 
-def _selection(wanted: RateFilter) -> RateSelection:
-    product_id = wanted.product_id
-    if product_id is None:
-        return RateSelection(None, wanted.at)
-    return RateSelection(ids.from_text("product", product_id, path=("filter", "productId")), wanted.at)
+def _selection(wanted: RateFilter, at: datetime | None) -> RateSelection:
+    if wanted.product_id is None:
+        return RateSelection(None, at)
+    return RateSelection(ids.from_text("product", wanted.product_id, path=("filter", "productId")), at)

@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from app.contracts import placement, service, tables
 from app.contracts.api_inputs import ContractCreateInput, ContractFilter, own_terms_of, schedule_of
-from app.contracts.api_types import Contract, Status
+from app.contracts.api_standing import Status
+from app.contracts.api_types import Contract
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
 from app.graphql.fields import mutation_field, query_field

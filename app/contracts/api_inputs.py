@@ -12,7 +12,7 @@ import strawberry
 from app.contracts.api_filters import UsageFilterInput, filter_of
 from app.contracts.api_override_inputs import OverrideInput, own_prices
 from app.contracts.api_overrides import OverridePriority
-from app.contracts.api_types import Cadence, ContractStatus, StatementDay
+from app.contracts.api_standing import Cadence, ContractStatus, StatementDay
 from app.contracts.own_terms import OwnTerms
 from app.contracts.statements import statement_schedule
 from app.core.period import Frequency, StatementSchedule

@@ -7,7 +7,6 @@ computed for the caller's instant, never stored.
 from __future__ import annotations
 
 from datetime import datetime
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -16,85 +15,23 @@ from sqlmodel import col
 from app.catalog.api_card_types import RateCard
 from app.contracts import tables
 from app.contracts.api_overrides import Override, OverridePriority
-from app.core import period
+from app.contracts.api_rate_schedule import rate_schedule
+from app.contracts.api_standing import ContractStatus, StatementSchedule, schedule_shown, status_at
 from app.customers.api_types import BillingConfiguration, Customer
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import Interval, described_enum
+from app.graphql.values import Interval
 
 if TYPE_CHECKING:
     from app.contracts.api_filters import UsageFilter
     from app.invoices.api_types import Invoice
 
 
-class Status(Enum):
-    """Where a contract stands in its life."""
-
-    UPCOMING = "UPCOMING"
-    ACTIVE = "ACTIVE"
-    ENDED = "ENDED"
-    ARCHIVED = "ARCHIVED"
-
-
-ContractStatus = described_enum(
-    Status,
-    name="ContractStatus",
-    description="Where a contract stands in its life.",
-    sentences={
-        Status.UPCOMING: "It begins later.",
-        Status.ACTIVE: "It bills usage now.",
-        Status.ENDED: "It is over; what is due of it still becomes final.",
-        Status.ARCHIVED: "It was ended for good by hand and bills nothing more.",
-    },
-)
-Cadence = described_enum(
-    period.Frequency,
-    name="Cadence",
-    description="How often something recurs, in calendar terms.",
-    sentences={
-        period.Frequency.WEEKLY: "Every seven days.",
-        period.Frequency.MONTHLY: "Every month.",
-        period.Frequency.QUARTERLY: "Every three months.",
-        period.Frequency.SEMI_ANNUAL: "Every six months; statements do not take it.",
-        period.Frequency.ANNUAL: "Every year.",
-    },
-)
-StatementDay = described_enum(
-    period.StatementDay,
-    name="StatementDay",
-    description="Where statement periods begin.",
-    sentences={
-        period.StatementDay.FIRST_OF_MONTH: "On the first of a month; quarters are those of the calendar.",
-        period.StatementDay.CONTRACT_START: "On the day and hour on which the contract began.",
-        period.StatementDay.CUSTOM_DATE: "On the day and hour of the anchor.",
-    },
-)
-
 LOADERS["customer.contracts"] = rows_by(
     tables.Contract, "customer_id", where=col(tables.Contract.archived_at).is_(None)
 )
-
-
-def status_at(contract: tables.Contract, now: datetime) -> Status:
-    """Where the contract stands at an instant."""
-    if contract.archived_at is not None:
-        return Status.ARCHIVED
-    if now < contract.starting_at:
-        return Status.UPCOMING
-    is_over = contract.ending_before is not None and contract.ending_before <= now
-    return Status.ENDED if is_over else Status.ACTIVE
-
-
-@strawberry.type(description="When usage statements begin and end.")
-class StatementSchedule:
-    frequency: Cadence = strawberry.field(description="How long a statement period is.")  # type: ignore[valid-type]
-    day: StatementDay = strawberry.field(description="Where periods begin.")  # type: ignore[valid-type]
-    anchor: datetime | None = strawberry.field(description="The date of CUSTOM_DATE; else null.")
-    generate_from: datetime | None = strawberry.field(
-        description="Periods that end by then get no invoice; null: none is left out."
-    )
 
 
 @node_type("contract", of=tables.Contract, scope="contracts:read", description="One agreement with a customer.")
@@ -124,12 +61,7 @@ class Contract(Node):
 
     @strawberry.field(description="When its usage statements begin and end.")
     def statement(self, row: strawberry.Parent[tables.Contract]) -> StatementSchedule:
-        return StatementSchedule(
-            frequency=period.Frequency(row.statement_frequency),
-            day=period.StatementDay(row.statement_day),
-            anchor=row.statement_anchor,
-            generate_from=row.generate_from,
-        )
+        return schedule_shown(row)
 
     @strawberry.field(description="Which of several multipliers that reach the same usage counts.")
     def override_priority(self, row: strawberry.Parent[tables.Contract]) -> OverridePriority:  # type: ignore[valid-type]
@@ -147,6 +79,12 @@ class Contract(Node):
         self, info: Info, row: strawberry.Parent[tables.Contract]
     ) -> list[Annotated[UsageFilter, strawberry.lazy("app.contracts.api_filters")]]:
         return await info.context.load("contract.usage_filters", row.id)
+
+    rate_schedule = strawberry.field(
+        resolver=rate_schedule,
+        description="What it costs at one instant: what it is entitled to, in the order of lines on its invoices. "
+        "A price for some pricing values stands beside that for all others.",
+    )
 
     @object_field(scope="customers:read", description="Whose contract it is. Scope: customers:read.")
     async def customer(self, info: Info, row: strawberry.Parent[tables.Contract]) -> Customer:

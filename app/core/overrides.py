@@ -129,6 +129,23 @@ def overridden_slices(
             )
 
 
+def overridden_rate(rate: Rate, change: PriceChange) -> Rate | None:
+    """The whole price after a change, for reading: bands of a tiered multiplier become tiers.
+
+    None for a tiered multiplier of a price that is not graduated: no single price says what becomes of it.
+    """
+    match change:
+        case Overwrite(other):
+            return other
+        case Multiplier(factor):
+            return scaled(rate, factor)
+        case TieredMultiplier() if not is_graduated(rate):
+            return None
+        case TieredMultiplier():  # pragma: no branch - as above
+            tiers = tuple(Tier(band.size, band.price) for band in _combined(rate, change))
+            return TieredPercentage(tiers) if isinstance(rate, Percentage | TieredPercentage) else Tiered(tiers)
+
+
 def rate_after(listed: Rate, chosen: Override | None) -> Rate:
     """The rate whose kind decides what a quantity must be: the list's own, unless it was overwritten."""
     return chosen.change.rate if chosen is not None and isinstance(chosen.change, Overwrite) else listed

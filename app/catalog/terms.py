@@ -1,0 +1,97 @@
+"""The catalog as the core reads it: products with their versions, and dated prices.
+
+Owns the way from stored rows to values of `core.terms`, for price lists and for the terms of contracts alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.catalog.composites import composite_of
+from app.catalog.metrics import money_of
+from app.catalog.tables import MetricRow, ProductRow, ProductVersion, RateRow
+from app.core.period import Period
+from app.core.terms import MoneyOf, Product, ProductType, RateEntry
+from app.core.terms import ProductVersion as CoreVersion
+
+SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""A rate without a start holds since ever; no usage is older than this."""
+
+
+async def entries_of(session: AsyncSession, rate_card_ids: Collection[UUID]) -> dict[UUID, tuple[RateEntry, ...]]:
+    """All prices of each card, in the order of addition."""
+    rows = await session.execute(
+        select(RateRow)
+        .where(col(RateRow.rate_card_id).in_(rate_card_ids))
+        .order_by(col(RateRow.rate_card_id), col(RateRow.added), col(RateRow.id))
+    )
+    found: dict[UUID, list[RateEntry]] = {card_id: [] for card_id in rate_card_ids}
+    for row in rows.scalars():
+        found[row.rate_card_id].append(_entry(row))
+    return {card_id: tuple(entries) for card_id, entries in found.items()}
+
+
+def _entry(row: RateRow) -> RateEntry:
+    return RateEntry(
+        id=row.id,
+        product_id=row.product_id,
+        rate=row.rate,
+        period=Period(row.starting_at or SINCE_EVER, row.ending_before),
+        entitled=row.entitled,
+        group_values=tuple(sorted(row.group_values.items())),
+        added=row.added,
+    )
+
+
+async def products_of(session: AsyncSession, product_ids: Collection[UUID]) -> tuple[Product, ...]:
+    """The products by id, each with the changes of how it is measured."""
+    rows = await session.execute(select(ProductRow).where(col(ProductRow.id).in_(product_ids)))
+    products = rows.scalars().all()
+    money = await _money(session, {row.metric_id for row in products if row.metric_id is not None})
+    changes = await session.execute(select(ProductVersion).where(col(ProductVersion.product_id).in_(product_ids)))
+    versions: dict[UUID, list[ProductVersion]] = {}
+    for change in changes.scalars():
+        versions.setdefault(change.product_id, []).append(change)
+    found = (_product(row, versions.get(row.id, ()), money) for row in products)
+    return tuple(sorted(found, key=lambda product: product.id))
+
+
+async def _money(session: AsyncSession, metric_ids: set[UUID]) -> dict[UUID, MoneyOf | None]:
+    rows = await session.execute(select(MetricRow).where(col(MetricRow.id).in_(metric_ids)))
+    return {row.id: money_of(row) for row in rows.scalars()}
+
+
+def _product(row: ProductRow, changes: Sequence[ProductVersion], money: Mapping[UUID, MoneyOf | None]) -> Product:
+    return Product(
+        id=row.id,
+        name=row.name,
+        type=ProductType(row.type),
+        metric_id=row.metric_id,
+        pricing_group_key=tuple(row.pricing_group_key),
+        presentation_group_key=tuple(row.presentation_group_key),
+        tags=tuple(row.tags),
+        conversion=row.conversion,
+        rounding=row.rounding,
+        versions=_whole_versions(row, changes),
+        money=None if row.metric_id is None else money[row.metric_id],
+        composite=composite_of(row),
+    )
+
+
+def _whole_versions(row: ProductRow, changes: Sequence[ProductVersion]) -> tuple[CoreVersion, ...]:
+    """Each change with all that it left as it was; of several at one instant the last added says what it names."""
+    assert row.metric_id is not None or not changes, "only what is measured has versions"
+    found: dict[datetime, CoreVersion] = {}
+    metric_id, conversion, rounding = row.metric_id, row.conversion, row.rounding
+    for change in sorted(changes, key=lambda change: (change.starting_at, change.added)):
+        metric_id = change.metric_id or metric_id
+        conversion = change.conversion or conversion
+        rounding = change.rounding or rounding
+        assert metric_id is not None
+        found[change.starting_at] = CoreVersion(change.starting_at, metric_id, conversion, rounding)
+    return tuple(found.values())

@@ -1,0 +1,89 @@
+"""How the prices of a contract are shown: list prices, and what its overrides make of them.
+
+Owns the GraphQL type of a row; which override counts is settled in `core.overrides`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from app.catalog.api_prices import Price, shown_price
+from app.catalog.api_selectors import Selectors, selectors_of
+from app.catalog.api_types import Product
+from app.contracts import tables
+from app.contracts.api_overrides import Override
+from app.contracts.terms import terms_of
+from app.core import rate_schedule as core
+from app.graphql.connection import After, Connection, First, list_connection
+from app.graphql.context import Info
+from app.graphql.fields import object_field
+from app.graphql.scalars import CurrencyCode
+from app.graphql.values import KeyValue, key_values
+
+
+@strawberry.type(description="What a product costs under a contract at one instant.")
+class ContractRate:
+    product_name: str = strawberry.field(description="Name of the product.")
+    group_values: list[KeyValue] = strawberry.field(
+        description="Values of the product's pricing group key to which it applies; empty for all others."
+    )
+    currency: CurrencyCode = strawberry.field(description="Unit of the prices.")
+    list_price: Price = strawberry.field(description="The price on the rate card.")
+    override_price: Price | None = strawberry.field(
+        description="The price after the override; null when the list price holds, and where a tiered multiplier meets a "
+        "price that is not graduated."
+    )
+    rate: strawberry.Private[core.ContractRate]
+
+    @object_field(
+        scope="catalog:read",
+        description="What it is the price of; null for tokens of one customer, which see its name. "
+        "Scope: catalog:read.",
+    )
+    async def product(self, info: Info) -> Product | None:
+        # The catalog is the seller's; a customer's own token does not see it.
+        if info.context.actor.customer_id is not None:
+            return None
+        return await info.context.load("product", self.rate.product.id)
+
+    @strawberry.field(description="The override that sets the price; null when the list price holds.")
+    async def override(self, info: Info) -> Override | None:
+        return None if self.rate.override is None else await info.context.load("override", self.rate.override.id)
+
+    @property
+    def key(self) -> str:
+        """What tells it from all other rows of its contract."""
+        return f"{self.rate.product.id} {self.rate.pricing}"
+
+
+async def rate_schedule(
+    info: Info,
+    row: strawberry.Parent[tables.Contract],
+    at: Annotated[datetime | None, strawberry.argument(description="The instant; default: now.")] = None,
+    selectors: Selectors = None,
+    first: First = 50,
+    after: After = None,
+) -> Connection[ContractRate]:
+    """The prices to which a contract entitles at an instant, in the order of lines on its invoices."""
+    wanted = selectors_of(selectors)
+    terms = await terms_of(info.context.session, row)
+    rates = [
+        _shown(rate, row.currency)
+        for rate in core.contract_rates(terms, at=at or info.context.now)
+        if core.selected(wanted, product_id=rate.product.id, tags=rate.product.tags, pricing=rate.pricing)
+    ]
+    return list_connection(rates, key=lambda rate: rate.key, first=first, after=after)
+
+
+def _shown(rate: core.ContractRate, currency: str) -> ContractRate:
+    return ContractRate(
+        product_name=rate.product.name,
+        group_values=key_values({name: value or "" for name, value in rate.pricing}),
+        currency=CurrencyCode(rate.listed.unit or currency),
+        list_price=shown_price(rate.listed.rate),
+        override_price=None if rate.override_rate is None else shown_price(rate.override_rate),
+        rate=rate,
+    )
