@@ -38,6 +38,9 @@ from app.core.money import canonical
 from app.core.rating import Unrated, UsageKey
 from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
+
+# Lines name the grants that they were paid from; the mapper must know that table before a line is stored.
+from app.grants import tables as _grants  # noqa: F401
 from app.invoices.drafts import RatedStatement, Statement, find_draft, open_statements, rate
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
 from app.jobs.service import enqueue
