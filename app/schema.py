@@ -30,6 +30,7 @@ from app.graphql.limits import Limits
 from app.graphql.nodes import KINDS
 from app.graphql.scalars import SCALARS
 from app.invoices.api import InvoicesMutation, InvoicesQuery
+from app.invoices.api_previews import PreviewsQuery
 from app.usage.api import UsageMutation
 from app.usage.api_reading import UsageReading
 from app.usage.api_search import UsageSearch
@@ -43,6 +44,7 @@ class Query(
     UsageSearch,
     ContractsQuery,
     InvoicesQuery,
+    PreviewsQuery,
     DeliveryQuery,
     AccessQuery,
     AuditQuery,

@@ -111,6 +111,20 @@ def fold(metric: Metric, events: Iterable[Event], *, by: Sequence[str] | None = 
     return {group: hours for group, hours in folded.items() if hours}
 
 
+def added(one: HoursByGroup, other: HoursByGroup) -> HoursByGroup:
+    """The hours of two parts of the usage of a metric that adds up; hours that come to zero are left out."""
+    found: dict[Group, tuple[HourQuantity, ...]] = {}
+    for group in {*one, *other}:
+        sums: dict[datetime, Decimal] = {}
+        with exact():
+            for item in (*one.get(group, ()), *other.get(group, ())):
+                sums[item.hour] = sums.get(item.hour, ZERO) + item.quantity
+        hours = tuple(HourQuantity(hour, quantity) for hour, quantity in sorted(sums.items()) if quantity)
+        if hours:
+            found[group] = hours
+    return found
+
+
 def hourly(metric: Metric, events: Iterable[Event]) -> dict[datetime, Decimal]:
     """What the events of each hour come to by themselves; they match the metric and are in the order of their ingest.
 

@@ -22,7 +22,7 @@ from app.core.period import Period, statement_periods
 from app.core.rating import Unrated, UsageKey, rate_statement
 from app.core.terms import Terms
 from app.invoices.tables import Invoice
-from app.usage.reading import usage_of_products
+from app.usage.reading import HoursReader, hours_of_metric, usage_of_products
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ async def open_statements(session: AsyncSession, contracts: Sequence[Contract], 
     return sorted(found, key=lambda item: (item.due_at, item.contract.id, item.period.starting_at))
 
 
-async def rate(session: AsyncSession, statement: Statement) -> RatedStatement:
-    """Rate a statement from the usage in sight."""
+async def rate(session: AsyncSession, statement: Statement, *, hours: HoursReader = hours_of_metric) -> RatedStatement:
+    """Rate a statement from the usage in sight, or from what a preview reads in its place."""
     terms = await terms_of(session, statement.contract)
     usage = await usage_of_products(
         session,
@@ -94,6 +94,7 @@ async def rate(session: AsyncSession, statement: Statement) -> RatedStatement:
         products=terms.products,
         period=statement.period,
         filters=terms.usage_filters,
+        hours=hours,
     )
     rating = rate_statement(terms, statement.period, usage)
     return RatedStatement(statement, assemble(rating.lines, terms.unit), rating.unrated, terms, usage)

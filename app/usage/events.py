@@ -126,8 +126,9 @@ class EventStore(Protocol):
         references: Sequence[str] | None = None,
         starting_at: datetime | None = None,
         ending_before: datetime | None = None,
+        limit: int | None = None,
     ) -> AsyncIterator[Sequence[Event]]:
-        """The events of batches up to a number, oldest first, in pages."""
+        """The events of batches up to a number, oldest first, in pages; at most `limit` of them."""
         ...
 
     async def add_deltas(self, session: AsyncSession, rows: Iterable[tuple[UUID, str, datetime, str, Decimal]]) -> int:

@@ -6,6 +6,7 @@ Owns the union of a customer's references and the choice between buckets and eve
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,31 +28,6 @@ async def references_of(session: AsyncSession, customer_id: UUID) -> list[str]:
     """All references under which usage of a customer may arrive: its id and its aliases, its external id among them."""
     aliases = await session.execute(select(IngestAlias.alias).where(IngestAlias.customer_id == customer_id))
     return sorted({to_text("customer", customer_id), *aliases.scalars()})
-
-
-async def usage_of_products(
-    session: AsyncSession, *, customer_id: UUID, products: Iterable[Product], period: Period, filters: Filters = ()
-) -> dict[UsageKey, list[HourQuantity]]:
-    """Hourly quantities of each product and group in a period, of the usage that the filters let through.
-
-    Hours ascend within each group.
-    """
-    references = await references_of(session, customer_id)
-    read: dict[tuple[UUID, tuple[str, ...]], HoursByGroup] = {}
-    usage: dict[UsageKey, list[HourQuantity]] = {}
-    for product in sorted(products, key=lambda item: item.id):
-        hours_by_metric: dict[UUID, HoursByGroup] = {}
-        for metric_id in dict.fromkeys(version.metric_id for version in versions_in(product, period)):
-            metric = await session.get_one(MetricRow, metric_id)
-            # Only sums may be read by more properties than the product uses, and so once for several products.
-            names = () if Aggregation(metric.aggregation).is_additive else group_names_of(product)
-            if (metric_id, names) not in read:
-                read[metric_id, names] = await hours_of_metric(
-                    session, metric, references, period, by=names, filters=filters
-                )
-            hours_by_metric[metric_id] = read[metric_id, names]
-        usage.update(usage_of(product, hours_by_metric, period))
-    return usage
 
 
 async def hours_of_metric(
@@ -80,3 +56,49 @@ async def hours_of_metric(
     by_hour = await EVENTS.hourly(session, metric, by=sorted(split), references=references, filters=filters, **bounds)
     folded = {group: cumulative(metric.aggregation, hours) for group, hours in by_hour.items()}
     return {group: hours for group, hours in folded.items() if hours}
+
+
+class HoursReader(Protocol):
+    """What gives the hours of one metric: `hours_of_metric`, or a preview in its place."""
+
+    async def __call__(
+        self,
+        session: AsyncSession,
+        row: MetricRow,
+        references: Sequence[str],
+        period: Period,
+        *,
+        by: Sequence[str] = (),
+        filters: Filters = (),
+    ) -> HoursByGroup:
+        """As `hours_of_metric`."""
+        ...
+
+
+async def usage_of_products(
+    session: AsyncSession,
+    *,
+    customer_id: UUID,
+    products: Iterable[Product],
+    period: Period,
+    filters: Filters = (),
+    hours: HoursReader = hours_of_metric,
+) -> dict[UsageKey, list[HourQuantity]]:
+    """Hourly quantities of each product and group in a period, of the usage that the filters let through.
+
+    Hours ascend within each group. `hours` reads those of one metric.
+    """
+    references = await references_of(session, customer_id)
+    read: dict[tuple[UUID, tuple[str, ...]], HoursByGroup] = {}
+    usage: dict[UsageKey, list[HourQuantity]] = {}
+    for product in sorted(products, key=lambda item: item.id):
+        hours_by_metric: dict[UUID, HoursByGroup] = {}
+        for metric_id in dict.fromkeys(version.metric_id for version in versions_in(product, period)):
+            metric = await session.get_one(MetricRow, metric_id)
+            # Only sums may be read by more properties than the product uses, and so once for several products.
+            names = () if Aggregation(metric.aggregation).is_additive else group_names_of(product)
+            if (metric_id, names) not in read:
+                read[metric_id, names] = await hours(session, metric, references, period, by=names, filters=filters)
+            hours_by_metric[metric_id] = read[metric_id, names]
+        usage.update(usage_of(product, hours_by_metric, period))
+    return usage

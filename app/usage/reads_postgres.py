@@ -42,7 +42,7 @@ where batch <= :up_to_batch
   and (cast(:references as text[]) is null or reference = any(:references))
   and (cast(:starting_at as timestamptz) is null or occurred_at >= :starting_at)
   and (cast(:ending_before as timestamptz) is null or occurred_at < :ending_before)
-order by occurred_at, batch, place
+order by occurred_at, batch, place limit cast(:limit as bigint)
 """
 FIND = """
 select transaction_id, batch, reference, event_type, occurred_at, cast(properties as text) from events
@@ -129,13 +129,14 @@ class PostgresReads:
         references: Sequence[str] | None = None,
         starting_at: dt.datetime | None = None,
         ending_before: dt.datetime | None = None,
+        limit: int | None = None,
     ) -> AsyncIterator[Sequence[Event]]:
         """The events of batches up to a number, in pages; all of them, or those of a customer's period."""
         result = await session.stream(
             text(EARLIER),
             {
                 "up_to_batch": up_to_batch, "references": None if references is None else list(references),
-                "starting_at": starting_at, "ending_before": ending_before,
+                "starting_at": starting_at, "ending_before": ending_before, "limit": limit,
             },
         )  # fmt: skip
         async for page in result.partitions(5_000):

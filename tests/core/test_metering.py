@@ -15,6 +15,7 @@ from app.core.metering import (
     Event,
     HourQuantity,
     HoursByGroup,
+    added,
     canonical_group,
     contributes,
     fold,
@@ -266,3 +267,22 @@ def test_the_hours_of_the_latest_value_add_up_to_it(sample: list[Event]) -> None
     latest = max(enumerate(values), key=lambda pair: (pair[1].timestamp, pair[0]), default=None)
     expected = D(0) if latest is None else D(str(latest[1].properties["n"]))
     assert sum((item.quantity for item in hours), D(0)) == expected
+
+
+def test_two_parts_of_usage_are_added_hour_by_hour() -> None:
+    eu, us = (("region", "eu"),), (("region", "us"),)
+    at = [START + timedelta(hours=hour) for hour in range(3)]
+    one = {eu: [HourQuantity(at[0], D(1)), HourQuantity(at[2], D(5))], us: [HourQuantity(at[1], D(2))]}
+    other = {eu: [HourQuantity(at[1], D(4)), HourQuantity(at[2], D(-3))], us: [HourQuantity(at[1], D(-2))]}
+    assert added(one, other) == {
+        eu: (HourQuantity(at[0], D(1)), HourQuantity(at[1], D(4)), HourQuantity(at[2], D(2))),
+    }
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(-9, 9), st.sampled_from("ab")), max_size=20), st.integers(0, 20)
+)
+def test_adding_two_parts_is_folding_the_whole(found: list[tuple[int, int, str]], cut: int) -> None:
+    summed = metric("n", group_keys=(("region",),))
+    events = [event(minute=minute, n=n, region=region) for minute, n, region in found]
+    assert added(fold(summed, events[:cut]), fold(summed, events[cut:])) == fold(summed, events)

@@ -1,0 +1,91 @@
+"""Usage that was not sent: what quantities would be if some events were there.
+
+Owns the joining of given events with those that are stored, for every aggregation. Nothing is written, so a preview asks
+for no lock and leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.catalog.metrics import metric_of
+from app.catalog.tables import MetricRow
+from app.core.filters import Filters, takes
+from app.core.metering import Event, HoursByGroup, added, fold
+from app.core.period import Period
+from app.errors import ErrorCode, InvalidInput, LimitExceeded
+from app.usage.checking import check
+from app.usage.incoming import IncomingEvent
+from app.usage.reading import hours_of_metric
+from app.usage.service import EVENTS
+
+MAX_GIVEN = 100
+MAX_STORED = 100_000
+PATH = ("input", "events")
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUsage:
+    """Events to measure with; `replaces` measures them alone, as if nothing else had been used."""
+
+    events: tuple[Event, ...]
+    replaces: bool
+
+    async def hours_of_metric(
+        self,
+        session: AsyncSession,
+        row: MetricRow,
+        references: Sequence[str],
+        period: Period,
+        *,
+        by: Sequence[str] = (),
+        filters: Filters = (),
+    ) -> HoursByGroup:
+        """In the place of `reading.hours_of_metric`; given events count as sent last.
+
+        Errors: `LimitExceeded` when more than 100,000 stored events would have to be folded again.
+        """
+        metric = metric_of(row)
+        split = None if metric.aggregation.is_additive else by
+        own = [event for event in self.events if period.contains(event.timestamp) and takes(filters, event)]
+        if self.replaces:
+            return fold(metric, own, by=split)
+        if metric.aggregation.is_additive:
+            stored = await hours_of_metric(session, row, references, period, filters=filters)
+            return added(stored, fold(metric, own))
+        known = [event for event in await _stored(session, references, period) if takes(filters, event)]
+        return fold(metric, [*known, *own], by=split)
+
+
+def given_events(events: Sequence[IncomingEvent], *, now: datetime) -> tuple[Event, ...]:
+    """Events that are acceptable as if they were sent. Errors: REQUIRED, `LimitExceeded` above 100, `BatchRefused`."""
+    if not events:
+        raise InvalidInput(ErrorCode.REQUIRED, "Give at least one event.", path=PATH)
+    if len(events) > MAX_GIVEN:
+        raise LimitExceeded(
+            ErrorCode.LIMIT_EXCEEDED, f"{len(events)} events; a preview takes at most {MAX_GIVEN}.", path=PATH
+        )
+    return tuple(checked.event for checked in check(events, now=now, allow_historical=False))
+
+
+async def _stored(session: AsyncSession, references: Sequence[str], period: Period) -> Iterable[Event]:
+    pages = EVENTS.earlier(
+        session,
+        up_to_batch=await EVENTS.watermark(session),
+        references=references,
+        starting_at=period.starting_at,
+        ending_before=period.ending_before,
+        limit=MAX_STORED + 1,
+    )
+    found = [event async for page in pages for event in page]
+    if len(found) > MAX_STORED:
+        raise LimitExceeded(
+            ErrorCode.LIMIT_EXCEEDED,
+            f"The statement has more than {MAX_STORED} events to fold again; preview with REPLACE.",
+            path=("input", "mode"),
+        )
+    return found
