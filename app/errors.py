@@ -35,6 +35,18 @@ class ErrorCode(StrEnum):
     OVERWRITE_NEEDS_PRODUCT = "OVERWRITE_NEEDS_PRODUCT"
     TIERED_NEEDS_EXPLICIT = "TIERED_NEEDS_EXPLICIT"
     PRIORITY_REQUIRED = "PRIORITY_REQUIRED"
+    SCOPE_EXCLUSIVE = "SCOPE_EXCLUSIVE"
+    POSTPAID_AMOUNTS_DIFFER = "POSTPAID_AMOUNTS_DIFFER"
+    TRUEUP_BEFORE_ACCESS_END = "TRUEUP_BEFORE_ACCESS_END"
+    TARGET_NEEDS_COMMIT_SPECIFIC = "TARGET_NEEDS_COMMIT_SPECIFIC"
+    REASON_REQUIRED = "REASON_REQUIRED"
+    NOT_VOID = "NOT_VOID"
+    ALREADY_VOID = "ALREADY_VOID"
+    ALREADY_REGENERATED = "ALREADY_REGENERATED"
+    NOTHING_TO_REGENERATE = "NOTHING_TO_REGENERATE"
+    ENDS_BEFORE_FINALIZED_INVOICE = "ENDS_BEFORE_FINALIZED_INVOICE"
+    ALREADY_TRANSITIONED = "ALREADY_TRANSITIONED"
+    BALANCE_ON_FINALIZED_INVOICE = "BALANCE_ON_FINALIZED_INVOICE"
     ARCHIVED = "ARCHIVED"
     CURRENCY_MISMATCH = "CURRENCY_MISMATCH"
     PROVIDER_NOT_CONFIGURED = "PROVIDER_NOT_CONFIGURED"
@@ -68,6 +80,18 @@ CODE_SENTENCES: dict[ErrorCode, str] = {
     ErrorCode.OVERWRITE_NEEDS_PRODUCT: "An overwrite names its product, and all pricing values where prices differ by them.",
     ErrorCode.TIERED_NEEDS_EXPLICIT: "A tiered multiplier needs explicit priorities on the contract.",
     ErrorCode.PRIORITY_REQUIRED: "A priority is missing.",
+    ErrorCode.SCOPE_EXCLUSIVE: "Products and tags, or specifiers, not both.",
+    ErrorCode.POSTPAID_AMOUNTS_DIFFER: "A postpaid commit is paid once, and what is paid is what may be used.",
+    ErrorCode.TRUEUP_BEFORE_ACCESS_END: "What is missing of a commit is billed after its access.",
+    ErrorCode.TARGET_NEEDS_COMMIT_SPECIFIC: "Only an override for what draws on a balance chooses which rate it changes.",
+    ErrorCode.REASON_REQUIRED: "A reason is missing.",
+    ErrorCode.NOT_VOID: "The invoice is not void.",
+    ErrorCode.ALREADY_VOID: "The invoice is void already.",
+    ErrorCode.ALREADY_REGENERATED: "The invoice was made again before.",
+    ErrorCode.NOTHING_TO_REGENERATE: "There is nothing left of which the invoice could be made again.",
+    ErrorCode.ENDS_BEFORE_FINALIZED_INVOICE: "A finalized invoice reaches beyond the new end.",
+    ErrorCode.ALREADY_TRANSITIONED: "The contract has a successor.",
+    ErrorCode.BALANCE_ON_FINALIZED_INVOICE: "A finalized invoice was paid from the balance; void it first.",
     ErrorCode.ARCHIVED: "The object is archived and takes no changes.",
     ErrorCode.CURRENCY_MISMATCH: "The currencies do not fit together.",
     ErrorCode.PROVIDER_NOT_CONFIGURED: "No provider connection or configuration fits.",

@@ -20,6 +20,7 @@ from app.access.api_server import ServerQuery
 from app.actor import Actor
 from app.catalog.api import CatalogMutation
 from app.catalog.api_queries import CatalogQuery
+from app.catalog.api_units import PricingUnitMutation, PricingUnitQuery
 from app.contracts.api import ContractsMutation, ContractsQuery
 from app.contracts.api_changes import ContractChangesMutation
 from app.customers.api import CustomersMutation, CustomersQuery
@@ -42,6 +43,7 @@ class Query(
     CatalogQuery,
     UsageReading,
     UsageSearch,
+    PricingUnitQuery,
     ContractsQuery,
     InvoicesQuery,
     PreviewsQuery,
@@ -57,6 +59,7 @@ class Query(
 class Mutation(
     CustomersMutation,
     CatalogMutation,
+    PricingUnitMutation,
     UsageMutation,
     ContractsMutation,
     ContractChangesMutation,

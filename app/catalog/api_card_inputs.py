@@ -78,6 +78,22 @@ class RateInput:
         default_factory=list,
         description="A value for each property of the product's pricing group key; default: the price for all values.",
     )
+    commit_price: PriceInput | None = strawberry.field(
+        default=None,
+        description="What usage costs that draws on a balance whose rateType is COMMIT_RATE; flat or tiered.",
+    )
+    unit: str | None = strawberry.field(
+        default=None, description="A pricing unit for which the card has a conversion; default: its currency."
+    )
+    minimum: Decimal | None = strawberry.field(
+        default=None, description="What a composite product costs at least in a statement."
+    )
+
+
+@strawberry.input(description="What one of a pricing unit is worth.")
+class ConversionInput:
+    unit: str = strawberry.field(description="Code of the pricing unit.")
+    worth: Decimal = strawberry.field(description="In the currency of the card, above 0.")
 
 
 @strawberry.input(description="A name that points to a rate card for a time; it points to one card at a time.")
@@ -109,12 +125,24 @@ class RateCardCreateInput:
         default_factory=list,
         description="Names that point to it; a card that has one of them at its start loses it at that instant.",
     )
+    conversions: list[ConversionInput] = strawberry.field(
+        default_factory=list, description="What each pricing unit of its prices is worth, at most 50."
+    )
     uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
 
 
 def new_rates(inputs: Sequence[RateInput], *, path: Path) -> list[NewRate]:
     """The prices to add; `path` is that of the list."""
     return [_new_rate(found, path=(*path, str(index))) for index, found in enumerate(inputs)]
+
+
+def conversions_of(inputs: Sequence[ConversionInput]) -> dict[str, Decimal]:
+    """What one of each unit is worth; each unit once."""
+    path = ("input", "conversions")
+    worth = {item.unit: item.worth for item in inputs}
+    if len(worth) < len(inputs):
+        raise InvalidInput(ErrorCode.INVALID, "conversions name a unit twice.", path=path)
+    return worth
 
 
 def new_alias(found: RateCardAliasInput) -> NewAlias:
@@ -136,6 +164,9 @@ def _new_rate(found: RateInput, *, path: Path) -> NewRate:
         ending_before=found.ending_before,
         entitled=found.entitled,
         group_values=group_values,
+        commit_rate=None if found.commit_price is None else rate_of(found.commit_price, path=(*path, "commitPrice")),
+        unit=found.unit,
+        minimum=found.minimum,
     )
 
 

@@ -6,6 +6,7 @@ Owns their GraphQL type and the loaders of what belongs to a card; prices are sh
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated
 
 import strawberry
@@ -29,6 +30,12 @@ class RateCardAlias:
     ending_before: datetime | None = strawberry.field(description="First instant after it; null: for good.")
 
 
+@strawberry.type(description="What one of a pricing unit is worth on a rate card.")
+class Conversion:
+    unit: str = strawberry.field(description="Code of the pricing unit.")
+    worth: Decimal = strawberry.field(description="In the currency of the card.")
+
+
 @node_type("rate_card", of=tables.RateCard, scope="catalog:read", description="A list of prices in one currency.")
 class RateCard(Node):
     name: str = strawberry.field(description="What people call it; never shown to end customers.")
@@ -40,6 +47,10 @@ class RateCard(Node):
     @strawberry.field(description="Currency of its prices.")
     def currency(self, row: strawberry.Parent[tables.RateCard]) -> CurrencyCode:
         return CurrencyCode(row.currency)
+
+    @strawberry.field(description="What one of each pricing unit is worth, in its currency; by code.")
+    def conversions(self, row: strawberry.Parent[tables.RateCard]) -> list[Conversion]:
+        return [Conversion(unit=unit, worth=Decimal(worth)) for unit, worth in sorted(row.conversions.items())]
 
     @strawberry.field(description="Names that point to it, past and future ones too, at most 200, by name and start.")
     async def aliases(self, info: Info, row: strawberry.Parent[tables.RateCard]) -> list[RateCardAlias]:

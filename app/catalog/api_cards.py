@@ -16,6 +16,7 @@ from app.catalog.api_card_inputs import (
     RateCardAliasInput,
     RateCardCreateInput,
     RateInput,
+    conversions_of,
     new_alias,
     new_rates,
 )
@@ -48,6 +49,7 @@ class RateCardMutation:
             description=input.description,
             rates=new_rates(input.rates, path=("input", "rates")),
             aliases=[new_alias(item) for item in input.aliases],
+            conversions=conversions_of(input.conversions),
             uniqueness_key=input.uniqueness_key,
             now=info.context.now,
         )

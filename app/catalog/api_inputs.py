@@ -76,6 +76,9 @@ class CompositeInput:
     tags: list[str] = strawberry.field(
         default_factory=list, description="Charges for USAGE products with any of these tags count, at most 100."
     )
+    exclude_free_usage: bool = strawberry.field(
+        default=False, description="Products without any charge do not count, so that a minimum needs some."
+    )
 
 
 @strawberry.input(description="A new product.")
@@ -118,7 +121,7 @@ def composite_of(found: CompositeInput | None) -> Composite | None:
         ids.from_text("product", item, path=(*path, "productIds", str(index)))
         for index, item in enumerate(found.product_ids)
     )
-    return Composite(tuple(named), tuple(found.tags))
+    return Composite(tuple(named), tuple(found.tags), found.exclude_free_usage)
 
 
 def money_of(found: MeasuredMoneyInput | None) -> MoneyOf | None:

@@ -6,6 +6,7 @@ Owns their GraphQL types, and how pages of prices are asked for; `api_pages.py` 
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
@@ -34,14 +35,20 @@ class Rate(Node):
     ending_before: datetime | None = strawberry.field(description="First instant after it; null: for good.")
     entitled: bool = strawberry.field(description="Whether the product is billed at all.")
     created_at: datetime = strawberry.field(description="When it was added.")
+    unit: str | None = strawberry.field(description="Pricing unit of the price; null: the currency of the card.")
+    minimum: Decimal | None = strawberry.field(description="What a composite product costs at least in a statement.")
 
     @strawberry.field(description="What it is the price of.")
     async def product(self, info: Info, row: strawberry.Parent[tables.RateRow]) -> Product:
         return await info.context.load("product", row.product_id)
 
-    @strawberry.field(description="The price, in the currency of the rate card.")
+    @strawberry.field(description="The price, in its unit.")
     def price(self, row: strawberry.Parent[tables.RateRow]) -> Price:
         return shown_price(row.rate)
+
+    @strawberry.field(description="What usage costs that draws on a balance whose rateType is COMMIT_RATE; else null.")
+    def commit_price(self, row: strawberry.Parent[tables.RateRow]) -> Price | None:
+        return None if row.commit_rate is None else shown_price(row.commit_rate)
 
     @strawberry.field(description="Values of the product's pricing group key to which it applies; empty for all.")
     def group_values(self, row: strawberry.Parent[tables.RateRow]) -> list[KeyValue]:

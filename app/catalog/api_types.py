@@ -134,6 +134,10 @@ class Composite:
     def tags(self) -> list[str]:
         return self.row.composite_tags or []
 
+    @strawberry.field(description="Whether products without any charge are left out.")
+    def exclude_free_usage(self) -> bool:
+        return self.row.exclude_free_usage
+
 
 @node_type("product", of=tables.ProductRow, scope="catalog:read", description="What is sold.")
 class Product(Node):

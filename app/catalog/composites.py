@@ -19,7 +19,8 @@ def composite_of(row: ProductRow) -> Composite | None:
     """What the product is a percentage of, as the core reads it."""
     if row.composite_product_ids is None or row.composite_tags is None:
         return None
-    return Composite(tuple(UUID(item) for item in row.composite_product_ids), tuple(row.composite_tags))
+    products = tuple(UUID(item) for item in row.composite_product_ids)
+    return Composite(products, tuple(row.composite_tags), row.exclude_free_usage)
 
 
 def check_kind(rate: Rate, product: ProductRow, *, is_money: bool, path: Path) -> None:

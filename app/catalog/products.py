@@ -78,6 +78,7 @@ async def create_product(
         rounding=rounding,
         composite_product_ids=None if composite is None else [str(item) for item in composite.product_ids],
         composite_tags=None if composite is None else list(composite.tags),
+        exclude_free_usage=composite is not None and composite.exclude_free_usage,
         uniqueness_key=uniqueness_key,
     )
     async with once(session, ProductRow, uniqueness_key):

@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, or_, select
 
+from app.catalog.commit_rates import check_commit_rate
 from app.catalog.composites import check_kind
 from app.catalog.reading import changeable, refuse_archived
 from app.catalog.tables import MetricRow, ProductRow, RateCard, RateRow
+from app.catalog.units import check_lock, check_unit, units_in_use
 from app.change import note_change
 from app.checks import Path, at_most, interval_of, text_of
+from app.core.money import ZERO
 from app.core.rates import Rate, Tiered, TieredPercentage, Volume
+from app.core.terms import ProductType
 from app.errors import ErrorCode, InvalidInput, NotFound
 from app.store.ids import to_text
 
@@ -32,6 +37,7 @@ class NewRate:
     """A price to add: of one product, for one combination of pricing group values or, empty, for all of them.
 
     Without a start it holds since ever, without an end for good. `entitled` False keeps the product off invoices.
+    `unit` is a pricing unit for which the card has a conversion, None its currency. `minimum` belongs to percentages.
     """
 
     product_id: UUID
@@ -40,6 +46,9 @@ class NewRate:
     ending_before: datetime | None = None
     entitled: bool = True
     group_values: Mapping[str, str] = field(default_factory=dict)
+    commit_rate: Rate | None = None
+    unit: str | None = None
+    minimum: Decimal | None = None
 
 
 async def add_rates(
@@ -68,6 +77,7 @@ async def insert_rates(
     at_most(entries, MAX_RATES, path=path)
     products = await _products(session, {entry.product_id for entry in entries})
     money = await money_products(session, products)
+    in_use = await units_in_use(session, card, products)
     rows: list[RateRow] = []
     last = await session.execute(select(func.max(RateRow.added)).where(RateRow.rate_card_id == card.id))
     added = last.scalar_one() or 0
@@ -75,6 +85,9 @@ async def insert_rates(
         place = (*path, str(index))
         product = products.get(entry.product_id)
         _check(entry, product, is_money=entry.product_id in money, path=place)
+        check_unit(card, entry.unit, path=(*place, "unit"))
+        check_lock(in_use, entry.product_id, entry.unit, path=(*place, "unit"))
+        in_use[entry.product_id] = entry.unit
         starting_at, ending_before = interval_of(entry.starting_at, entry.ending_before, path=place)
         rows.append(
             RateRow(
@@ -86,6 +99,9 @@ async def insert_rates(
                 ending_before=ending_before,
                 entitled=entry.entitled,
                 group_values=dict(entry.group_values),
+                commit_rate=entry.commit_rate,
+                unit=entry.unit,
+                minimum=entry.minimum,
                 added=added + index + 1,
             )
         )
@@ -118,6 +134,13 @@ def _check(entry: NewRate, product: ProductRow | None, *, is_money: bool, path: 
     refuse_archived(product, path=(*path, "productId"))
     check_kind(entry.rate, product, is_money=is_money, path=(*path, "price"))
     check_tiers(entry.rate, path=(*path, "price", "tiered"))
+    check_commit_rate(entry.rate, entry.commit_rate, product, path=(*path, "commitPrice"))
+    if entry.commit_rate is not None:
+        check_tiers(entry.commit_rate, path=(*path, "commitPrice", "tiered"))
+    if entry.minimum is not None and (product.type != ProductType.COMPOSITE or entry.minimum < ZERO):
+        raise InvalidInput(
+            ErrorCode.INVALID, "A minimum is 0 or more, and belongs to composite products.", path=(*path, "minimum")
+        )
     if entry.group_values and set(entry.group_values) != set(product.pricing_group_key):
         key = ", ".join(product.pricing_group_key) or "none"
         raise InvalidInput(

@@ -6,8 +6,9 @@ nothing new, while everything that uses it already goes on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,6 +17,7 @@ from app.catalog.aliases import NewAlias, insert_aliases
 from app.catalog.rates import NewRate, insert_rates
 from app.catalog.reading import KINDS, T, changeable
 from app.catalog.tables import MetricRow, ProductRow, RateCard
+from app.catalog.units import checked_conversions
 from app.change import note_change
 from app.checks import currency_of, name_of, text_of
 from app.store.unique import once
@@ -29,6 +31,7 @@ async def create_rate_card(
     description: str | None = None,
     rates: Sequence[NewRate] = (),
     aliases: Sequence[NewAlias] = (),
+    conversions: Mapping[str, Decimal] | None = None,
     uniqueness_key: str | None = None,
     now: datetime,
 ) -> RateCard:
@@ -43,6 +46,7 @@ async def create_rate_card(
         name=name_of(name, path=("input", "name")),
         currency=currency_of(currency, path=("input", "currency")),
         description=description,
+        conversions=await checked_conversions(session, conversions or {}, path=("input", "conversions")),
         uniqueness_key=uniqueness_key,
     )
     async with once(session, RateCard, uniqueness_key):

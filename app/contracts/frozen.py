@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from app.clock import parse_instant
-from app.core.money import Unit
+from app.core.money import Unit, canonical, parse_decimal
 from app.core.overrides import change_from_json, change_to_json, specifier_from_json, specifier_to_json
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
 from app.core.quantities import conversion_from_json, conversion_to_json, rounding_from_json, rounding_to_json
@@ -27,6 +27,7 @@ from app.core.terms import (
     ProductType,
     ProductVersion,
     RateEntry,
+    RateTarget,
     Rounding,
     Terms,
     UsageFilter,
@@ -53,6 +54,7 @@ def terms_to_json(terms: Terms) -> dict[str, Any]:
         "product_order": [str(product_id) for product_id in terms.product_order],
         "overrides": [_override_to_json(item) for item in terms.overrides],
         "override_priority": terms.override_priority,
+        "conversions": [[unit, canonical(price)] for unit, price in terms.conversions],
         "usage_filters": [
             {"starting_at": _instant(item.starting_at), "key": item.key, "values": list(item.values)}
             for item in terms.usage_filters
@@ -80,6 +82,7 @@ def terms_from_json(form: Mapping[str, Any]) -> Terms:
         product_order=tuple(UUID(item) for item in form["product_order"]),
         overrides=tuple(_override_from_json(item) for item in form.get("overrides", ())),
         override_priority=OverridePriority(form.get("override_priority", OverridePriority.LOWEST_MULTIPLIER)),
+        conversions=tuple((unit, parse_decimal(price)) for unit, price in form.get("conversions", ())),
         usage_filters=tuple(
             UsageFilter(parse_instant(item["starting_at"]), item["key"], tuple(item["values"]))
             for item in form.get("usage_filters", ())
@@ -104,6 +107,7 @@ def _product_to_json(product: Product) -> dict[str, Any]:
         else {
             "products": [str(product_id) for product_id in product.composite.product_ids],
             "tags": list(product.composite.tags),
+            "exclude_free_usage": product.composite.exclude_free_usage,
         },
         "versions": [_version_to_json(version) for version in product.versions],
     }
@@ -146,7 +150,8 @@ def _product_from_json(item: Mapping[str, Any]) -> Product:
 def _composite(item: Mapping[str, Any] | None) -> Composite | None:
     if item is None:
         return None
-    return Composite(tuple(UUID(product_id) for product_id in item["products"]), tuple(item["tags"]))
+    products = tuple(UUID(product_id) for product_id in item["products"])
+    return Composite(products, tuple(item["tags"]), item.get("exclude_free_usage", False))
 
 
 def _conversion(item: Mapping[str, Any] | None) -> Conversion | None:
@@ -166,6 +171,9 @@ def _entry_to_json(entry: RateEntry) -> dict[str, Any]:
         "entitled": entry.entitled,
         "group_values": dict(entry.group_values),
         "added": entry.added,
+        "commit_rate": None if entry.commit_rate is None else rate_to_json(entry.commit_rate),
+        "unit": entry.unit,
+        "minimum": None if entry.minimum is None else canonical(entry.minimum),
     }
 
 
@@ -178,6 +186,9 @@ def _entry_from_json(item: Mapping[str, Any]) -> RateEntry:
         entitled=item["entitled"],
         group_values=tuple(sorted(item["group_values"].items())),
         added=item["added"],
+        commit_rate=rate_from_json(item["commit_rate"]) if item.get("commit_rate") else None,
+        unit=item.get("unit"),
+        minimum=parse_decimal(item["minimum"]) if item.get("minimum") else None,
     )
 
 
@@ -190,6 +201,8 @@ def _override_to_json(override: Override) -> dict[str, Any]:
         "entitled": override.entitled,
         "priority": override.priority,
         "added": override.added,
+        "is_commit_specific": override.is_commit_specific,
+        "target": override.target,
     }
 
 
@@ -202,6 +215,8 @@ def _override_from_json(item: Mapping[str, Any]) -> Override:
         entitled=item["entitled"],
         priority=item["priority"],
         added=item["added"],
+        is_commit_specific=item.get("is_commit_specific", False),
+        target=RateTarget(item.get("target", RateTarget.LIST_RATE)),
     )
 
 

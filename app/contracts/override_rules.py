@@ -23,6 +23,7 @@ from app.core.terms import (
     OverridePriority,
     Overwrite,
     PriceChange,
+    RateTarget,
     Specifier,
     TieredMultiplier,
 )
@@ -53,6 +54,8 @@ class NewOverride:
     product_id: UUID | None = None
     any_tags: Sequence[str] = ()
     specifiers: Sequence[Specifier] = ()
+    is_commit_specific: bool = False
+    target: RateTarget = RateTarget.LIST_RATE
 
 
 class Listed(NamedTuple):
@@ -126,6 +129,27 @@ def _not_on_card(product_id: UUID, *, path: Path) -> InvalidInput:
         f"Product {to_text('product', product_id)} has no rate on the contract's rate card.",
         path=path,
     )
+
+
+def check_commits(entry: NewOverride, *, path: Path) -> None:
+    """Only an override for what draws on a balance names balances, or a rate to change; it always changes a price."""
+    if not entry.is_commit_specific:
+        if entry.target is not RateTarget.LIST_RATE:
+            raise InvalidInput(
+                ErrorCode.TARGET_NEEDS_COMMIT_SPECIFIC,
+                "Only an override for what draws on a balance chooses which rate it changes.",
+                path=(*path, "target"),
+            )
+        if any(item.grant_ids or item.recurring_ids for item in entry.specifiers):
+            raise InvalidInput(
+                ErrorCode.INVALID, "Only a commitSpecific override names balances.", path=(*path, "specifiers")
+            )
+    elif entry.entitled is not None:
+        raise InvalidInput(
+            ErrorCode.INVALID,
+            "What draws on a balance is billed already; leave entitled out.",
+            path=(*path, "entitled"),
+        )
 
 
 def check_overwrite(entry: NewOverride, listed: Mapping[UUID, Listed], *, path: Path) -> None:

@@ -21,6 +21,7 @@ from app.contracts.override_rules import (
     Listed,
     NewOverride,
     change_of,
+    check_commits,
     check_overwrite,
     check_priority,
     check_target,
@@ -94,6 +95,7 @@ def _row(
     if change is None and entry.entitled is None:
         raise InvalidInput(ErrorCode.REQUIRED, "Name a change of price, or whether it is entitled.", path=path)
     check_target(entry, listed, path=path)
+    check_commits(entry, path=path)
     if isinstance(change, Overwrite):
         check_overwrite(entry, listed, path=path)
     check_priority(entry, change, priority, path=path)
@@ -110,5 +112,7 @@ def _row(
         change=change,
         entitled=entry.entitled,
         priority=entry.priority,
+        is_commit_specific=entry.is_commit_specific,
+        target=entry.target,
         added=added,
     )

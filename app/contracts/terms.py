@@ -7,6 +7,7 @@ with an invoice is left to `frozen.py`.
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +20,7 @@ from app.contracts.tables import Contract, OverrideRow
 from app.core.money import fiat
 from app.core.overrides import specifier_from_json
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
-from app.core.terms import Override, OverridePriority, Specifier, Terms
+from app.core.terms import Override, OverridePriority, RateTarget, Specifier, Terms
 
 
 async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
@@ -38,6 +39,7 @@ async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
         rates=rates,
         overrides=await _overrides(session, contract.id),
         override_priority=OverridePriority(contract.override_priority),
+        conversions=() if card is None else tuple(sorted((c, Decimal(p)) for c, p in card.conversions.items())),
         usage_filters=(await filters_of(session, [contract.id]))[contract.id],
         product_order=() if card is None else tuple(UUID(product_id) for product_id in card.product_order),
     )
@@ -78,4 +80,6 @@ def override_of(row: OverrideRow) -> Override:
         entitled=row.entitled,
         priority=row.priority,
         added=row.added,
+        is_commit_specific=row.is_commit_specific,
+        target=RateTarget(row.target),
     )

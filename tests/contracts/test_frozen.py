@@ -11,7 +11,7 @@ import pytest
 
 from app.contracts.frozen import terms_from_json, terms_to_json
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
-from app.core.rates import Percentage, TieredPercentage
+from app.core.rates import Package, Percentage, TieredPercentage, Volume
 from app.core.terms import (
     Composite,
     Conversion,
@@ -23,6 +23,7 @@ from app.core.terms import (
     Product,
     ProductType,
     ProductVersion,
+    RateTarget,
     Rounding,
     RoundingMethod,
     Specifier,
@@ -67,6 +68,27 @@ OVERRIDES = (
         replace(AGREED, products=(replace(CALLS, money=MoneyOf("EUR")), UPLIFT)),
         replace(AGREED, rates=(entry(1, Percentage(Decimal("1.5"))), entry(2, TieredPercentage(FREE_THEN_PAID.tiers)))),
         replace(AGREED, overrides=OVERRIDES, override_priority=OverridePriority.EXPLICIT),
+        replace(
+            AGREED,
+            overrides=(
+                replace(
+                    OVERRIDES[0],
+                    is_commit_specific=True,
+                    target=RateTarget.COMMIT_RATE,
+                    specifiers=(Specifier(A, grant_ids=(A,), recurring_ids=(UUID(int=4),)),),
+                ),
+            ),
+            conversions=(("POINTS", Decimal("0.01")), ("TOKENS", Decimal("0.1"))),
+            rates=(
+                replace(entry(1, Package(Decimal(10), Decimal(2))), unit="TOKENS"),
+                replace(
+                    entry(2, FREE_THEN_PAID),
+                    commit_rate=entry(1, Volume(FREE_THEN_PAID.tiers)).rate,
+                    minimum=Decimal(5),
+                ),
+            ),
+            products=(replace(UPLIFT, composite=Composite((), ("core",), exclude_free_usage=True)),),
+        ),
         replace(AGREED, usage_filters=(UsageFilter(day("01-02"), "region", ("eu", "us")),)),
         replace(
             AGREED,
@@ -82,7 +104,9 @@ def test_the_way_back_gives_equal_terms(terms: Terms) -> None:
 
 def test_what_an_earlier_release_froze_has_no_conversion_no_versions_no_overrides_and_no_filters() -> None:
     form = terms_to_json(AGREED)
-    del form["overrides"], form["override_priority"], form["usage_filters"]
+    del form["overrides"], form["override_priority"], form["usage_filters"], form["conversions"]
+    for rate in form["rates"]:
+        del rate["commit_rate"], rate["unit"], rate["minimum"]
     for product in form["products"]:
         for later in ("conversion", "rounding", "versions", "money", "composite"):
             del product[later]

@@ -1,0 +1,122 @@
+"""Rows to balances: commits and credits as the core reads them, with everything that moved in their books.
+
+Owns the only mapping of its kind. Draws of drafts are not stored and are added above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.core.grants import Grant, GrantType, Segment
+from app.core.ledger import Movement, TransferKind
+from app.core.money import ZERO, exact
+from app.core.overrides import specifier_from_json
+from app.core.period import Period
+from app.core.terms import RateTarget
+from app.grants.tables import GrantRow, SegmentRow, TransferRow
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGrant:
+    """A commit or credit: its row, what the core reads of it, and its stored movements in the order of their making."""
+
+    row: GrantRow
+    grant: Grant
+    movements: tuple[Movement, ...]
+
+    def may_serve(self, contract_id: UUID) -> bool:
+        """Whether it may pay for a contract, as far as its scope of contracts goes."""
+        if self.row.contract_id is not None:
+            return self.row.contract_id == contract_id
+        return not self.row.contract_ids or str(contract_id) in self.row.contract_ids
+
+
+async def grants_of_customer(session: AsyncSession, customer_id: UUID) -> list[StoredGrant]:
+    """All commits and credits of a customer, its contracts' included; by id."""
+    rows = await session.execute(select(GrantRow).where(GrantRow.customer_id == customer_id).order_by(col(GrantRow.id)))
+    return await stored_grants(session, rows.scalars().all())
+
+
+async def stored_grants(session: AsyncSession, rows: Sequence[GrantRow]) -> list[StoredGrant]:
+    """The rows with their segments and movements, in the order given."""
+    ids = [row.id for row in rows]
+    segments = await session.execute(
+        select(SegmentRow).where(col(SegmentRow.grant_id).in_(ids)).order_by(col(SegmentRow.number))
+    )
+    by_grant: dict[UUID, list[SegmentRow]] = {grant_id: [] for grant_id in ids}
+    for segment in segments.scalars():
+        by_grant[segment.grant_id].append(segment)
+    moved = await _movements(session, ids)
+    return [StoredGrant(row, grant_of(row, by_grant[row.id]), tuple(moved.get(row.id, ()))) for row in rows]
+
+
+def grant_of(row: GrantRow, segments: Sequence[SegmentRow]) -> Grant:
+    """A commit or credit as the core reads it."""
+    return Grant(
+        id=row.id,
+        type=GrantType(row.type),
+        unit=row.unit,
+        segments=tuple(
+            Segment(item.number, Period(_utc(item.starting_at), _utc(item.ending_before)), item.amount)
+            for item in segments
+        ),
+        created_at=_utc(row.created_at),
+        priority=row.priority,
+        product_ids=tuple(UUID(item) for item in row.product_ids),
+        tags=tuple(row.tags),
+        specifiers=tuple(specifier_from_json(item) for item in row.specifiers),
+        contract_count=1 if row.contract_id is not None else len(row.contract_ids) or None,
+        rate_type=RateTarget(row.rate_type),
+        recurring_id=row.recurring_id,
+        is_free=not amount_paid(row),
+        is_rollover=row.rolled_from_id is not None,
+    )
+
+
+def amount_paid(row: GrantRow) -> Decimal:
+    """What is paid for it in all, whether it is invoiced or only recorded; zero for a gift."""
+    payments = [] if row.invoice is None else row.invoice["payments"]
+    with exact():
+        return sum((Decimal(item["unit_price"]) * Decimal(item["quantity"]) for item in payments), ZERO)
+
+
+async def _movements(session: AsyncSession, grant_ids: Collection[UUID]) -> dict[UUID, list[Movement]]:
+    rows = await session.execute(
+        select(TransferRow)
+        .where(col(TransferRow.grant_id).in_(grant_ids))
+        .order_by(col(TransferRow.created_at), col(TransferRow.id))
+    )
+    found: dict[UUID, list[Movement]] = {}
+    for row in rows.scalars():
+        found.setdefault(row.grant_id, []).append(movement_of(row))
+    return found
+
+
+def movement_of(row: TransferRow) -> Movement:
+    """A transfer as its segment sees it."""
+    own = account_of(row.grant_id, row.segment)
+    return Movement(
+        kind=TransferKind(row.kind),
+        segment=row.segment,
+        amount=row.amount if row.target == own else -row.amount,
+        at=_utc(row.at),
+        invoice_id=row.invoice_id,
+        contract_id=row.contract_id,
+        reason=row.reason,
+    )
+
+
+def account_of(grant_id: UUID, segment: int) -> str:
+    """The name of a segment's account."""
+    return f"segment:{grant_id}:{segment}"
+
+
+def _utc(instant: datetime) -> datetime:
+    return instant.astimezone(UTC)
