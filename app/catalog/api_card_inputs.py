@@ -13,7 +13,7 @@ import strawberry
 
 from app.catalog.aliases import NewAlias
 from app.catalog.api_inputs import SAFE_TO_REPEAT
-from app.catalog.rates import NewRate
+from app.catalog.rate_rules import NewRate
 from app.checks import Path
 from app.core.rates import Flat, Package, Percentage, Rate, Tier, Tiered, TieredPercentage, Volume
 from app.errors import ErrorCode, InvalidInput

@@ -63,7 +63,6 @@ async def create_product(
             path=("input", "type"),
         )
     check_rounding(rounding, path=("input", "quantityRounding"))
-    at_most(tags, MAX_TAGS, path=("input", "tags"))
     row = ProductRow(
         created_at=now,
         name=name,
@@ -71,9 +70,7 @@ async def create_product(
         metric_id=metric_id,
         pricing_group_key=list(pricing_group_key),
         presentation_group_key=list(presentation_group_key),
-        tags=list(
-            distinct([text_of(tag, path=("input", "tags"), longest=100) for tag in tags], path=("input", "tags"))
-        ),
+        tags=_checked_tags(tags),
         conversion=conversion,
         rounding=rounding,
         composite_product_ids=None if composite is None else [str(item) for item in composite.product_ids],
@@ -86,6 +83,12 @@ async def create_product(
         await session.flush()
     note_change(session, "product", row.id, after=_product_shown(row))
     return row
+
+
+def _checked_tags(tags: Sequence[str]) -> list[str]:
+    path = ("input", "tags")
+    at_most(tags, MAX_TAGS, path=path)
+    return list(distinct([text_of(tag, path=path, longest=100) for tag in tags], path=path))
 
 
 async def _check_measured(

@@ -6,49 +6,23 @@ in `core.pricing`, so that a past state of a card can always be asked for.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, or_, select
 
-from app.catalog.commit_rates import check_commit_rate
-from app.catalog.composites import check_kind
-from app.catalog.reading import changeable, refuse_archived
+from app.catalog.rate_rules import NewRate, check_rate
+from app.catalog.reading import changeable
 from app.catalog.tables import MetricRow, ProductRow, RateCard, RateRow
 from app.catalog.units import check_lock, check_unit, units_in_use
 from app.change import note_change
-from app.checks import Path, at_most, interval_of, text_of
-from app.core.money import ZERO
-from app.core.rates import Rate, Tiered, TieredPercentage, Volume
-from app.core.terms import ProductType
-from app.errors import ErrorCode, InvalidInput, NotFound
+from app.checks import Path, at_most, interval_of
+from app.errors import ErrorCode, InvalidInput
 from app.store.ids import to_text
 
 MAX_RATES = 1_000
-MAX_TIERS = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRate:
-    """A price to add: of one product, for one combination of pricing group values or, empty, for all of them.
-
-    Without a start it holds since ever, without an end for good. `entitled` False keeps the product off invoices.
-    `unit` is a pricing unit for which the card has a conversion, None its currency. `minimum` belongs to percentages.
-    """
-
-    product_id: UUID
-    rate: Rate
-    starting_at: datetime | None = None
-    ending_before: datetime | None = None
-    entitled: bool = True
-    group_values: Mapping[str, str] = field(default_factory=dict)
-    commit_rate: Rate | None = None
-    unit: str | None = None
-    minimum: Decimal | None = None
 
 
 async def add_rates(
@@ -84,7 +58,7 @@ async def insert_rates(
     for index, entry in enumerate(entries):
         place = (*path, str(index))
         product = products.get(entry.product_id)
-        _check(entry, product, is_money=entry.product_id in money, path=place)
+        check_rate(entry, product, is_money=entry.product_id in money, path=place)
         check_unit(card, entry.unit, path=(*place, "unit"))
         check_lock(in_use, entry.product_id, entry.unit, path=(*place, "unit"))
         in_use[entry.product_id] = entry.unit
@@ -126,42 +100,3 @@ async def money_products(session: AsyncSession, product_ids: Collection[UUID]) -
         )
     )
     return set(found.scalars())
-
-
-def _check(entry: NewRate, product: ProductRow | None, *, is_money: bool, path: Path) -> None:
-    if product is None:
-        raise NotFound("Product", to_text("product", entry.product_id), path=(*path, "productId"))
-    refuse_archived(product, path=(*path, "productId"))
-    check_kind(entry.rate, product, is_money=is_money, path=(*path, "price"))
-    check_tiers(entry.rate, path=(*path, "price", "tiered"))
-    check_commit_rate(entry.rate, entry.commit_rate, product, path=(*path, "commitPrice"))
-    if entry.commit_rate is not None:
-        check_tiers(entry.commit_rate, path=(*path, "commitPrice", "tiered"))
-    if entry.minimum is not None and (product.type != ProductType.COMPOSITE or entry.minimum < ZERO):
-        raise InvalidInput(
-            ErrorCode.INVALID, "A minimum is 0 or more, and belongs to composite products.", path=(*path, "minimum")
-        )
-    if entry.group_values and set(entry.group_values) != set(product.pricing_group_key):
-        key = ", ".join(product.pricing_group_key) or "none"
-        raise InvalidInput(
-            ErrorCode.INVALID,
-            f"The rate names {', '.join(sorted(entry.group_values))[:200]}; the pricing group key of product "
-            f"{product.name[:80]!r} is {key[:200]}. Give a value for each of its properties, or none for all values.",
-            path=(*path, "groupValues"),
-        )
-    for name, value in entry.group_values.items():
-        text_of(value, path=(*path, "groupValues", name), longest=2_000)
-
-
-def check_tiers(rate: Rate, *, path: Path) -> None:
-    """At most 100 tiers, and none after which there is no price."""
-    if not isinstance(rate, Tiered | TieredPercentage | Volume):
-        return
-    at_most(rate.tiers, MAX_TIERS, path=path)
-    # The core prices beyond a sized last tier as well; a caller who writes one expects something else.
-    if rate.tiers[-1].size is not None:
-        raise InvalidInput(
-            ErrorCode.INVALID,
-            f"The last tier has the size {rate.tiers[-1].size}; leave it out, because the last tier has no end.",
-            path=(*path, str(len(rate.tiers) - 1), "size"),
-        )

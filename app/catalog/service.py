@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog.aliases import NewAlias, insert_aliases
-from app.catalog.rates import NewRate, insert_rates
+from app.catalog.rate_rules import NewRate
+from app.catalog.rates import insert_rates
 from app.catalog.reading import KINDS, T, changeable
 from app.catalog.tables import MetricRow, ProductRow, RateCard
 from app.catalog.units import checked_conversions

@@ -45,6 +45,9 @@ def _entry(row: RateRow) -> RateEntry:
         entitled=row.entitled,
         group_values=tuple(sorted(row.group_values.items())),
         added=row.added,
+        commit_rate=row.commit_rate,
+        unit=row.unit,
+        minimum=row.minimum,
     )
 
 

@@ -69,6 +69,11 @@ async def checked_conversions(
     return {code: canonical(worth) for code, worth in sorted(conversions.items())}
 
 
+def conversions_of(card: RateCard) -> tuple[tuple[str, Decimal], ...]:
+    """What one of each unit is worth, by code, as the core reads it."""
+    return tuple((code, Decimal(worth)) for code, worth in sorted(card.conversions.items()))
+
+
 async def units_in_use(session: AsyncSession, card: RateCard, product_ids: Collection[UUID]) -> dict[UUID, str | None]:
     """The unit in which each product is priced on a card already; None is the card's currency."""
     rows = await session.execute(

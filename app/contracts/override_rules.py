@@ -13,7 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from app.catalog.composites import check_kind
-from app.catalog.rates import check_tiers
+from app.catalog.rate_rules import check_tiers
 from app.catalog.tables import ProductRow
 from app.checks import Path, at_most, within
 from app.core.rates import Rate

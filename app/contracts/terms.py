@@ -7,7 +7,6 @@ with an invoice is left to `frozen.py`.
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +14,7 @@ from sqlmodel import col, select
 
 from app.catalog.tables import RateCard
 from app.catalog.terms import SINCE_EVER, entries_of, products_of
+from app.catalog.units import conversions_of
 from app.contracts.filters import filters_of
 from app.contracts.tables import Contract, OverrideRow
 from app.core.money import fiat
@@ -39,7 +39,7 @@ async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
         rates=rates,
         overrides=await _overrides(session, contract.id),
         override_priority=OverridePriority(contract.override_priority),
-        conversions=() if card is None else tuple(sorted((c, Decimal(p)) for c, p in card.conversions.items())),
+        conversions=() if card is None else conversions_of(card),
         usage_filters=(await filters_of(session, [contract.id]))[contract.id],
         product_order=() if card is None else tuple(UUID(product_id) for product_id in card.product_order),
     )

@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access import audit
 from app.actor import system
-from app.catalog import metrics, products
-from app.catalog.rates import NewRate, add_rates
+from app.catalog import metrics, products, rate_rules, rates
 from app.catalog.service import create_rate_card
 from app.change import take_change
 from app.contracts.service import create_contract
@@ -76,10 +75,10 @@ async def _cards(runtime: Runtime, products: dict[str, UUID], now: datetime) -> 
     for name, (currency, prices) in CARDS.items():
         async with runtime.store.transaction() as session:
             card = await create_rate_card(session, name=name, currency=currency, now=now)
-            await add_rates(
+            await rates.add_rates(
                 session,
                 card.id,
-                [NewRate(product_id=products[product], rate=rate) for product, rate in prices.items()],
+                [rate_rules.NewRate(product_id=products[product], rate=rate) for product, rate in prices.items()],
                 now=now,
             )
             await _note(session, "rateCard.create", now)

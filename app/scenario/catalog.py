@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.catalog.metrics import create_metric
 from app.catalog.product_order import set_product_order
 from app.catalog.products import create_product
-from app.catalog.rates import NewRate, add_rates
+from app.catalog.rate_rules import NewRate
+from app.catalog.rates import add_rates
 from app.catalog.service import create_rate_card
 from app.catalog.versions import add_product_version
 from app.clock import parse_instant

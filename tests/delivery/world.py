@@ -23,7 +23,7 @@ import httpx
 from sqlmodel import col, select
 
 from app.actor import system
-from app.catalog.rates import NewRate
+from app.catalog.rate_rules import NewRate
 from app.catalog.service import create_rate_card
 from app.clock import Clock
 from app.contracts.service import create_contract

@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
 from app.catalog.products import create_product
-from app.catalog.rates import NewRate, add_rates
+from app.catalog.rate_rules import NewRate
+from app.catalog.rates import add_rates
 from app.catalog.tables import MetricRow
 from app.contracts.service import archive_contract
 from app.contracts.tables import Contract

@@ -17,7 +17,8 @@ from uuid import UUID
 from app.actor import system
 from app.catalog.metrics import create_metric
 from app.catalog.products import create_product
-from app.catalog.rates import NewRate, add_rates
+from app.catalog.rate_rules import NewRate
+from app.catalog.rates import add_rates
 from app.catalog.service import create_rate_card
 from app.contracts.service import create_contract
 from app.core.money import ZERO
