@@ -25,6 +25,9 @@ class ErrorCode(StrEnum):
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     IDEMPOTENCY_KEY_IN_USE = "IDEMPOTENCY_KEY_IN_USE"
     STALE_REVISION = "STALE_REVISION"
+    CUSTOM_FIELD_UNKNOWN = "CUSTOM_FIELD_UNKNOWN"
+    CUSTOM_FIELD_TAKEN = "CUSTOM_FIELD_TAKEN"
+    CUSTOM_FIELD_KEY_EXISTS = "CUSTOM_FIELD_KEY_EXISTS"
     NOT_HOUR_ALIGNED = "NOT_HOUR_ALIGNED"
     INVALID_INTERVAL = "INVALID_INTERVAL"
     EVENT_TOO_OLD = "EVENT_TOO_OLD"
@@ -66,10 +69,13 @@ CODE_SENTENCES: dict[ErrorCode, str] = {
     ErrorCode.UNAVAILABLE: "A part of the system cannot answer now; try again.",
     ErrorCode.NOT_SUPPORTED: "The combination is not supported.",
     ErrorCode.UNIQUENESS_KEY_CONFLICT: "The uniqueness key was used before; the first object is named.",
-    ErrorCode.ALIAS_TAKEN: "The ingest alias belongs to another customer.",
+    ErrorCode.ALIAS_TAKEN: "The ingest alias belongs to another customer, or the rate card's alias to another card.",
     ErrorCode.IDEMPOTENCY_KEY_REUSED: "The Idempotency-Key came before with another request.",
     ErrorCode.IDEMPOTENCY_KEY_IN_USE: "The first request with this Idempotency-Key is still running.",
     ErrorCode.STALE_REVISION: "The object changed since it was read.",
+    ErrorCode.CUSTOM_FIELD_UNKNOWN: "The custom field's key is not registered for this kind of object.",
+    ErrorCode.CUSTOM_FIELD_TAKEN: "The key is unique, and another object has the value.",
+    ErrorCode.CUSTOM_FIELD_KEY_EXISTS: "The key is registered for this kind of object already.",
     ErrorCode.NOT_HOUR_ALIGNED: "The instant must lie on a full hour (UTC).",
     ErrorCode.INVALID_INTERVAL: "The end must lie after the start.",
     ErrorCode.EVENT_TOO_OLD: "The event is older than the window for late usage.",

@@ -23,6 +23,7 @@ from app.catalog.api_queries import CatalogQuery
 from app.catalog.api_units import PricingUnitMutation, PricingUnitQuery
 from app.contracts.api import ContractsMutation, ContractsQuery
 from app.contracts.api_changes import ContractChangesMutation
+from app.custom_fields.api import CustomFieldsMutation, CustomFieldsQuery
 from app.customers.api import CustomersMutation, CustomersQuery
 from app.delivery.api import DeliveryMutation, DeliveryQuery
 from app.graphql.context import Outcome
@@ -39,6 +40,7 @@ from app.usage.api_search import UsageSearch
 
 @strawberry.type(description="Everything that can be read. Every field asks for a scope and names it.")
 class Query(
+    CustomFieldsQuery,
     CustomersQuery,
     CatalogQuery,
     UsageReading,
@@ -57,6 +59,7 @@ class Query(
 
 @strawberry.type(description="Everything that can be done. Each mutation is carried out whole or not at all.")
 class Mutation(
+    CustomFieldsMutation,
     CustomersMutation,
     CatalogMutation,
     PricingUnitMutation,

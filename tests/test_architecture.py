@@ -20,7 +20,19 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From low to high: a slice writes downwards, through services, and reads anyone's tables.
 SLICES = (
-    *("access", "jobs", "notices", "customers", "catalog", "usage", "grants", "contracts", "invoices", "delivery"),
+    *(
+        "access",
+        "jobs",
+        "notices",
+        "custom_fields",
+        "customers",
+        "catalog",
+        "usage",
+        "grants",
+        "contracts",
+        "invoices",
+        "delivery",
+    ),
     *("alerts", "reports"),
 )
 # Small modules at the top of app/ on which everything but the core may stand. All other modules up there are doors:

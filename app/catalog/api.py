@@ -20,6 +20,7 @@ from app.catalog.api_inputs import (
 )
 from app.catalog.api_measuring import ProductVersionInput, conversion_of, rounding_of
 from app.catalog.api_types import BillableMetric, Product
+from app.custom_fields.api_types import custom_fields_in
 from app.graphql.context import Info
 from app.graphql.fields import mutation_field
 from app.graphql.payload import Payload
@@ -62,6 +63,7 @@ class CatalogMutation(RateCardMutation):
             filters=property_filters(input.filters),
             group_keys=input.group_keys,
             money=money_of(input.money),
+            custom_fields=custom_fields_in(input.custom_fields),
             uniqueness_key=input.uniqueness_key,
             now=info.context.now,
         )
@@ -95,6 +97,7 @@ class CatalogMutation(RateCardMutation):
             composite=composite_of(input.composite),
             conversion=conversion_of(input.quantity_conversion, path=("input", "quantityConversion")),
             rounding=rounding_of(input.quantity_rounding, path=("input", "quantityRounding")),
+            custom_fields=custom_fields_in(input.custom_fields),
             uniqueness_key=input.uniqueness_key,
             now=info.context.now,
         )

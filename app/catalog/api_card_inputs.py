@@ -128,6 +128,9 @@ class RateCardCreateInput:
     conversions: list[ConversionInput] = strawberry.field(
         default_factory=list, description="What each pricing unit of its prices is worth, at most 50."
     )
+    custom_fields: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Values of its custom fields, whose keys are registered."
+    )
     uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
 
 

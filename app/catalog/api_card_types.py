@@ -17,6 +17,7 @@ from app.catalog.api_rates import Rate, RateFilter, rates_of
 from app.catalog.api_selectors import Selectors, selectors_of
 from app.catalog.api_types import Product
 from app.core.period import SINCE_EVER
+from app.custom_fields.api_types import HasCustomFields
 from app.graphql.connection import After, Connection, First, list_connection
 from app.graphql.context import Info
 from app.graphql.nodes import Node, node_type
@@ -37,7 +38,7 @@ class Conversion:
 
 
 @node_type("rate_card", of=tables.RateCard, scope="catalog:read", description="A list of prices in one currency.")
-class RateCard(Node):
+class RateCard(Node, HasCustomFields):
     name: str = strawberry.field(description="What people call it; never shown to end customers.")
     description: str | None = strawberry.field(description="What it is for.")
     uniqueness_key: str | None = strawberry.field(description="The key that made its creation safe to repeat.")

@@ -21,6 +21,7 @@ from app.catalog.api_card_inputs import (
     new_rates,
 )
 from app.catalog.api_card_types import RateCard
+from app.custom_fields.api_types import custom_fields_in
 from app.graphql.context import Info
 from app.graphql.fields import mutation_field
 from app.graphql.payload import Payload
@@ -50,6 +51,7 @@ class RateCardMutation:
             rates=new_rates(input.rates, path=("input", "rates")),
             aliases=[new_alias(item) for item in input.aliases],
             conversions=conversions_of(input.conversions),
+            custom_fields=custom_fields_in(input.custom_fields),
             uniqueness_key=input.uniqueness_key,
             now=info.context.now,
         )

@@ -15,6 +15,7 @@ from app.core.terms import Composite, MoneyOf, PropertyFilter
 from app.core.terms import ProductType as CoreProductType
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import CurrencyCode
+from app.graphql.values import KeyValueInput
 from app.store import ids
 
 SAFE_TO_REPEAT = "Makes the create safe to repeat: a second use is refused and names the first object."
@@ -65,6 +66,9 @@ class BillableMetricCreateInput:
         default=None,
         description="What makes its quantity money, of which a price can be a percentage; default: it is none.",
     )
+    custom_fields: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Values of its custom fields, whose keys are registered."
+    )
     uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
 
 
@@ -106,6 +110,9 @@ class ProductCreateInput:
     )
     quantity_rounding: QuantityRoundingInput | None = strawberry.field(
         default=None, description="How the quantity of a statement is rounded; default: not at all."
+    )
+    custom_fields: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Values of its custom fields, whose keys are registered."
     )
     uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
 

@@ -15,6 +15,7 @@ from app.catalog import tables
 from app.catalog.api_measuring import QuantityConversion, QuantityRounding, conversion_shown, rounding_shown
 from app.core.terms import Aggregation as CoreAggregation
 from app.core.terms import ProductType as CoreProductType
+from app.custom_fields.api_types import HasCustomFields
 from app.graphql.context import Info
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by
 from app.graphql.scalars import CurrencyCode
@@ -62,7 +63,7 @@ class MeasuredMoney:
     "metric", of=tables.MetricRow, scope="catalog:read",
     description="How raw events become a quantity. Its definition never changes.",
 )  # fmt: skip
-class BillableMetric(Node):
+class BillableMetric(Node, HasCustomFields):
     name: str = strawberry.field(description="What people call it.")
     aggregation: Aggregation = strawberry.field(description="How events become a quantity.")  # type: ignore[valid-type]
     group_keys: list[list[str]] = strawberry.field(
@@ -140,7 +141,7 @@ class Composite:
 
 
 @node_type("product", of=tables.ProductRow, scope="catalog:read", description="What is sold.")
-class Product(Node):
+class Product(Node, HasCustomFields):
     name: str = strawberry.field(description="Its name, as invoices show it.")
     type: ProductType = strawberry.field(description="What it is.")  # type: ignore[valid-type]
     pricing_group_key: list[str] = strawberry.field(

@@ -6,7 +6,7 @@ events; the buckets of the earlier ones are filled by a job of the usage slice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +17,7 @@ from app.catalog.tables import MetricRow
 from app.change import note_change
 from app.checks import name_of
 from app.core.terms import Aggregation, Metric, MoneyOf, PropertyFilter
+from app.custom_fields.service import insert_custom_fields
 from app.jobs.service import enqueue
 from app.store.locks import lock_named
 from app.store.unique import once
@@ -70,6 +71,7 @@ async def create_metric(
     filters: Sequence[PropertyFilter] = (),
     group_keys: Sequence[Sequence[str]] = (),
     money: MoneyOf | None = None,
+    custom_fields: Mapping[str, str] | None = None,
     uniqueness_key: str | None = None,
     now: datetime,
 ) -> MetricRow:
@@ -103,9 +105,10 @@ async def create_metric(
         row.buckets_ready = row.events_before_batch == 0 or not Aggregation(row.aggregation).is_additive
         session.add(row)
         await session.flush()
+        fields = await insert_custom_fields(session, row, custom_fields)
         if not row.buckets_ready:
             await enqueue(session, BACKFILL_JOB, {"metric": str(row.id)})
-    note_change(session, "metric", row.id, after=_metric_shown(row))
+    note_change(session, "metric", row.id, after=_metric_shown(row) | fields)
     return row
 
 

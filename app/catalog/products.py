@@ -5,7 +5,7 @@ Owns what a new product may be; later changes of how it is measured are in `vers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -15,9 +15,10 @@ from app.catalog.definitions import check_composite, check_product_keys, check_r
 from app.catalog.reading import get, refuse_archived
 from app.catalog.tables import MetricRow, ProductRow
 from app.change import note_change
-from app.checks import at_most, distinct, name_of, text_of
+from app.checks import Path, at_most, distinct, name_of, text_of
 from app.core.quantities import conversion_to_json, rounding_to_json
 from app.core.terms import Composite, Conversion, ProductType, Rounding
+from app.custom_fields.service import insert_custom_fields
 from app.errors import ErrorCode, InvalidInput
 from app.store.ids import to_text
 from app.store.unique import once
@@ -37,6 +38,7 @@ async def create_product(
     conversion: Conversion | None = None,
     rounding: Rounding | None = None,
     composite: Composite | None = None,
+    custom_fields: Mapping[str, str] | None = None,
     uniqueness_key: str | None = None,
     now: datetime,
 ) -> ProductRow:
@@ -70,7 +72,7 @@ async def create_product(
         metric_id=metric_id,
         pricing_group_key=list(pricing_group_key),
         presentation_group_key=list(presentation_group_key),
-        tags=_checked_tags(tags),
+        tags=tags_of(tags, path=("input", "tags")),
         conversion=conversion,
         rounding=rounding,
         composite_product_ids=None if composite is None else [str(item) for item in composite.product_ids],
@@ -81,12 +83,13 @@ async def create_product(
     async with once(session, ProductRow, uniqueness_key):
         session.add(row)
         await session.flush()
-    note_change(session, "product", row.id, after=_product_shown(row))
+        fields = await insert_custom_fields(session, row, custom_fields)
+    note_change(session, "product", row.id, after=_product_shown(row) | fields)
     return row
 
 
-def _checked_tags(tags: Sequence[str]) -> list[str]:
-    path = ("input", "tags")
+def tags_of(tags: Sequence[str], *, path: Path) -> list[str]:
+    """The labels of a product, at most 50, none of them twice."""
     at_most(tags, MAX_TAGS, path=path)
     return list(distinct([text_of(tag, path=path, longest=100) for tag in tags], path=path))
 

@@ -21,6 +21,7 @@ from app.catalog.tables import MetricRow, ProductRow, RateCard
 from app.catalog.units import checked_conversions
 from app.change import note_change
 from app.checks import currency_of, name_of, text_of
+from app.custom_fields.service import insert_custom_fields
 from app.store.unique import once
 
 
@@ -33,6 +34,7 @@ async def create_rate_card(
     rates: Sequence[NewRate] = (),
     aliases: Sequence[NewAlias] = (),
     conversions: Mapping[str, Decimal] | None = None,
+    custom_fields: Mapping[str, str] | None = None,
     uniqueness_key: str | None = None,
     now: datetime,
 ) -> RateCard:
@@ -56,7 +58,9 @@ async def create_rate_card(
         added = await insert_rates(session, row, rates, path=("input", "rates"), now=now)
         places = [(("input", "aliases", str(index)), alias) for index, alias in enumerate(aliases)]
         await insert_aliases(session, row, places, now=now)
-    note_change(session, "rate_card", row.id, after=_card_shown(row) | {"rates": len(added), "aliases": len(aliases)})
+        fields = await insert_custom_fields(session, row, custom_fields)
+    more = {"rates": len(added), "aliases": len(aliases)} | fields
+    note_change(session, "rate_card", row.id, after=_card_shown(row) | more)
     return row
 
 

@@ -18,8 +18,9 @@ from app.contracts.statements import statement_schedule
 from app.core.period import Frequency, StatementSchedule
 from app.core.period import StatementDay as CoreStatementDay
 from app.core.terms import OverridePriority as CoreOverridePriority
+from app.custom_fields.api_types import custom_fields_in
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import IntervalInput
+from app.graphql.values import IntervalInput, KeyValueInput
 
 
 @strawberry.input(description="Which contracts to list; conditions add up.")
@@ -89,6 +90,9 @@ class ContractCreateInput:
         default_factory=list,
         description="Which of the customer's usage it takes, at most 100 changes in time; default: all of it.",
     )
+    custom_fields: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Values of its custom fields, whose keys are registered."
+    )
     uniqueness_key: str | None = strawberry.field(
         default=None, description="Makes the create safe to repeat: a second use is refused and names the first object."
     )
@@ -107,4 +111,5 @@ def own_terms_of(found: ContractCreateInput) -> OwnTerms:
     return OwnTerms(
         prices=own_prices(found.overrides, found.override_priority),
         usage_filters=[filter_of(item) for item in found.usage_filters],
+        custom_fields=custom_fields_in(found.custom_fields),
     )

@@ -1,6 +1,6 @@
 """Where a contract stands, and how its statements are scheduled.
 
-Owns the GraphQL values for both. A contract's state follows from its dates and is computed for the caller's instant.
+Owns the GraphQL values for both, and the loader of a customer's contracts. A contract's state follows from its dates and is computed for the caller's instant.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from datetime import datetime
 from enum import Enum
 
 import strawberry
+from sqlmodel import col
 
 from app.contracts import tables
 from app.core import period
+from app.graphql.nodes import LOADERS, rows_by
 from app.graphql.values import described_enum
 
 
@@ -56,6 +58,11 @@ StatementDay = described_enum(
         period.StatementDay.CONTRACT_START: "On the day and hour on which the contract began.",
         period.StatementDay.CUSTOM_DATE: "On the day and hour of the anchor.",
     },
+)
+
+
+LOADERS["customer.contracts"] = rows_by(
+    tables.Contract, "customer_id", where=col(tables.Contract.archived_at).is_(None)
 )
 
 

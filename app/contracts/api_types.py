@@ -10,17 +10,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
-from sqlmodel import col
 
 from app.catalog.api_card_types import RateCard
 from app.contracts import tables
 from app.contracts.api_overrides import Override, OverridePriority
 from app.contracts.api_rate_schedule import rate_schedule
 from app.contracts.api_standing import ContractStatus, StatementSchedule, schedule_shown, status_at
+from app.custom_fields.api_types import HasCustomFields
 from app.customers.api_types import BillingConfiguration, Customer
 from app.graphql.context import Info
 from app.graphql.fields import object_field
-from app.graphql.nodes import LOADERS, Node, node_type, rows_by
+from app.graphql.nodes import Node, node_type
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import Interval
 
@@ -29,13 +29,8 @@ if TYPE_CHECKING:
     from app.invoices.api_types import Invoice
 
 
-LOADERS["customer.contracts"] = rows_by(
-    tables.Contract, "customer_id", where=col(tables.Contract.archived_at).is_(None)
-)
-
-
 @node_type("contract", of=tables.Contract, scope="contracts:read", description="One agreement with a customer.")
-class Contract(Node):
+class Contract(Node, HasCustomFields):
     name: str | None = strawberry.field(description="What people call it.")
     grace_hours: int = strawberry.field(description="Hours after a statement period in which late usage joins it.")
     priority: int = strawberry.field(description="Place among the customer's contracts; the lowest comes first.")

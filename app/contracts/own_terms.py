@@ -6,7 +6,7 @@ of its own; a new kind of term joins here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contracts.filters import NewUsageFilter, insert_usage_filters
 from app.contracts.overrides import OwnPrices, insert_overrides
 from app.contracts.tables import Contract
+from app.custom_fields.service import insert_custom_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class OwnTerms:
 
     prices: OwnPrices = field(default_factory=OwnPrices)
     usage_filters: Sequence[NewUsageFilter] = ()
+    custom_fields: Mapping[str, str] = field(default_factory=dict)
 
 
 async def insert_own_terms(
@@ -31,4 +33,5 @@ async def insert_own_terms(
     """Check and store the terms; gives what the audit log says of them. Errors: those of each part."""
     overrides = await insert_overrides(session, contract, own.prices.overrides, now=now)
     filters = await insert_usage_filters(session, contract, own.usage_filters, now=now)
-    return {"overrides": len(overrides), "usageFilters": len(filters)}
+    fields = await insert_custom_fields(session, contract, own.custom_fields)
+    return {"overrides": len(overrides), "usageFilters": len(filters)} | fields

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import strawberry
 from sqlalchemy import Select, or_, select
 
+from app.custom_fields.api_types import custom_fields_in
 from app.customers import aliases, billing, service, tables
 from app.customers.api_types import BillingConfiguration, Customer
 from app.errors import ErrorCode, InvalidInput
@@ -68,6 +69,9 @@ class CustomerCreateInput:
     )
     ingest_aliases: list[str] = strawberry.field(
         default_factory=list, description="References under which its usage arrives; at most 2,000."
+    )
+    custom_fields: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Values of its custom fields, whose keys are registered."
     )
     uniqueness_key: str | None = strawberry.field(
         default=None, description="Makes the create safe to repeat: a second use is refused and names the first object."
@@ -182,6 +186,7 @@ class CustomersMutation:
             name=input.name,
             external_id=input.external_id,
             ingest_aliases=input.ingest_aliases,
+            custom_fields=custom_fields_in(input.custom_fields),
             uniqueness_key=input.uniqueness_key,
             now=info.context.now,
         )

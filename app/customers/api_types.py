@@ -15,6 +15,7 @@ from uuid import UUID
 import strawberry
 from sqlmodel import col, select
 
+from app.custom_fields.api_types import HasCustomFields
 from app.customers import tables
 from app.graphql.connection import After, Connection, First, list_connection
 from app.graphql.context import Context, Info
@@ -85,7 +86,7 @@ class BillingConfiguration(Node):
 
 
 @node_type("customer", of=tables.Customer, scope="customers:read", description="Who is billed.")
-class Customer(Node):
+class Customer(Node, HasCustomFields):
     name: str = strawberry.field(description="Its name, as invoices show it.")
     external_id: str | None = strawberry.field(description="Your own id for it; an ingest alias as well.")
     uniqueness_key: str | None = strawberry.field(description="The key that made its creation safe to repeat.")

@@ -6,7 +6,7 @@ customer has agreed to belongs to contracts. A customer is never deleted, becaus
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -17,8 +17,8 @@ from sqlmodel import col, or_, select
 from app.change import note_change
 from app.checks import name_of
 from app.contracts.tables import Contract
-from app.customers.aliases import checked_aliases, claim, refuse_taken
-from app.customers.reading import changeable_customer
+from app.custom_fields.service import insert_custom_fields
+from app.customers import aliases, reading
 from app.customers.tables import Customer
 from app.errors import ErrorCode, InvalidState
 from app.store.ids import to_text
@@ -31,6 +31,7 @@ async def create_customer(
     name: str,
     external_id: str | None = None,
     ingest_aliases: Collection[str] = (),
+    custom_fields: Mapping[str, str] | None = None,
     uniqueness_key: str | None = None,
     now: datetime,
 ) -> Customer:
@@ -39,19 +40,20 @@ async def create_customer(
     Errors: INVALID, `LimitExceeded`, `Conflict` ALIAS_TAKEN or UNIQUENESS_KEY_CONFLICT.
     """
     name = name_of(name, path=("input", "name"))
-    references = checked_aliases(ingest_aliases, path=("input", "ingestAliases"))
-    external = set() if external_id is None else checked_aliases([external_id], path=("input", "externalId"))
+    references = aliases.checked_aliases(ingest_aliases, path=("input", "ingestAliases"))
+    external = set() if external_id is None else aliases.checked_aliases([external_id], path=("input", "externalId"))
     customer = Customer(created_at=now, name=name, external_id=external_id, uniqueness_key=uniqueness_key)
     try:
         async with once(session, Customer, uniqueness_key):
             session.add(customer)
             await session.flush()
-            await claim(session, customer.id, external, path=("input", "externalId"), now=now)
-            await claim(session, customer.id, references - external, path=("input", "ingestAliases"), now=now)
+            await aliases.claim(session, customer.id, external, path=("input", "externalId"), now=now)
+            await aliases.claim(session, customer.id, references - external, path=("input", "ingestAliases"), now=now)
+            fields = await insert_custom_fields(session, customer, custom_fields)
     except IntegrityError:
-        await refuse_taken(session, external, path=("input", "externalId"))
+        await aliases.refuse_taken(session, external, path=("input", "externalId"))
         raise
-    shown = _shown(customer) | {"ingestAliases": sorted(references | external)}
+    shown = _shown(customer) | {"ingestAliases": sorted(references | external)} | fields
     note_change(session, "customer", customer.id, after=shown)
     return customer
 
@@ -59,7 +61,7 @@ async def create_customer(
 async def update_customer(session: AsyncSession, customer_id: UUID, *, name: str, now: datetime) -> Customer:
     """Rename a customer. Finalized invoices keep what they say."""
     name = name_of(name, path=("input", "name"))
-    customer = await changeable_customer(session, customer_id)
+    customer = await reading.changeable_customer(session, customer_id)
     before = _shown(customer)
     customer.name = name
     await session.flush()
@@ -72,7 +74,7 @@ async def archive_customer(session: AsyncSession, customer_id: UUID, *, now: dat
 
     Errors: `NotFound`, `InvalidState` ARCHIVED, or ILLEGAL_TRANSITION while a contract still runs.
     """
-    customer = await changeable_customer(session, customer_id)
+    customer = await reading.changeable_customer(session, customer_id)
     running = await session.execute(
         select(Contract)
         .where(

@@ -19,6 +19,7 @@ PREFIXES = {
     "product": "prd",
     "rate_card": "rcd",
     "rate": "rte",
+    "custom_field_key": "cfk",
     "contract": "con",
     "override": "ovr",
     "commit": "com",
