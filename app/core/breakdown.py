@@ -19,7 +19,7 @@ from app.core.grants import Pot
 from app.core.invoice import assemble, finalize
 from app.core.lines import Line, LineType, merged
 from app.core.money import ZERO, exact
-from app.core.period import HOUR, Period
+from app.core.period import HOUR, Period, floor_hour
 from app.core.quantities import Usage
 from app.core.shares import cut_lines
 from app.core.terms import Terms
@@ -66,26 +66,38 @@ def break_down(
     is_final: bool,
     pots: Sequence[Pot] = (),
     fees: Sequence[Line] = (),
+    charges: Sequence[Line] = (),
 ) -> tuple[Window, ...]:
     """The windows of a statement in which something is, in order of time. `pots` and `fees` as in `rate_statement`.
 
     *Shapes*: the windows' lines are those of the statement, cut at the windows' bounds and sorted as there. The rounding
-    of a final statement lies in its last hour (golden decision 5), whether anything was used then or not; a fee lies
-    where its service begins, or in the last window when that is outside (golden decision 35).
+    of a final statement lies in its last hour (golden decision 5), whether anything was used then or not. Fees and
+    scheduled `charges` lie in the window of their date, or in the last one when they are dated outside (golden decision
+    35).
     """
     bounds = window_bounds(period, size)
     ends = dict(zip(bounds, (*bounds[1:], period.ending_before), strict=True))
     lines = cut_lines(terms, period, usage, pots=pots, fees=fees, cuts=bounds)
     # Found on the cut lines: their sum is the statement's subtotal, because cuts move no money.
-    rounding = finalize(assemble(lines, terms.unit)).lines[-1:] if is_final else ()
+    rounding = finalize(assemble([*lines, *charges], terms.unit)).lines[-1:] if is_final else ()
     by_start: dict[datetime, list[Line]] = defaultdict(list)
-    for line in lines:
-        assert line.starting_at is not None, "what was used was used at some time"
-        place = line.starting_at if period.contains(line.starting_at) else bounds[-1]
-        by_start[bounds[bisect_right(bounds, place) - 1]].append(line)
+    for line in (*lines, *charges):
+        placed = line.charged_at or line.starting_at
+        assert placed is not None, "what was used was used at some time"
+        date = placed if period.contains(placed) else bounds[-1]
+        by_start[bounds[bisect_right(bounds, date) - 1]].append(line)
     by_start[bounds[-1]].extend(line for line in rounding if line.type is LineType.ROUNDING)
     windows = (_window(Period(start, ends[start]), merged(by_start[start])) for start in bounds if by_start.get(start))
     return tuple(window for window in windows if window.lines)
+
+
+def scheduled_window(date: datetime, lines: Sequence[Line], *, size: WindowSize) -> Window:
+    """The one window of a scheduled invoice: the hour or the day of its date."""
+    start = floor_hour(date)
+    if size is WindowSize.DAY:
+        start = start.replace(hour=0)
+    length = HOUR if size is WindowSize.HOUR else timedelta(days=1)
+    return _window(Period(start, start + length), lines)
 
 
 def _window(period: Period, lines: Sequence[Line]) -> Window:

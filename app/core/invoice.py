@@ -19,11 +19,15 @@ from app.core.lines import Line, LineType
 from app.core.money import ZERO, Unit, canonical, exact, round_total
 from app.core.period import Period
 
+CORRECTION_TIME = timedelta(hours=2)
+"""How long after a contract was made its first scheduled invoices stay drafts."""
+
 
 class InvoiceType(StrEnum):
     """What an invoice was made for."""
 
     USAGE = "USAGE"
+    SCHEDULED = "SCHEDULED"
 
 
 class InvoiceStatus(StrEnum):
@@ -77,7 +81,10 @@ class FinalInvoice:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceHeader:
-    """What an invoice is, apart from what it says. `regeneration` counts from 0."""
+    """What an invoice is, apart from what it says. `regeneration` counts from 0.
+
+    Of a SCHEDULED invoice the period has no end: its start is the date. `ordinal` tells several of one date apart.
+    """
 
     invoice_id: UUID
     customer_id: UUID
@@ -86,6 +93,7 @@ class InvoiceHeader:
     period: Period
     regeneration: int
     issued_at: datetime
+    ordinal: int = 0
 
 
 def next_status(status: InvoiceStatus, trigger: InvoiceTrigger) -> InvoiceStatus:
@@ -103,13 +111,35 @@ def due_at(period: Period, grace: timedelta) -> datetime:
     return period.ending_before + grace
 
 
-def invoice_id(*, contract_id: UUID, invoice_type: InvoiceType, starting_at: datetime, regeneration: int) -> UUID:
+def scheduled_due_at(date: datetime, *, created_at: datetime) -> datetime:
+    """When a scheduled invoice becomes final: at its date.
+
+    A date within two hours after the contract was made waits until they are over, so that slips can be corrected
+    (semantics 6.2); a date that has passed does not.
+    """
+    is_near = created_at < date <= created_at + CORRECTION_TIME
+    return created_at + CORRECTION_TIME if is_near else date
+
+
+def invoice_id(
+    *,
+    contract_id: UUID,
+    invoice_type: InvoiceType,
+    starting_at: datetime,
+    regeneration: int,
+    unit: str | None = None,
+    ordinal: int = 0,
+) -> UUID:
     """The id of an invoice: UUIDv8 of the SHA-256 of what it is for, so a draft keeps its id when it becomes final.
+
+    Only one that shares its date with others, in another unit or after an earlier one, names `unit` and `ordinal`.
 
     *Source*: RFC 9562, section 5.8 (version 8, with 122 bits of the digest).
     """
     assert regeneration >= 0, "regenerations count from 0"
     text = f"invoice:{contract_id}:{invoice_type}:{_instant(starting_at)}:{regeneration}"
+    if unit is not None:
+        text += f":{unit}:{ordinal}"
     bits = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
     bits = bits & ~(0xF << 76) | (8 << 76)
     return UUID(int=bits & ~(0b11 << 62) | (0b10 << 62))
@@ -142,7 +172,7 @@ def canonical_content(header: InvoiceHeader, invoice: FinalInvoice) -> bytes:
 
     Computing an invoice again from its recorded inputs must give the same bytes.
     """
-    content = {
+    content: dict[str, object] = {
         "id": str(header.invoice_id),
         "customer": str(header.customer_id),
         "contract": str(header.contract_id),
@@ -155,6 +185,7 @@ def canonical_content(header: InvoiceHeader, invoice: FinalInvoice) -> bytes:
         "subtotal": canonical(invoice.subtotal),
         "total": canonical(invoice.total),
         "lines": [_line_content(line) for line in invoice.lines],
+        **({"ordinal": header.ordinal} if header.ordinal else {}),
     }
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -210,6 +241,10 @@ def _later_content(line: Line) -> dict[str, object]:
         "segment": line.segment,
         "applied_to": line.applied_to,
         "converted_unit": line.converted_unit,
+        "subscription": None if line.subscription_id is None else str(line.subscription_id),
+        "charge": None if line.charge_id is None else str(line.charge_id),
+        "charged_at": _optional_instant(line.charged_at),
+        "ordinal": line.ordinal or None,
     }
 
 

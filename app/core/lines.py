@@ -25,6 +25,8 @@ class LineType(StrEnum):
     MINIMUM = "minimum"
     CPU_CONVERSION = "cpu_conversion"
     APPLIED = "applied"
+    SUBSCRIPTION = "subscription"
+    SCHEDULED = "scheduled"
     ROUNDING = "rounding"
 
 
@@ -45,6 +47,8 @@ class Line:
     the override that changed it. A line that a balance pays names it by `grant_id` and `segment`; the `applied` line
     that takes its amount off again says what it was `applied_to`. A line with `in_total` false is shown and does not
     count: those in a custom unit, which a `cpu_conversion` line sums up, and what counts towards a postpaid commit.
+    A fee or charge names its `subscription_id` or `charge_id`, its date as `charged_at`, and its `ordinal` among those
+    of one source and instant.
     Fields that a type does not need are None or empty.
     """
 
@@ -67,6 +71,10 @@ class Line:
     segment: int | None = None
     applied_to: LineType | None = None
     converted_unit: str | None = None
+    subscription_id: UUID | None = None
+    charge_id: UUID | None = None
+    charged_at: datetime | None = None
+    ordinal: int = 0
 
 
 _MERGED = (LineType.COMPOSITE, LineType.MINIMUM, LineType.CPU_CONVERSION)

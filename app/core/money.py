@@ -145,6 +145,11 @@ def floor_to(amount: Decimal, *, places: int) -> Decimal:
     return _quantize(amount, places=places, rounding=decimal.ROUND_FLOOR)
 
 
+def ceil_to(amount: Decimal, *, places: int) -> Decimal:
+    """The smallest number of so many places that is not below `amount`."""
+    return _quantize(amount, places=places, rounding=decimal.ROUND_CEILING)
+
+
 def allocate(total: Decimal, weights: Sequence[Decimal], *, places: int) -> tuple[Decimal, ...]:
     """Share `total` over `weights` by largest remainder; the shares have so many places and add up to `total`.
 

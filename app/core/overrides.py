@@ -45,29 +45,39 @@ from app.core.terms import (
 
 
 def overrides_at(
-    overrides: Iterable[Override], *, product: Product, key: UsageKey, at: datetime
+    overrides: Iterable[Override], *, product: Product, key: UsageKey, at: datetime, frequency: Frequency | None = None
 ) -> tuple[Override, ...]:
-    """The overrides that reach usage at an instant, without commit-specific ones, in the order of addition."""
+    """The overrides that reach usage, or a subscription of that frequency, at an instant; in the order of addition.
+
+    Commit-specific ones do not count here.
+    """
     found = (
         item
         for item in overrides
-        if not item.is_commit_specific and item.period.contains(at) and reaches(item, product, key)
+        if not item.is_commit_specific and item.period.contains(at) and reaches(item, product, key, frequency)
     )
     return tuple(sorted(found, key=lambda item: (item.added, item.id)))
 
 
-def reaches(override: Override, product: Product, key: UsageKey) -> bool:
-    """True when one of the specifiers holds whole. Usage has no billing frequency, so none that asks for one holds."""
-    return any(_holds(specifier, product, key) for specifier in override.specifiers)
+def reaches(override: Override, product: Product, key: UsageKey, frequency: Frequency | None = None) -> bool:
+    """True when one of the specifiers holds whole.
+
+    Usage has no billing frequency, so none that asks for one holds; a subscription is reached only by one that names
+    its product and its frequency (semantics 4.5).
+    """
+    return any(
+        _holds(specifier, product, key, frequency) and (frequency is None or specifier.product_id is not None)
+        for specifier in override.specifiers
+    )
 
 
-def _holds(specifier: Specifier, product: Product, key: UsageKey) -> bool:
+def _holds(specifier: Specifier, product: Product, key: UsageKey, frequency: Frequency | None) -> bool:
     return (
         specifier.product_id in (None, product.id)
         and set(specifier.tags) <= set(product.tags)
         and set(specifier.pricing) <= set(key.pricing)
         and set(specifier.presentation) <= set(key.presentation)
-        and specifier.billing_frequency is None
+        and specifier.billing_frequency == frequency
     )
 
 

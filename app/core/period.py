@@ -132,7 +132,7 @@ def statement_periods(schedule: StatementSchedule, *, contract: Period, begun_by
     The first is cut at the contract's start, the last at its end. Consecutive periods meet; each is the same however
     often and whenever it is asked for. ValueError when the contract does not begin or end on a full hour.
     """
-    anchor = _grid_anchor(schedule, contract)
+    anchor = statement_anchor(schedule, contract)
     first = contract.starting_at
     if schedule.generate_from is not None:
         first = max(first, schedule.generate_from)
@@ -151,7 +151,7 @@ def statement_period_at(schedule: StatementSchedule, *, contract: Period, at: da
     """The statement period in which `at` lies; None outside the contract or before invoices are generated."""
     if not contract.contains(at):
         return None
-    anchor = _grid_anchor(schedule, contract)
+    anchor = statement_anchor(schedule, contract)
     index = _index_at(anchor, schedule.frequency, at)
     grid = Period(step(anchor, schedule.frequency, index), step(anchor, schedule.frequency, index + 1))
     period = grid.intersect(contract)
@@ -161,8 +161,22 @@ def statement_period_at(schedule: StatementSchedule, *, contract: Period, at: da
     return period
 
 
-def _grid_anchor(schedule: StatementSchedule, contract: Period) -> datetime:
-    """The instant from which the periods are counted (semantics 4.3)."""
+def recurring_periods(
+    anchor: datetime, frequency: Frequency, *, within: Period, begun_by: datetime
+) -> Iterator[tuple[Period, Period]]:
+    """The periods of a frequency that lie in `within` and began by an instant: each whole, and as it is cut."""
+    index = _index_at(anchor, frequency, within.starting_at)
+    while True:
+        whole = Period(step(anchor, frequency, index), step(anchor, frequency, index + 1))
+        cut = whole.intersect(within)
+        if cut is None or cut.starting_at > begun_by:
+            return
+        yield whole, cut
+        index += 1
+
+
+def statement_anchor(schedule: StatementSchedule, contract: Period) -> datetime:
+    """The instant from which the statement periods are counted (semantics 4.3)."""
     start = contract.starting_at
     if not is_hour(start) or (contract.ending_before is not None and not is_hour(contract.ending_before)):
         raise ValueError("a contract begins and ends on a full hour (UTC)")

@@ -13,7 +13,7 @@ from itertools import pairwise
 from uuid import UUID
 
 from app.core import overrides, pricing
-from app.core.period import Period
+from app.core.period import Frequency, Period
 from app.core.quantities import UsageKey
 from app.core.rates import Rate
 from app.core.terms import Group, Override, Product, RateEntry, Terms
@@ -72,13 +72,21 @@ def rate_schedule(rates: Iterable[RateEntry], window: Period) -> tuple[Segment, 
     A later entry replaces what was there on its own interval, and where it ends the earlier one resumes; neighbours
     that say the same are one segment.
 
-    *Shapes*: by product id, pricing values, start. Segments of one timeline do not overlap; a gap is time without a
+    *Shapes*: by product id, pricing values, billing frequency, start. Segments of one timeline do not overlap; a gap is time without a
     price of these very values, where that of all values may still apply.
     """
     found: list[Segment] = []
     for timeline in pricing.rate_book(rates).values():
         found.extend(segment for segment in _segments(timeline) if segment.period.intersect(window))
-    return tuple(sorted(found, key=lambda one: (one.entry.product_id, one.entry.group_values, one.period.starting_at)))
+    return tuple(
+        sorted(
+            found,
+            key=lambda one: (
+                _place((one.entry.product_id, one.entry.group_values, one.entry.billing_frequency)),
+                one.period.starting_at,
+            ),
+        )
+    )
 
 
 def contract_rates(terms: Terms, *, at: datetime) -> tuple[ContractRate, ...]:
@@ -91,12 +99,12 @@ def contract_rates(terms: Terms, *, at: datetime) -> tuple[ContractRate, ...]:
     products = {product.id: product for product in terms.products}
     named = set(_named_keys(terms, at))
     found: list[ContractRate] = []
-    for product_id, values in sorted({*_listed_keys(book), *named}):
-        entry = pricing.entry_at(book, product_id=product_id, pricing=values, at=at)
-        if entry is None or (entry.group_values != values and (product_id, values) not in named):
+    for product_id, values, frequency in sorted({*_listed_keys(book), *named}, key=_place):
+        entry = pricing.entry_at(book, product_id=product_id, pricing=values, at=at, billing_frequency=frequency)
+        if entry is None or (entry.group_values != values and (product_id, values, frequency) not in named):
             continue
         product, key = products[product_id], UsageKey(product_id, values)
-        reaching = overrides.overrides_at(terms.overrides, product=product, key=key, at=at)
+        reaching = overrides.overrides_at(terms.overrides, product=product, key=key, at=at, frequency=frequency)
         if not overrides.entitlement(reaching, listed=entry.entitled):
             continue
         chosen = overrides.price_override(reaching, terms.override_priority)
@@ -128,12 +136,20 @@ def _same(one: RateEntry, other: RateEntry) -> bool:
     return replace(one, id=other.id, period=other.period, added=other.added) == other
 
 
-def _listed_keys(book: pricing.RateBook) -> Iterator[tuple[UUID, Group]]:
+_Key = tuple[UUID, Group, Frequency | None]
+
+
+def _place(key: _Key) -> tuple[UUID, Group, str]:
+    product_id, values, frequency = key
+    return product_id, values, frequency or ""
+
+
+def _listed_keys(book: pricing.RateBook) -> Iterator[_Key]:
     for timeline in book.values():
-        yield timeline[0].product_id, timeline[0].group_values
+        yield timeline[0].product_id, timeline[0].group_values, timeline[0].billing_frequency
 
 
-def _named_keys(terms: Terms, at: datetime) -> Iterator[tuple[UUID, Group]]:
+def _named_keys(terms: Terms, at: datetime) -> Iterator[_Key]:
     """Pricing values that an override in force names in full: they may have a price of their own only through it."""
     for override in terms.overrides:
         for specifier in override.specifiers if override.period.contains(at) else ():
@@ -141,4 +157,4 @@ def _named_keys(terms: Terms, at: datetime) -> Iterator[tuple[UUID, Group]]:
             for product in terms.products:
                 key = UsageKey(product.id, specifier.pricing)
                 if names and names == set(product.pricing_group_key) and overrides.reaches(override, product, key):
-                    yield product.id, specifier.pricing
+                    yield product.id, specifier.pricing, None

@@ -13,6 +13,7 @@ from enum import StrEnum
 from itertools import pairwise
 from uuid import UUID
 
+from app.core.fees import BilledItem, ScheduledCharge, Subscription
 from app.core.money import Unit
 from app.core.period import Frequency, Period, StatementSchedule
 from app.core.rates import Rate
@@ -41,6 +42,9 @@ class ProductType(StrEnum):
 
     USAGE = "USAGE"
     COMPOSITE = "COMPOSITE"
+    SUBSCRIPTION = "SUBSCRIPTION"
+    FIXED = "FIXED"
+    PRO_SERVICE = "PRO_SERVICE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,8 @@ class Product:
     """What is sold. Its quantity and its tiers are counted for each combination of both group keys.
 
     `versions` are later changes of how it is measured, by start; what holds before the first stands here. `money` is
-    that of its metric. A COMPOSITE product has no metric; its quantity is the spend on others.
+    that of its metric. Only USAGE has a metric: the quantity of COMPOSITE is the spend on others, that of SUBSCRIPTION
+    and of what is charged by schedule (FIXED, PRO_SERVICE) stands on the contract.
     """
 
     id: UUID
@@ -188,7 +193,8 @@ class RateEntry:
 
     `added` is its place in the order of addition: the later of two entries wins where both apply. `commit_rate` prices
     what draws on a balance whose rate type asks for it. `unit` is a custom pricing unit of the card, None its currency.
-    `minimum` is what a composite product costs at least in a statement.
+    `minimum` is what a composite product costs at least in a statement. The price of a SUBSCRIPTION product is that of
+    one period of `billing_frequency`; others have none.
     """
 
     id: UUID
@@ -201,6 +207,7 @@ class RateEntry:
     commit_rate: Rate | None = None
     unit: str | None = None
     minimum: Decimal | None = None
+    billing_frequency: Frequency | None = None
 
     def __post_init__(self) -> None:
         if self.group_values != tuple(sorted(self.group_values, key=lambda pair: pair[0])):
@@ -320,10 +327,11 @@ class UsageFilter:
 class Terms:
     """Everything about one contract that decides what its usage costs, in one unit.
 
-    `products` are those of the rate card and `rates` all its entries, in any order; `product_order` is the card's
-    order of lines and need not name every product. An invoice becomes final `grace` after its period. `usage_filters`
-    are sorted by start, no two at one instant. `conversions` are what one of each custom pricing unit is worth in
-    `unit`, by code.
+    `products` are those of the rate card and of the contract's charges, and `rates` all entries of the card, in any
+    order; `product_order` is the card's order of lines and need not name every product. An invoice becomes final
+    `grace` after its period. `usage_filters` are sorted by start, no two at one instant. `conversions` are what one of
+    each custom pricing unit is worth in `unit`, by code. With `consolidate`, charges go on the usage statement that ends
+    on their day. `billed` is what final invoices carry of fees and charges, so that nothing is billed twice.
     """
 
     contract_id: UUID
@@ -339,6 +347,10 @@ class Terms:
     override_priority: OverridePriority = OverridePriority.LOWEST_MULTIPLIER
     usage_filters: tuple[UsageFilter, ...] = ()
     conversions: tuple[tuple[str, Decimal], ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
+    scheduled_charges: tuple[ScheduledCharge, ...] = ()
+    consolidate: bool = False
+    billed: tuple[BilledItem, ...] = ()
 
 
 def _require_factor(factor: Decimal) -> None:

@@ -1,0 +1,130 @@
+"""Fees and charges that fall due at an instant: one kind of value, whatever they come from.
+
+Owns what a due item is, which items a contract owes and has not been billed, and their order on an invoice. Amounts
+are left to `subscriptions` and `scheduled`, invoices to `placement`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from app.core.fees import Collection, FeePlacement, ItemKey, ItemKind, ScheduledCharge
+from app.core.lines import Line, LineType
+from app.core.money import exact
+from app.core.scheduled import scheduled_items
+from app.core.statement_lines import display_order
+from app.core.subscriptions import subscription_lines
+from app.core.terms import Terms
+
+
+class Joins(Enum):
+    """Which usage statement an item goes on, if there is one."""
+
+    NONE = auto()
+    ENDING_THAT_DAY = auto()
+    AROUND = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class DueItem:
+    """A line that falls due at its `charged_at`, and the statement that it joins."""
+
+    line: Line
+    joins: Joins
+
+    @property
+    def at(self) -> datetime:
+        """When it falls due."""
+        assert self.line.charged_at is not None, "an item has a date"
+        return self.line.charged_at
+
+    @property
+    def key(self) -> ItemKey:
+        """What makes it itself."""
+        return key_of(self.line)
+
+
+def key_of(line: Line) -> ItemKey:
+    """The identity of the fee or charge that a line bills."""
+    if line.type is LineType.SUBSCRIPTION:
+        assert line.subscription_id is not None, "a fee is one of a subscription"
+        assert line.starting_at is not None, "a fee pays for some time"
+        return ItemKey(ItemKind.SUBSCRIPTION, line.subscription_id, line.starting_at, line.ordinal)
+    assert line.type is LineType.SCHEDULED, "only fees and charges are billed as items"
+    assert line.charge_id is not None, "an instalment is one of a charge"
+    assert line.charged_at is not None, "an instalment has a date"
+    return ItemKey(ItemKind.SCHEDULED, line.charge_id, line.charged_at, line.ordinal)
+
+
+def items_due(terms: Terms, *, until: datetime) -> tuple[DueItem, ...]:
+    """The fees and charges of a contract that fall due by an instant and are on no final invoice; in order of time.
+
+    What would fall due when the contract is over is not owed: a contract that is ended early takes its later charges
+    with it.
+    """
+    billed = {item.key for item in terms.billed}
+    found = [*_charges(terms), *_fees(terms, until=until)]
+    owed = (item for item in found if item.at <= until and item.key not in billed)
+    return tuple(sorted(owed, key=lambda item: (item.at, item.key)))
+
+
+def item_lines(items: Iterable[DueItem], terms: Terms) -> tuple[Line, ...]:
+    """The lines of items as an invoice shows them: by the card's order of products, then by date."""
+    order = display_order(terms)
+
+    def place(item: DueItem) -> tuple[object, ...]:
+        assert item.line.product_id is not None, "an item is one of a product"
+        return (*order[item.line.product_id], item.at, item.key)
+
+    return tuple(item.line for item in sorted(items, key=place))
+
+
+def fees_and_charges(lines: Iterable[Line]) -> tuple[list[Line], list[Line]]:
+    """The fees of subscriptions, which balances may pay, and the scheduled charges among some lines."""
+    found = list(lines)
+    fees = [line for line in found if line.type is LineType.SUBSCRIPTION]
+    return fees, [line for line in found if line.type is LineType.SCHEDULED]
+
+
+def _fees(terms: Terms, *, until: datetime) -> Iterator[DueItem]:
+    for subscription in terms.subscriptions:
+        joins = Joins.ENDING_THAT_DAY if subscription.collection is Collection.ADVANCE else Joins.AROUND
+        if subscription.placement is FeePlacement.ON_SCHEDULED_INVOICE:
+            joins = Joins.NONE
+        for line in subscription_lines(subscription, terms, begun_by=until):
+            yield DueItem(line, joins)
+
+
+def _charges(terms: Terms) -> Iterator[DueItem]:
+    joins = Joins.ENDING_THAT_DAY if terms.consolidate else Joins.NONE
+    for charge in terms.scheduled_charges:
+        for line in _charge_lines(charge, terms):
+            assert line.charged_at is not None, "an instalment has a date"
+            if terms.period.ending_before is None or line.charged_at < terms.period.ending_before:
+                yield DueItem(line, joins)
+
+
+def _charge_lines(charge: ScheduledCharge, terms: Terms) -> Iterator[Line]:
+    name = next(product.name for product in terms.products if product.id == charge.product_id)
+    before: dict[datetime, int] = {}
+    for item in scheduled_items(charge):
+        ordinal = before[item.at] = before.get(item.at, -1) + 1
+        with exact():
+            amount = item.unit_price * item.quantity
+        yield Line(
+            type=LineType.SCHEDULED,
+            product_id=charge.product_id,
+            product_name=name,
+            unit=charge.unit.code,
+            quantity=item.quantity,
+            unit_price=item.unit_price,
+            amount=amount,
+            starting_at=None,
+            ending_before=None,
+            charge_id=charge.id,
+            charged_at=item.at,
+            ordinal=ordinal,
+        )
