@@ -50,6 +50,7 @@ class ErrorCode(StrEnum):
     ENDS_BEFORE_FINALIZED_INVOICE = "ENDS_BEFORE_FINALIZED_INVOICE"
     ALREADY_TRANSITIONED = "ALREADY_TRANSITIONED"
     BALANCE_ON_FINALIZED_INVOICE = "BALANCE_ON_FINALIZED_INVOICE"
+    QUANTITY_NEGATIVE = "QUANTITY_NEGATIVE"
     ARCHIVED = "ARCHIVED"
     CURRENCY_MISMATCH = "CURRENCY_MISMATCH"
     PROVIDER_NOT_CONFIGURED = "PROVIDER_NOT_CONFIGURED"
@@ -98,6 +99,7 @@ CODE_SENTENCES: dict[ErrorCode, str] = {
     ErrorCode.ENDS_BEFORE_FINALIZED_INVOICE: "A finalized invoice reaches beyond the new end.",
     ErrorCode.ALREADY_TRANSITIONED: "The contract has a successor.",
     ErrorCode.BALANCE_ON_FINALIZED_INVOICE: "A finalized invoice was paid from the balance; void it first.",
+    ErrorCode.QUANTITY_NEGATIVE: "A quantity is 0 or more.",
     ErrorCode.ARCHIVED: "The object is archived and takes no changes.",
     ErrorCode.CURRENCY_MISMATCH: "The currencies do not fit together.",
     ErrorCode.PROVIDER_NOT_CONFIGURED: "No provider connection or configuration fits.",

@@ -92,7 +92,7 @@ class DocumentLine:
 class InvoiceDocument:
     """A finalized invoice on its way to a provider. `reference` is our invoice id; `lines` add up to `total`.
 
-    The service period is half-open and absent for scheduled charges. `customer` is the provider's side of the
+    The service period is half-open; an invoice without one has a `date`. `customer` is the provider's side of the
     billing configuration; `options` overrides it for this invoice alone, with the same keys.
     """
 
@@ -106,6 +106,7 @@ class InvoiceDocument:
     issued_at: datetime
     service_starting_at: datetime | None = None
     service_ending_before: datetime | None = None
+    date: datetime | None = None
     options: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
@@ -290,7 +291,7 @@ def document_from_json(value: Mapping[str, Any]) -> Document:
 
 _DECIMALS = frozenset({"amount", "quantity", "unit_price", "total"})
 _INSTANTS = frozenset(
-    {"starting_at", "ending_before", "service_starting_at", "service_ending_before", "issued_at", "hour"}
+    {"starting_at", "ending_before", "service_starting_at", "service_ending_before", "date", "issued_at", "hour"}
 )
 
 

@@ -189,13 +189,15 @@ def effective_at(document: InvoiceDocument, rule: str) -> datetime | None:
     """The date of issue that Stripe prints.
 
     `period_end`: last second of the service period. `noon_utc`: noon UTC of the last service day, which prints as that
-    day from UTC-12 to UTC+11. None when off or without a service period. Source: docs.stripe.com/api/invoices/create,
+    day from UTC-12 to UTC+11. An invoice without a service period has its own date instead. None when off. Source: docs.stripe.com/api/invoices/create,
     November 2026; it is settable only before finalization and changes nothing but the printed date.
     """
-    if rule == "off" or document.service_ending_before is None:
+    instant = document.date
+    if document.service_ending_before is not None:
+        instant = document.service_ending_before - timedelta(seconds=1)
+    if rule == "off" or instant is None:
         return None
-    last_second = document.service_ending_before - timedelta(seconds=1)
-    return last_second if rule == "period_end" else last_second.replace(hour=12, minute=0, second=0)
+    return instant if rule == "period_end" else instant.replace(hour=12, minute=0, second=0, microsecond=0)
 
 
 def _create_parameters(document: InvoiceDocument, customer: CustomerConfig, digest: str) -> dict[str, Any]:

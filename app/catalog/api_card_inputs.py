@@ -18,7 +18,7 @@ from app.checks import Path
 from app.core.rates import Flat, Package, Percentage, Rate, Tier, Tiered, TieredPercentage, Volume
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import KeyValueInput
+from app.graphql.values import Cadence, KeyValueInput
 from app.store import ids
 
 
@@ -87,6 +87,9 @@ class RateInput:
     )
     minimum: Decimal | None = strawberry.field(
         default=None, description="What a composite product costs at least in a statement."
+    )
+    billing_frequency: Cadence | None = strawberry.field(  # type: ignore[valid-type]
+        default=None, description="For how long the price of a SUBSCRIPTION product pays; others have none."
     )
 
 
@@ -170,6 +173,7 @@ def _new_rate(found: RateInput, *, path: Path) -> NewRate:
         commit_rate=None if found.commit_price is None else rate_of(found.commit_price, path=(*path, "commitPrice")),
         unit=found.unit,
         minimum=found.minimum,
+        billing_frequency=found.billing_frequency,
     )
 
 

@@ -20,7 +20,7 @@ from app.graphql.connection import Connection, page_of, page_size
 from app.graphql.context import Info
 from app.graphql.cursors import read_cursor, write_cursor
 from app.graphql.nodes import Node, node_type
-from app.graphql.values import KeyValue, key_values
+from app.graphql.values import Cadence, KeyValue, key_values
 from app.store import ids
 
 ORDER = "rates.added"
@@ -49,6 +49,10 @@ class Rate(Node):
     @strawberry.field(description="What usage costs that draws on a balance whose rateType is COMMIT_RATE; else null.")
     def commit_price(self, row: strawberry.Parent[tables.RateRow]) -> Price | None:
         return None if row.commit_rate is None else shown_price(row.commit_rate)
+
+    @strawberry.field(description="For how long the price of a SUBSCRIPTION product pays; null for others.")
+    def billing_frequency(self, row: strawberry.Parent[tables.RateRow]) -> Cadence | None:  # type: ignore[valid-type]
+        return None if row.billing_frequency is None else Cadence(row.billing_frequency)
 
     @strawberry.field(description="Values of the product's pricing group key to which it applies; empty for all.")
     def group_values(self, row: strawberry.Parent[tables.RateRow]) -> list[KeyValue]:

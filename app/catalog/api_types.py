@@ -38,6 +38,9 @@ ProductType = described_enum(
     sentences={
         CoreProductType.USAGE: "Usage that a metric measures, priced on a rate card.",
         CoreProductType.COMPOSITE: "A percentage of the charges for other products, priced on a rate card.",
+        CoreProductType.SUBSCRIPTION: "A quantity on the contract that is paid for by the period, priced on a rate card.",
+        CoreProductType.FIXED: "An amount that a contract charges on given dates.",
+        CoreProductType.PRO_SERVICE: "A professional service, charged on given dates of a contract.",
     },
 )
 

@@ -135,6 +135,20 @@ def check_product_keys(metric: MetricRow, *, pricing: Sequence[str], presentatio
     )
 
 
+def check_type(type: str, *, is_composite: bool) -> None:
+    """A type that there is; what it is a percentage of belongs to COMPOSITE and only to it."""
+    if type not in list(ProductType):
+        raise InvalidInput(
+            ErrorCode.NOT_SUPPORTED,
+            f"Products are of type {', '.join(ProductType)}, not {type[:40]!r}.",
+            path=("input", "type"),
+        )
+    if type == ProductType.COMPOSITE and not is_composite:
+        raise InvalidInput(ErrorCode.REQUIRED, "Say what it is a percentage of.", path=("input", "composite"))
+    if type != ProductType.COMPOSITE and is_composite:
+        raise InvalidInput(ErrorCode.INVALID, "Only a COMPOSITE product is one.", path=("input", "composite"))
+
+
 async def check_composite(session: AsyncSession, composite: Composite) -> None:
     """Every product that it names exists and is of type USAGE; nothing is named twice."""
     place = ("input", "composite")

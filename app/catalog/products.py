@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.catalog.definitions import check_composite, check_product_keys, check_rounding
+from app.catalog.definitions import check_composite, check_product_keys, check_rounding, check_type
 from app.catalog.reading import get, refuse_archived
 from app.catalog.tables import MetricRow, ProductRow
 from app.change import note_change
@@ -44,26 +44,19 @@ async def create_product(
 ) -> ProductRow:
     """A new product: USAGE is measured by one metric, COMPOSITE is a percentage of the charges of others.
 
+    SUBSCRIPTION is paid for by the period, FIXED and PRO_SERVICE by the schedule of a contract.
+
     Errors: NOT_SUPPORTED, REQUIRED, `NotFound`, ARCHIVED, INVALID for group keys that the metric does not offer and for
     parts that do not fit the type.
     """
     name = name_of(name, path=("input", "name"))
-    if type == ProductType.USAGE and composite is None:
+    check_type(type, is_composite=composite is not None)
+    if type == ProductType.USAGE:
         await _check_measured(session, metric_id, pricing=pricing_group_key, presentation=presentation_group_key)
-    elif type == ProductType.COMPOSITE:
-        if composite is None:
-            raise InvalidInput(ErrorCode.REQUIRED, "Say what it is a percentage of.", path=("input", "composite"))
-        if metric_id or pricing_group_key or presentation_group_key or conversion or rounding:
-            raise InvalidInput(ErrorCode.INVALID, "Nothing measures a COMPOSITE product.", path=("input",))
+    elif metric_id or pricing_group_key or presentation_group_key or conversion or rounding:
+        raise InvalidInput(ErrorCode.INVALID, f"Nothing measures a {type} product.", path=("input",))
+    if composite is not None:
         await check_composite(session, composite)
-    elif type == ProductType.USAGE:
-        raise InvalidInput(ErrorCode.INVALID, "Only a COMPOSITE product is one.", path=("input", "composite"))
-    else:
-        raise InvalidInput(
-            ErrorCode.NOT_SUPPORTED,
-            f"Products are of type {' or '.join(ProductType)} so far, not {type[:40]!r}.",
-            path=("input", "type"),
-        )
     check_rounding(rounding, path=("input", "quantityRounding"))
     row = ProductRow(
         created_at=now,

@@ -12,11 +12,11 @@ from decimal import Decimal
 from uuid import UUID
 
 from app.catalog.commit_rates import check_commit_rate
-from app.catalog.composites import check_kind
+from app.catalog.composites import check_frequency, check_kind
 from app.catalog.reading import refuse_archived
 from app.catalog.tables import ProductRow
 from app.checks import Path, at_most, text_of
-from app.core.money import ZERO
+from app.core.period import Frequency
 from app.core.rates import Rate, Tiered, TieredPercentage, Volume
 from app.core.terms import ProductType
 from app.errors import ErrorCode, InvalidInput, NotFound
@@ -31,6 +31,7 @@ class NewRate:
 
     Without a start it holds since ever, without an end for good. `entitled` False keeps the product off invoices.
     `unit` is a pricing unit for which the card has a conversion, None its currency. `minimum` belongs to percentages.
+    The price of a SUBSCRIPTION product, and no other, is one of a `billing_frequency`.
     """
 
     product_id: UUID
@@ -42,6 +43,7 @@ class NewRate:
     commit_rate: Rate | None = None
     unit: str | None = None
     minimum: Decimal | None = None
+    billing_frequency: Frequency | None = None
 
 
 def check_rate(entry: NewRate, product: ProductRow | None, *, is_money: bool, path: Path) -> None:
@@ -50,11 +52,18 @@ def check_rate(entry: NewRate, product: ProductRow | None, *, is_money: bool, pa
         raise NotFound("Product", to_text("product", entry.product_id), path=(*path, "productId"))
     refuse_archived(product, path=(*path, "productId"))
     check_kind(entry.rate, product, is_money=is_money, path=(*path, "price"))
+    check_frequency(entry.billing_frequency, product, path=(*path, "billingFrequency"))
+    if entry.unit is not None and product.type == ProductType.SUBSCRIPTION:
+        raise InvalidInput(
+            ErrorCode.NOT_SUPPORTED,
+            "A subscription is priced in the currency of the card; leave the unit out.",
+            path=(*path, "unit"),
+        )
     check_tiers(entry.rate, path=(*path, "price", "tiered"))
     check_commit_rate(entry.rate, entry.commit_rate, product, path=(*path, "commitPrice"))
     if entry.commit_rate is not None:
         check_tiers(entry.commit_rate, path=(*path, "commitPrice", "tiered"))
-    if entry.minimum is not None and (product.type != ProductType.COMPOSITE or entry.minimum < ZERO):
+    if entry.minimum is not None and (product.type != ProductType.COMPOSITE or entry.minimum < 0):
         raise InvalidInput(
             ErrorCode.INVALID, "A minimum is 0 or more, and belongs to composite products.", path=(*path, "minimum")
         )

@@ -76,6 +76,7 @@ async def insert_rates(
                 commit_rate=entry.commit_rate,
                 unit=entry.unit,
                 minimum=entry.minimum,
+                billing_frequency=entry.billing_frequency,
                 added=added + index + 1,
             )
         )

@@ -46,7 +46,10 @@ class MetricRow(Row, Unique, table=True):
 
 
 class ProductRow(Row, Unique, table=True):
-    """What is sold. A USAGE product is measured by one metric, a COMPOSITE one is a percentage of others."""
+    """What is sold. A USAGE product is measured by one metric, a COMPOSITE one is a percentage of others.
+
+    The quantity of all other types stands on contracts.
+    """
 
     __tablename__ = "products"
     name: str = Field(max_length=200)
@@ -111,6 +114,7 @@ class RateRow(Row, table=True):
     commit_rate: Any = Field(default=None, sa_type=JsonOf(rate_to_json, rate_from_json), nullable=True)  # type: ignore[call-overload]
     unit: str | None = Field(default=None, max_length=16)
     minimum: Decimal | None = exact(default=None, nullable=True)
+    billing_frequency: str | None = Field(default=None, max_length=16)
     added: int
 
 

@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from app.catalog.composites import composite_of
 from app.catalog.metrics import money_of
 from app.catalog.tables import MetricRow, ProductRow, ProductVersion, RateRow
-from app.core.period import Period
+from app.core.period import Frequency, Period
 from app.core.terms import MoneyOf, Product, ProductType, RateEntry
 from app.core.terms import ProductVersion as CoreVersion
 
@@ -48,6 +48,7 @@ def _entry(row: RateRow) -> RateEntry:
         commit_rate=row.commit_rate,
         unit=row.unit,
         minimum=row.minimum,
+        billing_frequency=None if row.billing_frequency is None else Frequency(row.billing_frequency),
     )
 
 

@@ -15,7 +15,8 @@ from app.delivery import sync
 from app.delivery.metering import metered_configurations
 from app.delivery.service import due_deliveries, open_deliveries
 from app.invoices import run
-from app.invoices.drafts import open_statements, rate
+from app.invoices.drafts import rate
+from app.invoices.open import open_statements
 from app.runtime import Runtime
 from app.store.ids import to_text
 
@@ -37,13 +38,13 @@ async def preview(runtime: Runtime, *, as_of: datetime | None, as_json: bool) ->
         contracts = (await session.execute(select(Contract).order_by(Contract.id))).scalars().all()  # type: ignore[arg-type]
         for statement in await open_statements(session, contracts, now=now):
             rated = await rate(session, statement)
-            assert statement.period.ending_before is not None
+            end = statement.period.ending_before
             rows.append(
                 {
                     "invoice": to_text("invoice", statement.id),
                     "contract": to_text("contract", statement.contract.id),
                     "startingAt": statement.period.starting_at.isoformat(),
-                    "endingBefore": statement.period.ending_before.isoformat(),
+                    "endingBefore": None if end is None else end.isoformat(),
                     "dueAt": statement.due_at.isoformat(),
                     "isDue": statement.due_at <= now,
                     "total": canonical(rated.draft.subtotal),
@@ -55,9 +56,8 @@ async def preview(runtime: Runtime, *, as_of: datetime | None, as_json: bool) ->
         return
     for row in rows:
         state = "due" if row["isDue"] else f"due {row['dueAt'][:16]}"
-        say(
-            f"{row['invoice']}  {row['startingAt'][:10]}…{row['endingBefore'][:10]}  {row['total']} {row['currency']}  {state}"
-        )
+        end = "" if row["endingBefore"] is None else f"…{row['endingBefore'][:10]}"
+        say(f"{row['invoice']}  {row['startingAt'][:10]}{end:11}  {row['total']} {row['currency']}  {state}")
 
 
 async def finalize(runtime: Runtime, *, as_of: datetime | None, dry_run: bool, as_json: bool) -> Exit | None:

@@ -48,6 +48,12 @@ RULES: dict[str, tuple[str, str]] = {
         "and a.id < b.id and a.regeneration = b.regeneration "
         "and a.starting_at < b.ending_before and b.starting_at < a.ending_before",
     ),
+    "every fee and every instalment of a charge is billed at most once": (
+        "select count(*) from invoice_lines where type in ('subscription', 'scheduled')",
+        "select count(*) from (select 1 from invoice_lines l join invoices i on i.id = l.invoice_id "
+        "where l.type in ('subscription', 'scheduled') group by i.regeneration, l.subscription_id, l.charge_id, "
+        "case when l.charge_id is null then l.starting_at else l.charged_at end, l.ordinal having count(*) > 1) twice",
+    ),
     "every event has one id, and every id one event": (
         "select count(*) from event_ids",
         "select abs((select count(*) from event_ids) - (select count(*) from events)) "

@@ -12,7 +12,7 @@ import strawberry
 from app.contracts.api_filters import UsageFilterInput, filter_of
 from app.contracts.api_override_inputs import OverrideInput, own_prices
 from app.contracts.api_overrides import OverridePriority
-from app.contracts.api_standing import Cadence, ContractStatus, StatementDay
+from app.contracts.api_standing import ContractStatus, StatementDay
 from app.contracts.own_terms import OwnTerms
 from app.contracts.statements import statement_schedule
 from app.core.period import Frequency, StatementSchedule
@@ -20,7 +20,7 @@ from app.core.period import StatementDay as CoreStatementDay
 from app.core.terms import OverridePriority as CoreOverridePriority
 from app.custom_fields.api_types import custom_fields_in
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import IntervalInput, KeyValueInput
+from app.graphql.values import Cadence, IntervalInput, KeyValueInput
 
 
 @strawberry.input(description="Which contracts to list; conditions add up.")

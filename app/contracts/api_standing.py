@@ -14,7 +14,7 @@ from sqlmodel import col
 from app.contracts import tables
 from app.core import period
 from app.graphql.nodes import LOADERS, rows_by
-from app.graphql.values import described_enum
+from app.graphql.values import Cadence, described_enum
 
 
 class Status(Enum):
@@ -35,18 +35,6 @@ ContractStatus = described_enum(
         Status.ACTIVE: "It bills usage now.",
         Status.ENDED: "It is over; what is due of it still becomes final.",
         Status.ARCHIVED: "It was ended for good by hand and bills nothing more.",
-    },
-)
-Cadence = described_enum(
-    period.Frequency,
-    name="Cadence",
-    description="How often something recurs, in calendar terms.",
-    sentences={
-        period.Frequency.WEEKLY: "Every seven days.",
-        period.Frequency.MONTHLY: "Every month.",
-        period.Frequency.QUARTERLY: "Every three months.",
-        period.Frequency.SEMI_ANNUAL: "Every six months; statements do not take it.",
-        period.Frequency.ANNUAL: "Every year.",
     },
 )
 StatementDay = described_enum(

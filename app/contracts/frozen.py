@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from app.clock import parse_instant
+from app.contracts.frozen_fees import fees_from_json, fees_to_json
 from app.core.money import Unit, canonical, parse_decimal
 from app.core.overrides import change_from_json, change_to_json, specifier_from_json, specifier_to_json
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
@@ -59,6 +60,7 @@ def terms_to_json(terms: Terms) -> dict[str, Any]:
             {"starting_at": _instant(item.starting_at), "key": item.key, "values": list(item.values)}
             for item in terms.usage_filters
         ],
+        "fees": fees_to_json(terms),
     }
 
 
@@ -87,6 +89,7 @@ def terms_from_json(form: Mapping[str, Any]) -> Terms:
             UsageFilter(parse_instant(item["starting_at"]), item["key"], tuple(item["values"]))
             for item in form.get("usage_filters", ())
         ),
+        **fees_from_json(form.get("fees", {})),
     )
 
 
@@ -174,6 +177,7 @@ def _entry_to_json(entry: RateEntry) -> dict[str, Any]:
         "commit_rate": None if entry.commit_rate is None else rate_to_json(entry.commit_rate),
         "unit": entry.unit,
         "minimum": None if entry.minimum is None else canonical(entry.minimum),
+        "billing_frequency": entry.billing_frequency,
     }
 
 
@@ -189,6 +193,7 @@ def _entry_from_json(item: Mapping[str, Any]) -> RateEntry:
         commit_rate=rate_from_json(item["commit_rate"]) if item.get("commit_rate") else None,
         unit=item.get("unit"),
         minimum=parse_decimal(item["minimum"]) if item.get("minimum") else None,
+        billing_frequency=Frequency(item["billing_frequency"]) if item.get("billing_frequency") else None,
     )
 
 

@@ -1,4 +1,5 @@
-"""What a new contract agrees on beside its dates: its own prices, and which usage it takes.
+"""What a new contract agrees on beside its dates: its own prices, which usage it takes, and its
+fees and charges.
 
 Owns the bundle that a create hands on, and the order in which its parts are stored. Each part has its rules in a module
 of its own; a new kind of term joins here.
@@ -13,6 +14,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.filters import NewUsageFilter, insert_usage_filters
+from app.contracts.new_fees import NewFees, insert_fees
 from app.contracts.overrides import OwnPrices, insert_overrides
 from app.contracts.tables import Contract
 from app.custom_fields.service import insert_custom_fields
@@ -25,6 +27,7 @@ class OwnTerms:
     prices: OwnPrices = field(default_factory=OwnPrices)
     usage_filters: Sequence[NewUsageFilter] = ()
     custom_fields: Mapping[str, str] = field(default_factory=dict)
+    fees: NewFees = field(default_factory=NewFees)
 
 
 async def insert_own_terms(
@@ -33,5 +36,6 @@ async def insert_own_terms(
     """Check and store the terms; gives what the audit log says of them. Errors: those of each part."""
     overrides = await insert_overrides(session, contract, own.prices.overrides, now=now)
     filters = await insert_usage_filters(session, contract, own.usage_filters, now=now)
+    fees = await insert_fees(session, contract, own.fees, now=now)
     fields = await insert_custom_fields(session, contract, own.custom_fields)
-    return {"overrides": len(overrides), "usageFilters": len(filters)} | fields
+    return {"overrides": len(overrides), "usageFilters": len(filters), **fees} | fields

@@ -6,17 +6,18 @@ takes it. An invoice that no provider would take is found when the contract is m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog import reading as catalog
 from app.catalog.aliases import resolve_alias
 from app.catalog.tables import RateCard
 from app.checks import Path, currency_of
-from app.contracts.tables import Contract
+from app.contracts.tables import Contract, ScheduledChargeRow
 from app.customers.billing import archived
 from app.customers.routes import default_configuration, get_configuration, refuse_if_metered
 from app.customers.tables import BillingConfiguration
@@ -34,6 +35,9 @@ async def chosen_card(
     if rate_card_id is not None:
         raise InvalidInput(ErrorCode.INVALID, "Name the rate card by its id or by an alias, not by both.", path=path)
     return (await resolve_alias(session, alias, at=at, path=path)).id
+
+
+CHARGES = ScheduledChargeRow.__table__.c  # type: ignore[attr-defined]
 
 
 async def currency_for(session: AsyncSession, rate_card_id: UUID | None, currency: str | None) -> str:
@@ -63,8 +67,12 @@ async def check_route(
     *,
     configuration_id: UUID | None,
     path: Path,
+    more_currencies: Iterable[str] = (),
 ) -> None:
-    """The configuration, or without one the default, is the customer's own and takes the contract's currency."""
+    """The configuration, or without one the default, is the customer's own and takes the contract's currency.
+
+    So it does for the currencies of its scheduled charges, the stored ones and `more_currencies`.
+    """
     chosen: BillingConfiguration | None
     default = await default_configuration(session, contract.customer_id)
     if configuration_id is None:
@@ -77,15 +85,22 @@ async def check_route(
             )
         if chosen.archived_at is not None:
             raise archived(chosen, path=path)
-    if chosen is not None and not directory.takes_currency(chosen.provider, contract.currency):
-        raise InvalidInput(
-            ErrorCode.CURRENCY_MISMATCH,
-            f"{chosen.provider} takes no invoices in {contract.currency}; choose another billing configuration.",
-            path=path,
-        )
+    is_stored = inspect(contract).persistent
+    stored = await _charge_units(session, contract) if is_stored else set[str]()
+    for currency in sorted({contract.currency, *more_currencies, *stored}):
+        if chosen is not None and not directory.takes_currency(chosen.provider, currency):
+            raise InvalidInput(
+                ErrorCode.CURRENCY_MISMATCH,
+                f"{chosen.provider} takes no invoices in {currency}; choose another billing configuration.",
+                path=path,
+            )
     before = default
     if contract.billing_configuration_id is not None:
         before = await get_configuration(session, contract.billing_configuration_id, path=path)
-    is_stored = inspect(contract).persistent
     if is_stored and before is not None and (chosen is None or chosen.id != before.id):
         await refuse_if_metered(session, before, path=path)
+
+
+async def _charge_units(session: AsyncSession, contract: Contract) -> set[str]:
+    found = await session.execute(select(CHARGES.unit).where(CHARGES.contract_id == contract.id).distinct())
+    return set(found.scalars())

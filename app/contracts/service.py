@@ -78,7 +78,8 @@ async def create_contract(
         statement_frequency=statement.frequency, statement_day=statement.day, statement_anchor=statement.anchor,
         generate_from=statement.generate_from, grace_hours=grace_hours, priority=priority,
         net_payment_terms_days=net_payment_terms_days, billing_configuration_id=billing_configuration_id,
-        override_priority=own_terms.prices.priority, uniqueness_key=uniqueness_key,
+        override_priority=own_terms.prices.priority, consolidate_charges=own_terms.fees.consolidate,
+        uniqueness_key=uniqueness_key,
     )  # fmt: skip
     await check_route(
         session,
@@ -86,6 +87,7 @@ async def create_contract(
         contract,
         configuration_id=billing_configuration_id,
         path=("input", "billingConfigurationId"),
+        more_currencies=[charge.unit for charge in own_terms.fees.charges if charge.unit is not None],
     )
     async with once(session, Contract, uniqueness_key):
         session.add(contract)

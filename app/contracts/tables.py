@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from app.core.overrides import change_from_json, change_to_json
-from app.store.base import Row, Unique, instant
+from app.core.scheduled import schedule_from_json, schedule_to_json
+from app.store.base import Row, Unique, exact, instant
 from app.store.types import JsonOf
 
 
@@ -37,6 +39,7 @@ class Contract(Row, Unique, table=True):
     net_payment_terms_days: int | None = None
     billing_configuration_id: UUID | None = Field(default=None, foreign_key="billing_configurations.id")
     override_priority: str = Field(default="LOWEST_MULTIPLIER", max_length=32)
+    consolidate_charges: bool = False
     revision: int = 1
     archived_at: datetime | None = instant(default=None, nullable=True)
 
@@ -76,4 +79,53 @@ class UsageFilterRow(Row, table=True):
     starting_at: datetime = instant()
     key: str = Field(max_length=200)
     values: list[str] = Field(sa_type=JSONB)
+    added: int
+
+
+class ScheduledChargeRow(Row, Unique, table=True):
+    """A fixed amount on given dates, of a product that is priced on the contract. `added` counts those of a contract."""
+
+    __tablename__ = "scheduled_charges"
+    __table_args__ = (UniqueConstraint("contract_id", "added"),)
+    contract_id: UUID = Field(foreign_key="contracts.id")
+    product_id: UUID = Field(foreign_key="products.id")
+    unit: str = Field(max_length=16)
+    schedule: Any = Field(sa_type=JsonOf(schedule_to_json, schedule_from_json))  # type: ignore[call-overload]
+    added: int
+
+
+class SubscriptionRow(Row, Unique, table=True):
+    """A quantity that is paid for by the period. Without an end it ends with the contract.
+
+    `quantity_updates` hold the history of the quantity after the initial one.
+    """
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (UniqueConstraint("contract_id", "added"),)
+    contract_id: UUID = Field(foreign_key="contracts.id")
+    product_id: UUID = Field(foreign_key="products.id")
+    name: str | None = Field(default=None, max_length=200)
+    frequency: str = Field(max_length=16)
+    collection: str = Field(max_length=16)
+    placement: str = Field(max_length=32)
+    anchor: datetime | None = instant(default=None, nullable=True)
+    starting_at: datetime = instant()
+    ending_before: datetime | None = instant(default=None, nullable=True)
+    initial_quantity: Decimal = exact()
+    prorate: bool = True
+    increases: str = Field(max_length=32)
+    rounding_method: str | None = Field(default=None, max_length=16)
+    rounding_places: int | None = None
+    added: int
+
+
+class QuantityUpdateRow(Row, Unique, table=True):
+    """A change of a subscription's quantity from an hour on, to a quantity or by a difference; rows are only added."""
+
+    __tablename__ = "quantity_updates"
+    __table_args__ = (UniqueConstraint("subscription_id", "added"),)
+    subscription_id: UUID = Field(foreign_key="subscriptions.id")
+    starting_at: datetime = instant()
+    quantity: Decimal | None = exact(default=None, nullable=True)
+    delta: Decimal | None = exact(default=None, nullable=True)
     added: int

@@ -6,6 +6,7 @@ with an invoice is left to `frozen.py`.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,19 +16,65 @@ from sqlmodel import col, select
 from app.catalog.tables import RateCard
 from app.catalog.terms import SINCE_EVER, entries_of, products_of
 from app.catalog.units import conversions_of
+from app.contracts.fees import Fees, fees_of
 from app.contracts.filters import filters_of
 from app.contracts.tables import Contract, OverrideRow
 from app.core.money import fiat
 from app.core.overrides import specifier_from_json
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
-from app.core.terms import Override, OverridePriority, RateTarget, Specifier, Terms
+from app.core.terms import (
+    Override,
+    OverridePriority,
+    Product,
+    RateEntry,
+    RateTarget,
+    Specifier,
+    Terms,
+    UsageFilter,
+)
 
 
 async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
-    """Everything that decides what the usage of a contract costs."""
-    card = None if contract.rate_card_id is None else await session.get_one(RateCard, contract.rate_card_id)
-    card_id = contract.rate_card_id
-    rates = () if card_id is None else (await entries_of(session, [card_id]))[card_id]
+    """Everything that decides what a contract costs."""
+    return (await terms_of_contracts(session, [contract]))[contract.id]
+
+
+async def terms_of_contracts(session: AsyncSession, contracts: Sequence[Contract]) -> dict[UUID, Terms]:
+    """The terms of each contract, in as many statements as for one."""
+    contract_ids = [contract.id for contract in contracts]
+    card_ids = {contract.rate_card_id for contract in contracts if contract.rate_card_id is not None}
+    cards = {row.id: row for row in await session.scalars(select(RateCard).where(col(RateCard.id).in_(card_ids)))}
+    rates = await entries_of(session, card_ids)
+    fees = await fees_of(session, contracts)
+    named = {entry.product_id for entries in rates.values() for entry in entries}
+    charged = {charge.product_id for found in fees.values() for charge in found.charges}
+    products = await products_of(session, named | charged)
+    overrides = await _overrides(session, contract_ids)
+    filters = await filters_of(session, contract_ids)
+    return {
+        contract.id: _terms(
+            contract,
+            None if contract.rate_card_id is None else cards[contract.rate_card_id],
+            () if contract.rate_card_id is None else rates[contract.rate_card_id],
+            products,
+            fees[contract.id],
+            overrides.get(contract.id, ()),
+            filters[contract.id],
+        )
+        for contract in contracts
+    }
+
+
+def _terms(
+    contract: Contract,
+    card: RateCard | None,
+    rates: tuple[RateEntry, ...],
+    products: Sequence[Product],
+    fees: Fees,
+    overrides: tuple[Override, ...],
+    filters: tuple[UsageFilter, ...],
+) -> Terms:
+    product_ids = {rate.product_id for rate in rates} | {charge.product_id for charge in fees.charges}
     return Terms(
         contract_id=contract.id,
         customer_id=contract.customer_id,
@@ -35,13 +82,17 @@ async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
         period=contract_period(contract),
         schedule=schedule_of(contract),
         grace=timedelta(hours=contract.grace_hours),
-        products=await products_of(session, {rate.product_id for rate in rates}),
+        products=tuple(product for product in products if product.id in product_ids),
         rates=rates,
-        overrides=await _overrides(session, contract.id),
+        overrides=overrides,
         override_priority=OverridePriority(contract.override_priority),
         conversions=() if card is None else conversions_of(card),
-        usage_filters=(await filters_of(session, [contract.id]))[contract.id],
+        usage_filters=filters,
         product_order=() if card is None else tuple(UUID(product_id) for product_id in card.product_order),
+        subscriptions=fees.subscriptions,
+        scheduled_charges=fees.charges,
+        consolidate=contract.consolidate_charges,
+        billed=fees.billed,
     )
 
 
@@ -60,11 +111,14 @@ def schedule_of(contract: Contract) -> StatementSchedule:
     )
 
 
-async def _overrides(session: AsyncSession, contract_id: UUID) -> tuple[Override, ...]:
-    rows = await session.execute(
-        select(OverrideRow).where(OverrideRow.contract_id == contract_id).order_by(col(OverrideRow.added))
+async def _overrides(session: AsyncSession, contract_ids: Collection[UUID]) -> dict[UUID, tuple[Override, ...]]:
+    rows = await session.scalars(
+        select(OverrideRow).where(col(OverrideRow.contract_id).in_(contract_ids)).order_by(col(OverrideRow.added))
     )
-    return tuple(override_of(row) for row in rows.scalars())
+    found: dict[UUID, tuple[Override, ...]] = {}
+    for row in rows:
+        found[row.contract_id] = (*found.get(row.contract_id, ()), override_of(row))
+    return found
 
 
 def override_of(row: OverrideRow) -> Override:

@@ -44,8 +44,9 @@ async def invoice_document(
         total=invoice.total,
         lines=_lines(invoice, rows),
         issued_at=invoice.issued_at,
-        service_starting_at=invoice.starting_at,
+        service_starting_at=None if invoice.ending_before is None else invoice.starting_at,
         service_ending_before=invoice.ending_before,
+        date=invoice.starting_at if invoice.ending_before is None else None,
     )
 
 

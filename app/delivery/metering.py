@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
 from app.contracts.tables import Contract
-from app.core.money import canonical, exact
+from app.core.money import ZERO, canonical, exact
 from app.core.period import HOUR, floor_hour
 from app.customers.tables import BillingConfiguration
 from app.delivery.calling import Answer, ask
@@ -30,7 +30,8 @@ from app.delivery.settlement import settle
 from app.delivery.states import NO_EFFECT, RESOLVED, UNKNOWN_EFFECT, DeliveryStatus, SlotStatus
 from app.delivery.tables import Delivery, MeteringReceipt, MeteringSlot
 from app.failpoints import reached
-from app.invoices.drafts import open_statements, rate
+from app.invoices.drafts import rate
+from app.invoices.open import open_statements
 from app.invoices.service import route_of
 from app.invoices.tables import Invoice
 from app.store.engine import Store
@@ -102,19 +103,24 @@ async def plan_slot(
 
 
 async def owed_through(session: AsyncSession, configuration: BillingConfiguration, *, now: datetime) -> Decimal:
-    """What the customer owes so far over the contracts routed here: finalized invoices, and drafts as they stand."""
+    """What the customer owes so far over the contracts routed here: finalized invoices, and drafts as they stand.
+
+    A fee or charge that is dated later is on a draft already and not owed yet (golden decision 44).
+    """
     finalized = await session.execute(
         select(func.coalesce(func.sum(Invoice.total), 0)).where(
             Invoice.billing_configuration_id == configuration.id, Invoice.currency == "USD"
         )
     )
     owed = Decimal(finalized.scalar_one())
-    contracts = await session.execute(
-        select(Contract).where(Contract.customer_id == configuration.customer_id, Contract.currency == "USD")
-    )
+    contracts = await session.execute(select(Contract).where(Contract.customer_id == configuration.customer_id))
     routed = [row for row in contracts.scalars() if await route_of(session, row) == configuration.id]
     for statement in await open_statements(session, routed, now=now):
-        owed += (await rate(session, statement)).draft.subtotal
+        if statement.currency == "USD":
+            draft = (await rate(session, statement)).draft
+            later = (line.amount for line in draft.lines if line.charged_at is not None and line.charged_at > now)
+            with exact():
+                owed += draft.subtotal - sum(later, ZERO)
     return owed
 
 

@@ -16,7 +16,7 @@ from app.contracts.tables import Contract
 from app.core.money import canonical
 from app.delivery.tables import Delivery
 from app.demo.story import Usage
-from app.invoices.drafts import open_statements
+from app.invoices.open import open_statements
 from app.invoices.tables import Invoice
 from app.runtime import Runtime
 from app.store.ids import to_text

@@ -17,6 +17,7 @@ from babel.numbers import format_currency, format_decimal
 
 from app.core.currencies import MINOR_DIGITS
 from app.core.money import canonical, round_half_up
+from app.core.period import Frequency
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import CurrencyCode
 
@@ -120,4 +121,16 @@ OrderDirection = described_enum(
     name="OrderDirection",
     description="Which way a list is sorted.",
     sentences={Direction.ASC: "Smallest or earliest first.", Direction.DESC: "Largest or latest first."},
+)
+Cadence = described_enum(
+    Frequency,
+    name="Cadence",
+    description="How often something recurs, in calendar terms.",
+    sentences={
+        Frequency.WEEKLY: "Every seven days.",
+        Frequency.MONTHLY: "Every month.",
+        Frequency.QUARTERLY: "Every three months.",
+        Frequency.SEMI_ANNUAL: "Every six months; only charges by schedule take it.",
+        Frequency.ANNUAL: "Every year.",
+    },
 )

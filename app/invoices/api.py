@@ -7,12 +7,11 @@ service and the run.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from sqlalchemy import select
 
-from app.contracts.tables import Contract as ContractRow
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.connection import After, Connection, First, connection, page_size
 from app.graphql.context import Info
@@ -20,6 +19,7 @@ from app.graphql.fields import mutation_field, query_field
 from app.graphql.nodes import load_node
 from app.graphql.payload import Payload
 from app.invoices import drafts, due, run, service, tables
+from app.invoices.api_drafts import rated_drafts
 from app.invoices.api_inputs import COLUMNS, Filter, Order, filtered, number_of, sort_of
 from app.invoices.api_types import Invoice
 from app.store import ids
@@ -94,24 +94,9 @@ class InvoicesQuery:
     ) -> list[Invoice]:
         if (customer_id is None) is (contract_id is None):
             raise InvalidInput(ErrorCode.INVALID, "Name a customer or a contract, one of them.", path=("customerId",))
-        columns = ContractRow.__table__.c  # type: ignore[attr-defined]
-        statement = select(ContractRow)
-        if customer_id is not None:
-            customer = ids.from_text("customer", customer_id, path=("customerId",))
-            statement = statement.where(columns.customer_id == customer)
-        if contract_id is not None:
-            statement = statement.where(columns.id == ids.from_text("contract", contract_id, path=("contractId",)))
-        own = info.context.actor.customer_id
-        if own is not None:
-            statement = statement.where(columns.customer_id == own)
-        return await _rated(info, statement, first=page_size(first))
-
-
-async def _rated(info: Info, statement: Any, *, first: int) -> list[Any]:
-    session, now = info.context.session, info.context.now
-    contracts = (await session.execute(statement)).scalars().all()
-    open_statements = await drafts.open_statements(session, contracts, now=now)
-    return [await drafts.rate(session, item) for item in open_statements[:first]]
+        return await rated_drafts(  # type: ignore[return-value]
+            info.context, customer_id=customer_id, contract_id=contract_id, first=page_size(first)
+        )
 
 
 @strawberry.type

@@ -32,6 +32,8 @@ InvoiceLineType = described_enum(
         LineType.MINIMUM: "What a percentage misses of the least that it costs.",
         LineType.CPU_CONVERSION: "What is left in a custom pricing unit, in the currency of the invoice.",
         LineType.APPLIED: "What a commit or credit pays; takes the amount off again.",
+        LineType.SUBSCRIPTION: "The fee of a subscription for a billing period, or for an increase within one.",
+        LineType.SCHEDULED: "An instalment of a scheduled charge.",
         LineType.ROUNDING: "What the one rounding of the total added or took away.",
     },
 )

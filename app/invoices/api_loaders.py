@@ -11,13 +11,12 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from app.contracts.tables import Contract
 from app.core import invoice as core
 from app.graphql.context import Context, Info
-from app.graphql.nodes import LOADERS
 from app.graphql.values import described_enum
 from app.invoices import drafts, tables
 from app.invoices.api_lines import InvoiceLine, UnratedUsage, line_shown, unrated_shown
+from app.invoices.finding import find_drafts
 from app.invoices.numbers import number_text
 from app.invoices.service import unrated_to_json
 
@@ -35,13 +34,14 @@ InvoiceType = described_enum(
     core.InvoiceType,
     name="InvoiceType",
     description="What an invoice is for.",
-    sentences={core.InvoiceType.USAGE: "The usage of one statement period of a contract."},
+    sentences={
+        core.InvoiceType.USAGE: "The usage of one statement period of a contract, with fees and charges that go with it.",
+        core.InvoiceType.SCHEDULED: "Fees and charges of a contract on one date, in one currency.",
+    },
 )
 
 Either = tables.Invoice | drafts.RatedStatement
 MAX_UNRATED = 100
-MAX_DRAFTS = 24
-"""Drafts of one contract that are rated for one answer."""
 
 
 async def load_invoices(context: Context, keys: Sequence[UUID]) -> Sequence[Any]:
@@ -50,24 +50,10 @@ async def load_invoices(context: Context, keys: Sequence[UUID]) -> Sequence[Any]
     shown: dict[UUID, Any] = {row.id: row for row in found.scalars()}
     missing = set(keys) - set(shown)
     if missing:
-        statements = await drafts.find_drafts(
-            context.session, missing, now=context.now, customer_id=context.actor.customer_id
-        )
+        statements = await find_drafts(context.session, missing, now=context.now, customer_id=context.actor.customer_id)
         for identifier, statement in statements.items():
             shown[identifier] = await drafts.rate(context.session, statement)
     return [shown.get(key) for key in keys]
-
-
-async def _drafts_of_contracts(context: Context, keys: Sequence[UUID]) -> Sequence[list[drafts.RatedStatement]]:
-    contracts = await context.session.execute(select(Contract).where(col(Contract.id).in_(keys)))
-    rated: dict[UUID, list[drafts.RatedStatement]] = {key: [] for key in keys}
-    for statement in await drafts.open_statements(context.session, contracts.scalars().all(), now=context.now):
-        if len(rated[statement.contract.id]) < MAX_DRAFTS:
-            rated[statement.contract.id].append(await drafts.rate(context.session, statement))
-    return [rated[key] for key in keys]
-
-
-LOADERS["contract.drafts"] = _drafts_of_contracts
 
 
 def number_of(invoice: Either) -> str | None:
@@ -98,5 +84,5 @@ def status_of(invoice: Any) -> core.InvoiceStatus:
 
 
 def type_of(invoice: Any) -> core.InvoiceType:
-    """What it is for; drafts are of usage."""
-    return core.InvoiceType(invoice.type) if isinstance(invoice, tables.Invoice) else core.InvoiceType.USAGE
+    """What it is for."""
+    return core.InvoiceType(invoice.type) if isinstance(invoice, tables.Invoice) else invoice.statement.type

@@ -77,14 +77,21 @@ class Invoice(Node):
             return None
         return await info.context.load("billing_configuration", invoice.billing_configuration_id)
 
-    @strawberry.field(description="The usage that it bills.")
-    def service_period(self, invoice: strawberry.Parent[Either]) -> Interval:
-        if isinstance(invoice, tables.Invoice):
-            return Interval(starting_at=invoice.starting_at, ending_before=invoice.ending_before)
-        period = invoice.statement.period
+    @strawberry.field(description="The usage that it bills; null for a scheduled invoice, which has a date.")
+    def service_period(self, invoice: strawberry.Parent[Either]) -> Interval | None:
+        period = invoice if isinstance(invoice, tables.Invoice) else invoice.statement.period
+        if period.ending_before is None:
+            return None
         return Interval(starting_at=period.starting_at, ending_before=period.ending_before)
 
-    @strawberry.field(description="When it becomes, or could become, final: its period's end and the grace after it.")
+    @strawberry.field(description="The date of a scheduled invoice; null for a usage statement.")
+    def date(self, invoice: strawberry.Parent[Either]) -> datetime | None:
+        period = invoice if isinstance(invoice, tables.Invoice) else invoice.statement.period
+        return period.starting_at if period.ending_before is None else None
+
+    @strawberry.field(
+        description="When it becomes, or could become, final: its period's end and the grace after it, or its date."
+    )
     def due_at(self, invoice: strawberry.Parent[Either]) -> datetime:
         return invoice.due_at if isinstance(invoice, tables.Invoice) else invoice.statement.due_at
 

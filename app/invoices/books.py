@@ -40,10 +40,17 @@ def header_of(invoice: Invoice) -> InvoiceHeader:
         customer_id=invoice.customer_id,
         contract_id=invoice.contract_id,
         invoice_type=InvoiceType(invoice.type),
-        period=Period(invoice.starting_at.astimezone(UTC), invoice.ending_before.astimezone(UTC)),
+        period=period_of(invoice),
         regeneration=invoice.regeneration,
         issued_at=invoice.issued_at.astimezone(UTC),
+        ordinal=invoice.ordinal,
     )
+
+
+def period_of(invoice: Invoice) -> Period:
+    """The statement period of an invoice; of a scheduled one the date, without end."""
+    end = invoice.ending_before
+    return Period(invoice.starting_at.astimezone(UTC), None if end is None else end.astimezone(UTC))
 
 
 def final_of(invoice: Invoice, rows: list[InvoiceLine]) -> FinalInvoice:
@@ -79,4 +86,8 @@ def line_of(row: InvoiceLine) -> Line:
         rate_id=row.rate_id,
         override_id=row.override_id,
         in_total=row.in_total,
+        subscription_id=row.subscription_id,
+        charge_id=row.charge_id,
+        charged_at=row.charged_at,
+        ordinal=row.ordinal,
     )

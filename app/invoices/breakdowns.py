@@ -6,15 +6,16 @@ made from and with the usage that is there now: a breakdown follows the usage, t
 
 from __future__ import annotations
 
-from datetime import UTC
-
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
 
 from app.contracts.frozen import terms_from_json
-from app.core.breakdown import Window, WindowSize, break_down
-from app.core.period import Period
+from app.core.breakdown import Window, WindowSize, break_down, scheduled_window
+from app.core.invoice import InvoiceType
+from app.core.items import fees_and_charges
+from app.invoices.books import line_of, period_of
 from app.invoices.drafts import RatedStatement
-from app.invoices.tables import Invoice, InvoiceInputs
+from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
 from app.usage.reading import usage_of_products
 
 
@@ -26,10 +27,26 @@ async def break_down_invoice(
     They add up to the invoice, except for usage that arrived after it became final.
     """
     if isinstance(invoice, RatedStatement):
-        return break_down(invoice.terms, invoice.statement.period, invoice.usage, size=size, is_final=False)
+        if invoice.statement.type is InvoiceType.SCHEDULED:
+            return (scheduled_window(invoice.statement.period.starting_at, invoice.draft.lines, size=size),)
+        fees, charges = fees_and_charges(invoice.items)
+        return break_down(
+            invoice.terms,
+            invoice.statement.period,
+            invoice.usage,
+            size=size,
+            is_final=False,
+            fees=fees,
+            charges=charges,
+        )
+    rows = await session.execute(
+        select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(col(InvoiceLine.position))
+    )
+    lines = [line_of(row) for row in rows.scalars()]
+    if invoice.type == InvoiceType.SCHEDULED:
+        return (scheduled_window(invoice.starting_at, lines, size=size),)
     inputs = await session.get_one(InvoiceInputs, invoice.id)
-    terms = terms_from_json(inputs.terms)
-    period = Period(invoice.starting_at.astimezone(UTC), invoice.ending_before.astimezone(UTC))
+    terms, period = terms_from_json(inputs.terms), period_of(invoice)
     usage = await usage_of_products(
         session,
         customer_id=invoice.customer_id,
@@ -37,4 +54,5 @@ async def break_down_invoice(
         period=period,
         filters=terms.usage_filters,
     )
-    return break_down(terms, period, usage, size=size, is_final=True)
+    fees, charges = fees_and_charges(lines)
+    return break_down(terms, period, usage, size=size, is_final=True, fees=fees, charges=charges)

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contracts.terms import contract_period, schedule_of
-from app.core.period import statement_period_at
-from app.invoices.drafts import RatedStatement, rate, running_contracts, statement_of
+from app.core.invoice import InvoiceType
+from app.invoices.drafts import RatedStatement, rate
+from app.invoices.finding import running_contracts
+from app.invoices.open import open_statements
 from app.usage.preview import GivenUsage
 
 
@@ -24,10 +25,11 @@ async def preview_events(
 
     Errors: `LimitExceeded` when adding to stored usage would mean folding too much of it again.
     """
-    rated: list[RatedStatement] = []
-    for contract in await running_contracts(session, customer_id=customer_id):
-        period = statement_period_at(schedule_of(contract), contract=contract_period(contract), at=now)
-        if period is not None:
-            statement = statement_of(contract, period)
-            rated.append(await rate(session, statement, hours=given.hours_of_metric))
-    return rated
+    contracts = await running_contracts(session, customer_id=customer_id)
+    current = [
+        statement
+        for statement in await open_statements(session, contracts, now=now)
+        if statement.type is InvoiceType.USAGE and statement.period.contains(now)
+    ]
+    current.sort(key=lambda statement: statement.contract.id)
+    return [await rate(session, statement, hours=given.hours_of_metric) for statement in current]

@@ -20,7 +20,7 @@ from app.actor import Actor
 from app.change import Change
 from app.core.money import ZERO
 from app.errors import BillingError
-from app.invoices.drafts import open_statements, running_contracts
+from app.invoices.finding import open_or_broken, running_contracts
 from app.invoices.service import finalize_due, finalized_summary
 from app.store.engine import Store
 
@@ -46,7 +46,10 @@ async def due_contracts(session: AsyncSession, *, as_of: datetime) -> list[UUID]
     """Contracts with at least one statement that is due by `as_of`; by the oldest due time, then id."""
     contracts = await running_contracts(session)
     due: dict[UUID, None] = {}
-    for statement in await open_statements(session, contracts, now=as_of):
+    found, broken = await open_or_broken(session, contracts, now=as_of)
+    # A broken contract counts as due, so that the run reports it.
+    due.update(dict.fromkeys(broken))
+    for statement in found:
         if statement.due_at <= as_of:
             due.setdefault(statement.contract.id)
     return list(due)

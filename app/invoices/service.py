@@ -27,7 +27,6 @@ from app.core.invoice import (
     InvoiceHeader,
     InvoiceStatus,
     InvoiceTrigger,
-    InvoiceType,
     finalize,
     fingerprint,
     next_status,
@@ -41,7 +40,9 @@ from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 
 # Lines name the grants that they were paid from; the mapper must know that table before a line is stored.
 from app.grants import tables as _grants  # noqa: F401
-from app.invoices.drafts import RatedStatement, Statement, find_draft, open_statements, rate
+from app.invoices.drafts import RatedStatement, rate
+from app.invoices.finding import find_draft
+from app.invoices.open import Statement, open_statements
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
 from app.jobs.service import enqueue
 from app.store.ids import to_text
@@ -73,11 +74,16 @@ async def finalize_invoice(session: AsyncSession, identifier: UUID, *, now: date
     if statement.due_at > now:
         raise InvalidState(
             ErrorCode.NOT_DUE,
-            f"The statement ends at {statement.period.ending_before:%Y-%m-%dT%H:%MZ} and is final from "
-            f"{statement.due_at:%Y-%m-%dT%H:%MZ} on, after its grace period.",
+            f"{_dated(statement)} and is final from {statement.due_at:%Y-%m-%dT%H:%MZ} on.",
             path=("id",),
         )
     return await finalize_statement(session, statement, now=now)
+
+
+def _dated(statement: Statement) -> str:
+    if statement.period.ending_before is None:
+        return f"The invoice is dated {statement.period.starting_at:%Y-%m-%dT%H:%MZ}"
+    return f"The statement ends at {statement.period.ending_before:%Y-%m-%dT%H:%MZ}, has a grace period"
 
 
 async def finalize_due(session: AsyncSession, contract_id: UUID, *, as_of: datetime, now: datetime) -> list[Finalized]:
@@ -100,11 +106,13 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
     existing = await session.get(Invoice, statement.id)
     if existing is not None:
         return Finalized(existing, is_new=False)
-    # The contract may have been changed or archived while the lock was waited for.
+    # The contract may have been changed or archived while the lock was waited for, and its charges placed elsewhere.
     await session.refresh(statement.contract)
-    if statement.contract.archived_at is not None:
+    still_open = await open_statements(session, [statement.contract], now=now)
+    found = next((item for item in still_open if item.id == statement.id), None)
+    if found is None:
         raise NotFound("Invoice", to_text("invoice", statement.id), path=("id",))
-    [invoice] = await _finalize(session, [statement], now=now)
+    [invoice] = await _finalize(session, [found], now=now)
     note_change(
         session, "invoice", invoice.id, before={"status": InvoiceStatus.DRAFT}, after=finalized_summary(invoice)
     )
@@ -159,16 +167,15 @@ def _invoice_row(
     rated: RatedStatement, final: FinalInvoice, *, route: UUID | None, number: int, now: datetime
 ) -> Invoice:
     statement, contract = rated.statement, rated.statement.contract
-    period = statement.period
-    assert period.ending_before is not None
     header = InvoiceHeader(
         invoice_id=statement.id,
         customer_id=contract.customer_id,
         contract_id=contract.id,
-        invoice_type=InvoiceType.USAGE,
-        period=period,
-        regeneration=0,
+        invoice_type=statement.type,
+        period=statement.period,
+        regeneration=statement.regeneration,
         issued_at=statement.due_at,
+        ordinal=statement.ordinal,
     )
     terms_days = contract.net_payment_terms_days
     return Invoice(
@@ -178,9 +185,11 @@ def _invoice_row(
         customer_id=contract.customer_id,
         contract_id=contract.id,
         billing_configuration_id=route,
-        type=InvoiceType.USAGE,
-        starting_at=period.starting_at,
-        ending_before=period.ending_before,
+        type=statement.type,
+        regeneration=statement.regeneration,
+        ordinal=statement.ordinal,
+        starting_at=statement.period.starting_at,
+        ending_before=statement.period.ending_before,
         issued_at=statement.due_at,
         due_at=statement.due_at,
         payment_due_at=None if terms_days is None else statement.due_at + timedelta(days=terms_days),
@@ -226,6 +235,10 @@ def _line_row(invoice_id: UUID, position: int, line: Line) -> InvoiceLine:
         rate_id=line.rate_id,
         override_id=line.override_id,
         in_total=line.in_total,
+        subscription_id=line.subscription_id,
+        charge_id=line.charge_id,
+        charged_at=line.charged_at,
+        ordinal=line.ordinal,
     )
 
 

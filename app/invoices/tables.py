@@ -20,19 +20,22 @@ from app.store.base import Row, exact, instant
 class Invoice(Row, table=True):
     """A finalized invoice: a fact. The id is derived from contract, type, start and regeneration.
 
+    A scheduled invoice has a date, `starting_at`, and no end; `ordinal` counts those of one date and currency.
+
     `content_hash` is the digest of its content; what it was computed from stands in its `InvoiceInputs`.
     """
 
     __tablename__ = "invoices"
-    __table_args__ = (UniqueConstraint("contract_id", "type", "starting_at", "regeneration"),)
+    __table_args__ = (UniqueConstraint("contract_id", "type", "starting_at", "currency", "ordinal", "regeneration"),)
     number: int = Field(sa_type=BigInteger, unique=True)
     customer_id: UUID = Field(foreign_key="customers.id", index=True)
     contract_id: UUID = Field(foreign_key="contracts.id", index=True)
     billing_configuration_id: UUID | None = Field(default=None, foreign_key="billing_configurations.id", index=True)
     type: str = Field(max_length=32)
     regeneration: int = 0
+    ordinal: int = 0
     starting_at: datetime = instant()
-    ending_before: datetime = instant()
+    ending_before: datetime | None = instant(default=None, nullable=True)
     issued_at: datetime = instant(index=True)
     due_at: datetime = instant()
     payment_due_at: datetime | None = instant(default=None, nullable=True)
@@ -67,6 +70,10 @@ class InvoiceLine(SQLModel, table=True):
     segment: int | None = None
     applied_to: str | None = Field(default=None, max_length=32)
     converted_unit: str | None = Field(default=None, max_length=16)
+    subscription_id: UUID | None = Field(default=None, foreign_key="subscriptions.id")
+    charge_id: UUID | None = Field(default=None, foreign_key="scheduled_charges.id")
+    charged_at: datetime | None = instant(default=None, nullable=True)
+    ordinal: int = 0
 
 
 class InvoiceInputs(SQLModel, table=True):

@@ -12,8 +12,10 @@ from sqlmodel import select
 from app.clock import parse_instant
 from app.contracts.tables import Contract
 from app.core.breakdown import WindowSize
+from app.core.invoice import InvoiceType
 from app.invoices.breakdowns import break_down_invoice
-from app.invoices.drafts import RatedStatement, open_statements, rate
+from app.invoices.drafts import RatedStatement, rate
+from app.invoices.open import open_statements
 from app.invoices.tables import Invoice
 from app.scenario.spelling import spell_window
 from app.scenario.world import Json, World
@@ -26,12 +28,17 @@ async def breakdown(world: World, query: Json, *, at: datetime) -> list[Json]:
     async with world.store.transaction() as session:
         contract = await session.get_one(Contract, world.contracts[query["contract"]])
         final = await session.execute(
-            select(Invoice).where(Invoice.contract_id == contract.id, Invoice.starting_at == starting_at)
+            select(Invoice).where(
+                Invoice.contract_id == contract.id,
+                Invoice.starting_at == starting_at,
+                Invoice.type == InvoiceType.USAGE,
+            )
         )
         invoice: Invoice | RatedStatement | None = final.scalar_one_or_none()
         if invoice is None:
             drafts = await open_statements(session, [contract], now=at)
-            invoice = await rate(session, next(item for item in drafts if item.period.starting_at == starting_at))
+            wanted = (InvoiceType.USAGE, starting_at)
+            invoice = await rate(session, next(one for one in drafts if (one.type, one.period.starting_at) == wanted))
         windows = await break_down_invoice(session, invoice, size=size)
     return [
         spell_window(world, window)

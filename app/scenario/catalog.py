@@ -1,11 +1,10 @@
 """A scenario's metrics, products and rate cards, made through the services in the order of the scenario's ids.
 
-Owns the translation of prices and filters. Customers and contracts are left to `founding.py`.
+Owns the translation of filters; that of prices is in `prices.py`. Customers and contracts are left to `founding.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,13 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.catalog.metrics import create_metric
 from app.catalog.product_order import set_product_order
 from app.catalog.products import create_product
-from app.catalog.rate_rules import NewRate
 from app.catalog.rates import add_rates
 from app.catalog.service import create_rate_card
 from app.catalog.versions import add_product_version
 from app.clock import parse_instant
-from app.core.rates import Flat, Percentage, Rate, Tier, Tiered, TieredPercentage
 from app.core.terms import Composite, Conversion, ConversionOperation, MoneyOf, PropertyFilter, Rounding, RoundingMethod
+from app.scenario.prices import new_rate
 from app.scenario.world import Json, World
 
 
@@ -52,7 +50,8 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
         world.products[product["id"]] = made.id
     for card in sorted(scenario.get("rate_cards", []), key=lambda item: item["id"]):
         made_card = await create_rate_card(session, name=card["id"], currency=card["unit"], now=now)
-        await add_rates(session, made_card.id, [_rate(world, rate) for rate in card["rates"]], now=now)
+        if card["rates"]:
+            await add_rates(session, made_card.id, [new_rate(world, rate) for rate in card["rates"]], now=now)
         if "product_order" in card:
             await set_product_order(session, made_card.id, [world.products[name] for name in card["product_order"]])
         world.rate_cards[card["id"]] = made_card.id
@@ -108,29 +107,3 @@ def _filter(condition: Json) -> PropertyFilter:
         in_values=tuple(condition.get("in", ())),
         not_in_values=tuple(condition.get("not_in", ())),
     )
-
-
-def _rate(world: World, rate: Json) -> NewRate:
-    return NewRate(
-        product_id=world.products[rate["product"]],
-        rate=price_of(rate),
-        starting_at=optional_instant(rate.get("starting_at")),
-        ending_before=optional_instant(rate.get("ending_before")),
-        entitled=rate.get("entitled", True),
-        group_values=rate.get("group_values", {}),
-    )
-
-
-def price_of(rate: Json) -> Rate:
-    """The price of a rate, or of an override's own rate."""
-    kind = rate["rate_type"]
-    if kind in ("FLAT", "PERCENTAGE"):
-        return Flat(Decimal(rate["price"])) if kind == "FLAT" else Percentage(Decimal(rate["price"]))
-    tiers: Sequence[Json] = rate["tiers"]
-    parts = tuple(Tier(Decimal(tier["size"]) if "size" in tier else None, Decimal(tier["price"])) for tier in tiers)
-    return Tiered(parts) if kind == "TIERED" else TieredPercentage(parts)
-
-
-def optional_instant(text: str | None) -> datetime | None:
-    """An instant that a scenario may leave out."""
-    return None if text is None else parse_instant(text)

@@ -10,15 +10,15 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import parse_instant
-from app.contracts.filters import NewUsageFilter
-from app.contracts.own_terms import OwnTerms
 from app.contracts.service import create_contract
 from app.contracts.statements import statement_schedule
 from app.core.period import Frequency, StatementDay
 from app.customers.billing import create_billing_configuration
 from app.customers.service import create_customer
-from app.scenario.catalog import found_catalog, optional_instant
-from app.scenario.overrides import own_prices
+from app.scenario.catalog import found_catalog
+from app.scenario.fees import keep_fees
+from app.scenario.own_terms import own_terms
+from app.scenario.prices import optional_instant
 from app.scenario.world import KINDS, Json, World
 
 
@@ -46,6 +46,7 @@ async def found(world: World, scenario: Json, *, now: datetime) -> None:
 async def _contract(session: AsyncSession, world: World, contract: Json) -> None:
     statement = contract.get("statement", {})
     provider = contract.get("provider")
+    now = parse_instant(contract.get("created_at", contract["starting_at"]))
     made = await create_contract(
         session,
         world.connections,
@@ -63,14 +64,9 @@ async def _contract(session: AsyncSession, world: World, contract: Json) -> None
         grace_hours=contract.get("grace_hours", 24),
         priority=contract.get("priority", 100),
         billing_configuration_id=None if provider is None else world.providers[provider],
-        own_terms=OwnTerms(
-            prices=own_prices(world, contract),
-            usage_filters=[
-                NewUsageFilter(item["key"], item["values"], optional_instant(item.get("starting_at")))
-                for item in contract.get("usage_filter", [])
-            ],
-        ),
+        own_terms=own_terms(world, contract),
         uniqueness_key=contract.get("uniqueness_key"),
-        now=parse_instant(contract.get("created_at", contract["starting_at"])),
+        now=now,
     )
     world.contracts[contract["id"]] = made.contract.id
+    await keep_fees(session, world, contract, made.contract.id, now=now)

@@ -8,7 +8,7 @@ from app.contracts.override_rules import NewOverride
 from app.contracts.overrides import OwnPrices
 from app.core.period import Frequency
 from app.core.terms import OverridePriority, Specifier
-from app.scenario.catalog import optional_instant, price_of
+from app.scenario.prices import optional_instant, price_of
 from app.scenario.world import Json, World
 
 

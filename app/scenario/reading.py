@@ -7,7 +7,7 @@ nothing in a scenario is ever passed over in silence.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from app.clock import parse_instant
 
 Json = dict[str, Any]
 
+EDITS = ("add_scheduled_charges", "add_subscriptions", "quantity_updates")
+"""What an `edit` step can do."""
 FIELDS: dict[str, frozenset[str]] = {
     "scenario": frozenset(
         {"name", "why", "worked", "tags", "metrics", "products", "rate_cards", "customers", "contracts", "events", "steps", "hand"}
@@ -29,7 +31,7 @@ FIELDS: dict[str, frozenset[str]] = {
     "version": frozenset({"starting_at", "metric", "conversion", "rounding"}),
     "rate_card": frozenset({"id", "unit", "rates", "product_order"}),
     "rate": frozenset(
-        {"product", "rate_type", "price", "tiers", "starting_at", "ending_before", "entitled", "group_values"}
+        {"product", "rate_type", "price", "tiers", "starting_at", "ending_before", "entitled", "group_values", "billing_frequency"}
     ),
     "customer": frozenset({"id", "aliases", "providers"}),
     "provider": frozenset({"id", "kind"}),
@@ -37,8 +39,22 @@ FIELDS: dict[str, frozenset[str]] = {
         {
             "id", "customer", "rate_card", "starting_at", "ending_before", "created_at", "priority", "grace_hours",
             "statement", "provider", "uniqueness_key", "overrides", "override_priority", "usage_filter",
+            "scheduled_charges", "consolidate", "subscriptions",
         }
     ),
+    "scheduled charge": frozenset({"id", "product", "unit", "items", "recurring"}),
+    "item": frozenset({"timestamp", "amount", "unit_price", "quantity"}),
+    "recurring schedule": frozenset(
+        {"starting_at", "ending_before", "frequency", "amount", "unit_price", "quantity", "distribution"}
+    ),
+    "subscription": frozenset(
+        {
+            "id", "product", "frequency", "collection", "initial_quantity", "starting_at", "ending_before", "anchor",
+            "placement", "proration", "updates",
+        }
+    ),
+    "proration": frozenset({"prorate", "behavior", "rounding"}),
+    "quantity update": frozenset({"subscription", "starting_at", "quantity", "delta"}),
     "override": frozenset(
         {
             "id", "starting_at", "ending_before", "type", "multiplier", "rate", "tiers", "entitled", "priority",
@@ -52,15 +68,15 @@ FIELDS: dict[str, frozenset[str]] = {
     "event": frozenset(
         {"customer", "type", "timestamp", "received_at", "transaction_id", "properties", "every", "from", "to", "cycle"}
     ),
-    "step": frozenset({"at", "action", "expect", "events", "historical", "as_of", "customer", "aliases", "observe"}),
+    "step": frozenset({"at", "action", "expect", "events", "historical", "as_of", "customer", "aliases", "observe", *EDITS, "contract"}),
     "query": frozenset({"what", "contract", "customer", "type", "status", "ref", "provider", "starting_at", "window", "from", "to", "metric", "group_by"}),
 }  # fmt: skip
 KNOWN_VALUES = {
     "aggregation": frozenset({"COUNT", "SUM", "MAX", "UNIQUE", "LATEST"}),
-    "product type": frozenset({"USAGE", "COMPOSITE"}),
+    "product type": frozenset({"USAGE", "COMPOSITE", "SUBSCRIPTION", "FIXED"}),
     "rate_type": frozenset({"FLAT", "TIERED", "PERCENTAGE", "TIERED_PERCENTAGE"}),
-    "action": frozenset({"ingest", "finalize", "set_aliases", "observe"}),
-    "what": frozenset({"invoices", "metered", "breakdown", "balances", "usage"}),
+    "action": frozenset({"ingest", "finalize", "set_aliases", "observe", "edit"}),
+    "what": frozenset({"invoices", "metered", "breakdown", "balances", "usage", "lifetime"}),
 }
 
 
@@ -109,11 +125,26 @@ def read(file: Path) -> Json:
                 value("rate_type", override["rate"]["rate_type"])
             for specifier in override.get("specifiers", []):
                 known("specifier", specifier)
+        _known_fees(contract.get("scheduled_charges", []), contract.get("subscriptions", []))
     for event in content.get("events", []):
         known("event", event)
     for step in content["steps"]:
         _known_step(step)
     return content
+
+
+def _known_fees(charges: Sequence[Json], subscriptions: Sequence[Json]) -> None:
+    for charge in charges:
+        known("scheduled charge", charge)
+        known("recurring schedule", charge.get("recurring", {}))
+        for item in charge.get("items", []):
+            known("item", item)
+    for subscription in subscriptions:
+        known("subscription", subscription)
+        known("proration", subscription.get("proration", {}))
+        known("rounding", subscription.get("proration", {}).get("rounding", {}))
+        for update in subscription.get("updates", []):
+            known("quantity update", update)
 
 
 def known(kind: str, fields: Mapping[str, Any]) -> None:
@@ -156,6 +187,9 @@ def _known_step(step: Json) -> None:
     known("step", step)
     for event in step.get("events", []):
         known("event", event)
+    _known_fees(step.get("add_scheduled_charges", []), step.get("add_subscriptions", []))
+    for update in step.get("quantity_updates", []):
+        known("quantity update", update)
     for query in step.get("observe", []):
         value("what", query["what"])
         known("query", query)

@@ -15,19 +15,31 @@ from uuid import UUID
 from app.core.breakdown import Window
 from app.core.lines import Line
 from app.core.money import canonical
+from app.core.period import Period
 from app.scenario.world import Json, World
 
 
-def head(world: World, contract_id: UUID, *, starting_at: datetime, ending_before: datetime) -> Json:
-    """What names an invoice: its contract and its period."""
+def head(
+    world: World,
+    contract_id: UUID,
+    *,
+    kind: str,
+    period: Period,
+    unit: str,
+    ordinal: int,
+    own_unit: str,
+) -> Json:
+    """What names an invoice: its contract, and its period or its date."""
     contract = world.name_of("contracts", contract_id)
-    return {
-        "ref": f"{contract}/USAGE/{spell_instant(starting_at)}",
-        "contract": contract,
-        "type": "USAGE",
-        "starting_at": spell_instant(starting_at),
-        "ending_before": spell_instant(ending_before),
-    }
+    start = spell_instant(period.starting_at)
+    named: Json = {"ref": f"{contract}/{kind}/{start}", "contract": contract, "type": kind}
+    if unit != own_unit:
+        named["ref"] += f"/{unit}"
+    if ordinal:
+        named["ref"] += f"#{ordinal + 1}"
+    if period.ending_before is None:
+        return {**named, "date": start}
+    return {**named, "starting_at": start, "ending_before": spell_instant(period.ending_before)}
 
 
 def lines_of(world: World, lines: Sequence[Line]) -> list[Json]:
@@ -40,6 +52,8 @@ def _line(world: World, line: Line) -> Json:
         "type": line.type,
         "unit": line.unit,
         "product": world.name_of("products", line.product_id),
+        "subscription": world.name_of("subscriptions", line.subscription_id),
+        "charge": world.name_of("charges", line.charge_id),
         "pricing": dict(line.pricing),
         "presentation": dict(line.presentation),
         "tier": None if line.tier is None else line.tier.level,

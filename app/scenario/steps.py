@@ -17,6 +17,7 @@ from app.delivery import sync
 from app.errors import BillingError, ErrorCode
 from app.invoices import run
 from app.scenario import observing
+from app.scenario.fees import edit_fees
 from app.scenario.reading import NotUnderstood, expand
 from app.scenario.stream import ACTOR, Stream, incoming, receive
 from app.scenario.world import Json, World
@@ -73,6 +74,13 @@ async def _set_aliases(world: World, step: Json, _number: int, at: datetime) -> 
     return {"ok": True}
 
 
+async def _edit(world: World, step: Json, _number: int, at: datetime) -> Any:
+    # All or nothing: one transaction.
+    async with world.store.transaction() as session:
+        await edit_fees(session, world, step, now=at)
+    return {"ok": True}
+
+
 async def _observe(world: World, step: Json, _number: int, at: datetime) -> Any:
     return [await observing.answer(world, query, at=at) for query in step["observe"]]
 
@@ -81,5 +89,6 @@ ACTIONS: dict[str, Callable[[World, Json, int, datetime], Awaitable[Any]]] = {
     "ingest": _ingest,
     "finalize": _finalize,
     "set_aliases": _set_aliases,
+    "edit": _edit,
     "observe": _observe,
 }

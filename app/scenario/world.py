@@ -28,6 +28,8 @@ class World:
     customers: dict[str, UUID] = field(default_factory=dict)
     contracts: dict[str, UUID] = field(default_factory=dict)
     providers: dict[str, UUID] = field(default_factory=dict)
+    charges: dict[str, UUID] = field(default_factory=dict)
+    subscriptions: dict[str, UUID] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     """The place of each contract in the scenario's list: answers are in that order."""
 

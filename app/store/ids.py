@@ -22,6 +22,8 @@ PREFIXES = {
     "custom_field_key": "cfk",
     "contract": "con",
     "override": "ovr",
+    "scheduled_charge": "sch",
+    "subscription": "sub",
     "commit": "com",
     "credit": "crd",
     "recurring_grant": "rgr",

@@ -22,25 +22,27 @@ LONGEST = 128
 
 
 @asynccontextmanager
-async def once(session: AsyncSession, row_class: type[Unique], key: str | None) -> AsyncIterator[None]:
+async def once(
+    session: AsyncSession, row_class: type[Unique], key: str | None, *, path: tuple[str, ...] = PATH
+) -> AsyncIterator[None]:
     """Create a row of this class inside the block, in a savepoint.
 
     Errors: `Conflict` UNIQUENESS_KEY_CONFLICT naming the first row, when the key was used before or is being used by
     somebody who commits first. Violations of other unique indexes pass through as IntegrityError.
     """
     if key is not None and not 0 < len(key) <= LONGEST:
-        raise InvalidInput(ErrorCode.INVALID, f"A uniqueness key has 1 to {LONGEST} characters.", path=PATH)
-    await _refuse_used(session, row_class, key)
+        raise InvalidInput(ErrorCode.INVALID, f"A uniqueness key has 1 to {LONGEST} characters.", path=path)
+    await _refuse_used(session, row_class, key, path)
     try:
         async with session.begin_nested():
             yield
     except IntegrityError as error:
         if isinstance(error.orig, pg.UniqueViolation):
-            await _refuse_used(session, row_class, key)
+            await _refuse_used(session, row_class, key, path)
         raise
 
 
-async def _refuse_used(session: AsyncSession, row_class: type[Unique], key: str | None) -> None:
+async def _refuse_used(session: AsyncSession, row_class: type[Unique], key: str | None, path: tuple[str, ...]) -> None:
     if key is None:
         return
     first = (await session.execute(select(row_class).where(row_class.uniqueness_key == key))).scalar_one_or_none()
@@ -48,6 +50,6 @@ async def _refuse_used(session: AsyncSession, row_class: type[Unique], key: str 
         raise Conflict(
             ErrorCode.UNIQUENESS_KEY_CONFLICT,
             f"The uniqueness key {key[:60]!r} was used before; nothing was created.",
-            path=PATH,
+            path=path,
             conflicting=first,
         )

@@ -88,7 +88,7 @@ async def test_unknown_aggregations_and_product_types_never_get_as_far(api: Api)
         'mutation { billableMetricCreate(input: {name: "m", aggregation: MEDIAN}) { userErrors { code } } }'
     )
     assert response.json()["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
-    response = await api.post('mutation { productCreate(input: {name: "p", type: FIXED}) { userErrors { code } } }')
+    response = await api.post('mutation { productCreate(input: {name: "p", type: BARTER}) { userErrors { code } } }')
     assert response.json()["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 

@@ -21,7 +21,8 @@ from app.delivery.metering import REFUSAL_PAUSE, is_past_window, plan_slot, send
 from app.delivery.slot_actions import resolve_slot
 from app.delivery.states import DeliveryStatus, SlotStatus
 from app.errors import InvalidState
-from app.invoices.drafts import open_statements, rate
+from app.invoices.drafts import rate
+from app.invoices.open import open_statements
 from connectors.aws_marketplace import AwsMarketplaceConnector
 from connectors.azure_marketplace import AzureMarketplaceConnector
 from connectors.base import MeteringDocument, UsageRecord

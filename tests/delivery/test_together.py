@@ -14,7 +14,7 @@ from app.contracts.tables import Contract
 from app.delivery import sync
 from app.delivery.service import open_deliveries
 from app.delivery.states import DeliveryStatus
-from app.invoices.drafts import open_statements
+from app.invoices.open import open_statements
 from app.invoices.run import due_contracts, finalize_contracts
 from app.invoices.service import finalize_due, finalize_invoice
 from app.store.engine import Store

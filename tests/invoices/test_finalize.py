@@ -22,7 +22,9 @@ from app.customers.billing import create_billing_configuration
 from app.delivery.states import DeliveryStatus
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.invoices.books import changed_invoices, line_of
-from app.invoices.drafts import RatedStatement, find_draft, open_statements, rate
+from app.invoices.drafts import RatedStatement, rate
+from app.invoices.finding import find_draft
+from app.invoices.open import open_statements
 from app.invoices.run import due_contracts
 from app.invoices.service import finalize_invoice
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine

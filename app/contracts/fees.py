@@ -1,0 +1,152 @@
+"""Rows to fees: the subscriptions and scheduled charges of contracts, and what was billed of them, as core values.
+
+Owns that part of the mapping of `terms.py`. Which of them fall due is left to `core.items`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.contracts.tables import Contract, QuantityUpdateRow, ScheduledChargeRow, SubscriptionRow
+from app.core.fees import (
+    BilledItem,
+    Collection,
+    FeePlacement,
+    FeeRounding,
+    FeeRoundingMethod,
+    IncreaseBilling,
+    ItemKey,
+    ItemKind,
+    Proration,
+    QuantityUpdate,
+    ScheduledCharge,
+    Subscription,
+)
+from app.core.lines import LineType
+from app.core.money import fiat
+from app.core.period import Frequency, Period
+from app.invoices.tables import Invoice, InvoiceLine
+
+BILLING = (LineType.SUBSCRIPTION, LineType.SCHEDULED)
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What a contract charges beside usage."""
+
+    charges: tuple[ScheduledCharge, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
+    billed: tuple[BilledItem, ...] = ()
+
+
+async def fees_of(session: AsyncSession, contracts: Sequence[Contract]) -> dict[UUID, Fees]:
+    """The fees and charges of each contract, in the order of addition."""
+    contract_ids = [contract.id for contract in contracts]
+    charges = await _charges(session, contract_ids)
+    subscriptions = await _subscriptions(session, contract_ids)
+    billed = await _billed(session, {*charges, *subscriptions})
+    return {
+        contract_id: Fees(
+            tuple(charges.get(contract_id, ())),
+            tuple(subscriptions.get(contract_id, ())),
+            tuple(billed.get(contract_id, ())),
+        )
+        for contract_id in contract_ids
+    }
+
+
+async def _charges(session: AsyncSession, contract_ids: Sequence[UUID]) -> dict[UUID, list[ScheduledCharge]]:
+    rows = await session.execute(
+        select(ScheduledChargeRow)
+        .where(col(ScheduledChargeRow.contract_id).in_(contract_ids))
+        .order_by(col(ScheduledChargeRow.contract_id), col(ScheduledChargeRow.added))
+    )
+    found: dict[UUID, list[ScheduledCharge]] = {}
+    for row in rows.scalars():
+        found.setdefault(row.contract_id, []).append(charge_of(row))
+    return found
+
+
+async def _subscriptions(session: AsyncSession, contract_ids: Sequence[UUID]) -> dict[UUID, list[Subscription]]:
+    rows = await session.execute(
+        select(SubscriptionRow)
+        .where(col(SubscriptionRow.contract_id).in_(contract_ids))
+        .order_by(col(SubscriptionRow.contract_id), col(SubscriptionRow.added))
+    )
+    subscriptions = rows.scalars().all()
+    changes = await updates_of(session, [row.id for row in subscriptions])
+    found: dict[UUID, list[Subscription]] = {}
+    for row in subscriptions:
+        found.setdefault(row.contract_id, []).append(subscription_of(row, changes[row.id]))
+    return found
+
+
+async def updates_of(session: AsyncSession, subscription_ids: Sequence[UUID]) -> dict[UUID, list[QuantityUpdateRow]]:
+    """The history of each subscription's quantity, in the order of addition."""
+    found: dict[UUID, list[QuantityUpdateRow]] = {identifier: [] for identifier in subscription_ids}
+    if not subscription_ids:
+        return found
+    rows = await session.execute(
+        select(QuantityUpdateRow)
+        .where(col(QuantityUpdateRow.subscription_id).in_(subscription_ids))
+        .order_by(col(QuantityUpdateRow.subscription_id), col(QuantityUpdateRow.added))
+    )
+    for row in rows.scalars():
+        found[row.subscription_id].append(row)
+    return found
+
+
+async def _billed(session: AsyncSession, contract_ids: set[UUID]) -> dict[UUID, list[BilledItem]]:
+    """What final invoices carry, void ones too: an item on one of those comes back with its regeneration only."""
+    if not contract_ids:
+        return {}
+    rows = await session.execute(
+        select(Invoice.contract_id, InvoiceLine)
+        .join(InvoiceLine, col(InvoiceLine.invoice_id) == Invoice.id)
+        .where(col(Invoice.contract_id).in_(contract_ids), col(InvoiceLine.type).in_(BILLING))
+        .order_by(col(InvoiceLine.charged_at), col(InvoiceLine.invoice_id), col(InvoiceLine.position))
+    )
+    found: dict[UUID, list[BilledItem]] = {}
+    for contract_id, line in rows:
+        found.setdefault(contract_id, []).append(_billed_item(line))
+    return found
+
+
+def _billed_item(line: InvoiceLine) -> BilledItem:
+    is_fee = line.type == LineType.SUBSCRIPTION
+    source_id, at = (line.subscription_id, line.starting_at) if is_fee else (line.charge_id, line.charged_at)
+    assert source_id is not None
+    assert at is not None
+    assert line.quantity is not None
+    kind = ItemKind.SUBSCRIPTION if is_fee else ItemKind.SCHEDULED
+    return BilledItem(ItemKey(kind, source_id, at, line.ordinal), line.quantity)
+
+
+def charge_of(row: ScheduledChargeRow) -> ScheduledCharge:
+    """A scheduled charge as the core reads it."""
+    return ScheduledCharge(row.id, row.product_id, fiat(row.unit), row.schedule, row.added)
+
+
+def subscription_of(row: SubscriptionRow, updates: Sequence[QuantityUpdateRow]) -> Subscription:
+    """A subscription as the core reads it, with the history of its quantity."""
+    rounding = None
+    if row.rounding_method is not None and row.rounding_places is not None:
+        rounding = FeeRounding(FeeRoundingMethod(row.rounding_method), row.rounding_places)
+    return Subscription(
+        id=row.id,
+        product_id=row.product_id,
+        frequency=Frequency(row.frequency),
+        collection=Collection(row.collection),
+        period=Period(row.starting_at, row.ending_before),
+        initial_quantity=row.initial_quantity,
+        updates=tuple(QuantityUpdate(item.starting_at, item.quantity, item.delta) for item in updates),
+        proration=Proration(row.prorate, IncreaseBilling(row.increases), rounding),
+        placement=FeePlacement(row.placement),
+        anchor=row.anchor,
+        added=row.added,
+    )

@@ -1,0 +1,50 @@
+"""Finds the drafts that the API lists: those of a customer or of a contract.
+
+Owns their loader and how many are rated for one answer. What a draft says is worked out in `drafts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from app.contracts.tables import Contract
+from app.graphql.context import Context
+from app.graphql.nodes import LOADERS
+from app.invoices import drafts
+from app.invoices.open import open_statements
+from app.store import ids
+
+MAX_DRAFTS = 24
+"""Drafts of one contract that are rated for one answer."""
+
+
+async def _drafts_of_contracts(context: Context, keys: Sequence[UUID]) -> Sequence[list[drafts.RatedStatement]]:
+    contracts = await context.session.execute(select(Contract).where(col(Contract.id).in_(keys)))
+    rated: dict[UUID, list[drafts.RatedStatement]] = {key: [] for key in keys}
+    for statement in await open_statements(context.session, contracts.scalars().all(), now=context.now):
+        if len(rated[statement.contract.id]) < MAX_DRAFTS:
+            rated[statement.contract.id].append(await drafts.rate(context.session, statement))
+    return [rated[key] for key in keys]
+
+
+async def rated_drafts(
+    context: Context, *, customer_id: str | None, contract_id: str | None, first: int
+) -> list[drafts.RatedStatement]:
+    """The first drafts of a customer or of a contract, earliest due first; a customer's token only sees its own."""
+    contracts = select(Contract)
+    if customer_id is not None:
+        customer = ids.from_text("customer", customer_id, path=("customerId",))
+        contracts = contracts.where(Contract.customer_id == customer)
+    if contract_id is not None:
+        contracts = contracts.where(Contract.id == ids.from_text("contract", contract_id, path=("contractId",)))
+    if context.actor.customer_id is not None:
+        contracts = contracts.where(Contract.customer_id == context.actor.customer_id)
+    found = (await context.session.execute(contracts)).scalars().all()
+    open_ones = await open_statements(context.session, found, now=context.now)
+    return [await drafts.rate(context.session, item) for item in open_ones[:first]]
+
+
+LOADERS["contract.drafts"] = _drafts_of_contracts

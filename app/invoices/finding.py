@@ -1,0 +1,62 @@
+"""Finds open invoices: by id, and of all contracts for a billing run.
+
+Owns the way from an id to a draft, and that a mistake about one contract hides no other. Which invoices of a contract are
+open is told by `open.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.contracts.tables import Contract
+from app.invoices.open import Statement, open_statements, order_of
+
+log = structlog.get_logger("metrograph.invoices")
+
+
+async def find_draft(session: AsyncSession, identifier: UUID, *, now: datetime) -> Statement | None:
+    """The open invoice with this id."""
+    return (await find_drafts(session, [identifier], now=now)).get(identifier)
+
+
+async def find_drafts(
+    session: AsyncSession, identifiers: Collection[UUID], *, now: datetime, customer_id: UUID | None = None
+) -> dict[UUID, Statement]:
+    """The open invoices among these ids, of one customer or of all.
+
+    Ids of drafts are derived and stored nowhere, so the open invoices are looked through.
+    """
+    found = await open_statements(session, await running_contracts(session, customer_id=customer_id), now=now)
+    return {statement.id: statement for statement in found if statement.id in identifiers}
+
+
+async def running_contracts(session: AsyncSession, *, customer_id: UUID | None = None) -> Sequence[Contract]:
+    """The contracts, of one customer or of all, that still make invoices, by id."""
+    contracts = select(Contract).where(col(Contract.archived_at).is_(None)).order_by(col(Contract.id))
+    if customer_id is not None:
+        contracts = contracts.where(col(Contract.customer_id) == customer_id)
+    return (await session.execute(contracts)).scalars().all()
+
+
+async def open_or_broken(
+    session: AsyncSession, contracts: Sequence[Contract], *, now: datetime
+) -> tuple[list[Statement], list[UUID]]:
+    """The open invoices of these contracts, and the contracts about which we made a mistake: none stops the others."""
+    try:
+        return await open_statements(session, contracts, now=now), []
+    except (ValueError, AssertionError):
+        log.exception("open invoices not listed together; each contract is looked at alone")
+    found: list[Statement] = []
+    broken: list[UUID] = []
+    for contract in contracts:
+        try:
+            found += await open_statements(session, [contract], now=now)
+        except (ValueError, AssertionError):
+            broken.append(contract.id)
+    return sorted(found, key=order_of), broken

@@ -1,0 +1,90 @@
+"""The invoices of a scenario as they stand: drafts are rated now, final ones are rows.
+
+Owns which invoices an answer lists, and their order. How they are spelled is left to `spelling.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.contracts.tables import Contract
+from app.core.money import canonical
+from app.invoices.books import line_of, period_of
+from app.invoices.drafts import rate
+from app.invoices.open import Statement, open_statements
+from app.invoices.service import unrated_to_json
+from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
+from app.scenario.spelling import head, lines_of, spell_instant, with_unrated
+from app.scenario.world import Json, World
+
+
+async def invoices(world: World, query: Json, *, at: datetime) -> list[Json]:
+    """The invoices of a contract or a customer, by contract, start and type."""
+    async with world.store.transaction() as session:
+        statement = select(Contract)
+        if "contract" in query:
+            statement = statement.where(Contract.id == world.contracts[query["contract"]])
+        if "customer" in query:
+            statement = statement.where(Contract.customer_id == world.customers[query["customer"]])
+        contracts = (await session.execute(statement)).scalars().all()
+        drafts = [await _draft(session, world, item) for item in await open_statements(session, contracts, now=at)]
+        rows = await session.execute(
+            select(Invoice).where(col(Invoice.contract_id).in_([contract.id for contract in contracts]))
+        )
+        final = [await _final(session, world, row) for row in rows.scalars()]
+    places = world.places
+    return sorted(drafts + final, key=lambda item: (places[item["contract"]], _start(item), item["type"], item["ref"]))
+
+
+def _start(item: Json) -> str:
+    return item["date"] if "date" in item else item["starting_at"]
+
+
+async def _draft(session: AsyncSession, world: World, statement: Statement) -> Json:
+    rated = await rate(session, statement)
+    subtotal = canonical(rated.draft.subtotal)
+    named = head(
+        world, statement.contract.id, kind=statement.type, period=statement.period, unit=statement.currency,
+        ordinal=statement.ordinal, own_unit=statement.contract.currency,
+    )  # fmt: skip
+    return with_unrated(
+        {
+            **named,
+            "status": "DRAFT",
+            "due_at": spell_instant(statement.due_at),
+            "unit": rated.draft.unit.code,
+            "subtotal": subtotal,
+            "total": subtotal,
+            "lines": lines_of(world, rated.draft.lines),
+        },
+        world,
+        [unrated_to_json(item) for item in rated.unrated],
+    )
+
+
+async def _final(session: AsyncSession, world: World, invoice: Invoice) -> Json:
+    lines = await session.execute(
+        select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(col(InvoiceLine.position))
+    )
+    inputs = await session.get_one(InvoiceInputs, invoice.id)
+    contract = await session.get_one(Contract, invoice.contract_id)
+    named = head(
+        world, invoice.contract_id, kind=invoice.type, period=period_of(invoice), unit=invoice.currency,
+        ordinal=invoice.ordinal, own_unit=contract.currency,
+    )  # fmt: skip
+    return with_unrated(
+        {
+            **named,
+            "status": "FINALIZED",
+            "issued_at": spell_instant(invoice.issued_at),
+            "unit": invoice.currency,
+            "subtotal": canonical(invoice.subtotal),
+            "total": canonical(invoice.total),
+            "lines": lines_of(world, [line_of(row) for row in lines.scalars()]),
+        },
+        world,
+        inputs.unrated,
+    )
