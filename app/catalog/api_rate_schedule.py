@@ -28,6 +28,9 @@ class RateSegment:
     ending_before: datetime | None = strawberry.field(description="First instant after it; null: for good.")
     entitled: bool = strawberry.field(description="Whether the product is billed at all.")
     price: Price = strawberry.field(description="The price.")
+    commit_price: Price | None = strawberry.field(
+        description="The price of what draws on a balance whose rateType is COMMIT_RATE; else null."
+    )
     currency: CurrencyCode = strawberry.field(description="Unit of the price.")
     group_values: list[KeyValue] = strawberry.field(
         description="Values of the product's pricing group key to which it applies; empty for all."
@@ -79,6 +82,7 @@ def _shown(segment: Segment, currency: str) -> RateSegment:
         ending_before=segment.period.ending_before,
         entitled=segment.entry.entitled,
         price=shown_price(segment.entry.rate),
+        commit_price=None if segment.entry.commit_rate is None else shown_price(segment.entry.commit_rate),
         currency=CurrencyCode(segment.entry.unit or currency),
         group_values=key_values({name: value or "" for name, value in segment.entry.group_values}),
         segment=segment,

@@ -6,6 +6,7 @@ Owns the way from stored rows to values of `core.terms`, for price lists and for
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from app.catalog.tables import MetricRow, ProductRow, ProductVersion, RateRow
 from app.core.period import Frequency, Period
 from app.core.terms import MoneyOf, Product, ProductType, RateEntry
 from app.core.terms import ProductVersion as CoreVersion
+from app.custom_fields.service import custom_fields_of
 
 SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """A rate without a start holds since ever; no usage is older than this."""
@@ -61,7 +63,11 @@ async def products_of(session: AsyncSession, product_ids: Collection[UUID]) -> t
     versions: dict[UUID, list[ProductVersion]] = {}
     for change in changes.scalars():
         versions.setdefault(change.product_id, []).append(change)
-    found = (_product(row, versions.get(row.id, ()), money) for row in products)
+    fields = await custom_fields_of(session, product_ids)
+    found = (
+        replace(_product(row, versions.get(row.id, ()), money), custom_fields=tuple(sorted(fields[row.id].items())))
+        for row in products
+    )
     return tuple(sorted(found, key=lambda product: product.id))
 
 

@@ -36,6 +36,9 @@ class ContractRate:
         description="The price after the override; null when the list price holds, and where a tiered multiplier meets a "
         "price that is not graduated."
     )
+    commit_price: Price | None = strawberry.field(
+        description="The price on the rate card for what draws on a balance whose rateType is COMMIT_RATE; else null."
+    )
     rate: strawberry.Private[core.ContractRate]
 
     @object_field(
@@ -52,6 +55,12 @@ class ContractRate:
     @strawberry.field(description="The override that sets the price; null when the list price holds.")
     async def override(self, info: Info) -> Override | None:
         return None if self.rate.override is None else await info.context.load("override", self.rate.override.id)
+
+    @strawberry.field(
+        description="Overrides that price only what is drawn from a balance, in the order in which they were added."
+    )
+    async def commit_specific_overrides(self, info: Info) -> list[Override]:
+        return await info.context.load_many("override", [override.id for override in self.rate.commit_specific])
 
     @property
     def key(self) -> str:
@@ -85,5 +94,6 @@ def _shown(rate: core.ContractRate, currency: str) -> ContractRate:
         currency=CurrencyCode(rate.listed.unit or currency),
         list_price=shown_price(rate.listed.rate),
         override_price=None if rate.override_rate is None else shown_price(rate.override_rate),
+        commit_price=None if rate.listed.commit_rate is None else shown_price(rate.listed.commit_rate),
         rate=rate,
     )

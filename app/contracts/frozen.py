@@ -113,6 +113,7 @@ def _product_to_json(product: Product) -> dict[str, Any]:
             "exclude_free_usage": product.composite.exclude_free_usage,
         },
         "versions": [_version_to_json(version) for version in product.versions],
+        "custom_fields": dict(product.custom_fields),
     }
 
 
@@ -138,6 +139,7 @@ def _product_from_json(item: Mapping[str, Any]) -> Product:
         rounding=_rounding(item.get("rounding")),
         money=MoneyOf(*item["money"]) if item.get("money") else None,
         composite=_composite(item.get("composite")),
+        custom_fields=tuple(sorted(item.get("custom_fields", {}).items())),
         versions=tuple(
             ProductVersion(
                 starting_at=parse_instant(version["starting_at"]),

@@ -31,7 +31,8 @@ class Segment:
 class ContractRate:
     """What a contract makes of one price: the list's entry, the override that counts, and the price that it sets.
 
-    `override_rate` is None without an override, and where no single price says what it makes of the list's.
+    `override_rate` is None without an override, and where no single price says what it makes of the list's. The
+    `commit_specific` overrides price only what is drawn from a balance; they come in the order of addition.
     """
 
     product: Product
@@ -39,6 +40,7 @@ class ContractRate:
     listed: RateEntry
     override: Override | None
     override_rate: Rate | None
+    commit_specific: tuple[Override, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def contract_rates(terms: Terms, *, at: datetime) -> tuple[ContractRate, ...]:
     """
     book = pricing.rate_book(terms.rates)
     products = {product.id: product for product in terms.products}
+    specific = [item for item in terms.overrides if item.is_commit_specific and item.period.contains(at)]
     named = set(_named_keys(terms, at))
     found: list[ContractRate] = []
     for product_id, values, frequency in sorted({*_listed_keys(book), *named}, key=_place):
@@ -110,7 +113,8 @@ def contract_rates(terms: Terms, *, at: datetime) -> tuple[ContractRate, ...]:
         chosen = overrides.price_override(reaching, terms.override_priority)
         change = None if chosen is None else chosen.change
         rate = None if change is None else overrides.overridden_rate(entry.rate, change)
-        found.append(ContractRate(product, values, entry, chosen, rate))
+        drawn = tuple(item for item in specific if overrides.reaches(item, product, key))
+        found.append(ContractRate(product, values, entry, chosen, rate, drawn))
     places = {product_id: place for place, product_id in enumerate(terms.product_order)}
     return tuple(sorted(found, key=lambda one: (places.get(one.product.id, len(places)), one.product.name)))
 

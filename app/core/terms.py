@@ -166,7 +166,8 @@ class Product:
 
     `versions` are later changes of how it is measured, by start; what holds before the first stands here. `money` is
     that of its metric. Only USAGE has a metric: the quantity of COMPOSITE is the spend on others, that of SUBSCRIPTION
-    and of what is charged by schedule (FIXED, PRO_SERVICE) stands on the contract.
+    and of what is charged by schedule (FIXED, PRO_SERVICE) stands on the contract. `custom_fields` decide
+    nothing and are shown with lines, sorted by key.
     """
 
     id: UUID
@@ -181,6 +182,7 @@ class Product:
     versions: tuple[ProductVersion, ...] = ()
     money: MoneyOf | None = None
     composite: Composite | None = None
+    custom_fields: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if any(later.starting_at <= earlier.starting_at for earlier, later in pairwise(self.versions)):

@@ -5,9 +5,12 @@ Owns their GraphQL type. Windows are computed on reading; they add up to the inv
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import strawberry
 
 from app.core.breakdown import Window, WindowSize
+from app.core.terms import Terms
 from app.graphql.context import Info
 from app.graphql.values import Interval, Money, described_enum
 from app.invoices import tables
@@ -36,12 +39,13 @@ async def windows_of(info: Info, invoice: Either, *, size: WindowSize) -> list[I
     """The windows of a draft or a final invoice, in order of time."""
     windows = await break_down_invoice(info.context.session, invoice, size=size)
     currency = invoice.currency if isinstance(invoice, tables.Invoice) else invoice.draft.unit.code
-    return [_shown(window, currency) for window in windows]
+    origin = invoice.id if isinstance(invoice, tables.Invoice) else invoice.terms
+    return [_shown(window, currency, origin) for window in windows]
 
 
-def _shown(window: Window, currency: str) -> InvoiceBreakdown:
+def _shown(window: Window, currency: str, origin: Terms | UUID) -> InvoiceBreakdown:
     return InvoiceBreakdown(
         window=Interval(starting_at=window.period.starting_at, ending_before=window.period.ending_before),
         total=Money.of(window.total, currency),
-        lines=[line_shown(position, line) for position, line in enumerate(window.lines)],
+        lines=[line_shown(position, line, origin) for position, line in enumerate(window.lines)],
     )

@@ -1,26 +1,25 @@
 """How the lines of an invoice, and its usage without a price, are shown.
 
-Owns their GraphQL types and loaders. A line of a draft and a line of a final invoice are the same core value.
+Owns their GraphQL types. A line of a draft and a line of a final invoice are the same core value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import strawberry
-from sqlmodel import col, select
 
 from app.catalog.api_types import Product
+from app.contracts.api_overrides import Override
+from app.core import terms as core
 from app.core.lines import Line, LineType
-from app.graphql.context import Context, Info
+from app.core.list_prices import list_unit_price
+from app.core.terms import Terms
+from app.graphql.context import Info
 from app.graphql.fields import object_field
-from app.graphql.nodes import LOADERS
-from app.graphql.values import Interval, Money, described_enum
-from app.invoices import tables
-from app.invoices.books import line_of
+from app.graphql.values import Interval, KeyValue, Money, described_enum, key_values
 
 InvoiceLineType = described_enum(
     LineType,
@@ -65,14 +64,54 @@ class InvoiceLine:
     presentation: list[GroupValue] = strawberry.field(description="Values that only split the line, sorted by key.")
     tier: LineTier | None = strawberry.field(description="The tier of its price; null for a flat price.")
     in_total: bool = strawberry.field(description="Whether it counts towards the total.")
-    product_id: strawberry.Private[UUID | None] = None
+    line: strawberry.Private[Line]
+    origin: strawberry.Private[Terms | UUID]
 
     @object_field(
         scope="catalog:read",
         description="What was used; null for tokens of one customer, which see its name. Scope: catalog:read.",
     )
     async def product(self, info: Info) -> Product | None:
-        return await _product(info, self.product_id)
+        return await _product(info, self.line.product_id)
+
+    @strawberry.field(
+        description="List price of one unit, before overrides and commit rates; null where the list has no one price."
+    )
+    async def list_unit_price(self, info: Info) -> Decimal | None:
+        return list_unit_price(self.line, await self._terms(info))
+
+    @object_field(
+        scope="contracts:read",
+        description="The override that set the price; null when the list price holds. Scope: contracts:read.",
+    )
+    async def override(self, info: Info) -> Override | None:
+        return None if self.line.override_id is None else await info.context.load("override", self.line.override_id)
+
+    @strawberry.field(
+        description="Labels of the product, as they were when the invoice became final; none for tokens of one customer."
+    )
+    async def product_tags(self, info: Info) -> list[str]:
+        product = await self._sold(info)
+        return [] if product is None else list(product.tags)
+
+    @strawberry.field(
+        description="Custom fields of the product, as they were when the invoice became final; none for tokens of one "
+        "customer."
+    )
+    async def product_custom_fields(self, info: Info) -> list[KeyValue]:
+        product = await self._sold(info)
+        return [] if product is None else key_values(dict(product.custom_fields))
+
+    async def _sold(self, info: Info) -> core.Product | None:
+        """The product as the invoice knows it; labels and custom fields are the seller's own."""
+        if self.line.product_id is None or info.context.actor.customer_id is not None:
+            return None
+        terms = await self._terms(info)
+        return next((product for product in terms.products if product.id == self.line.product_id), None)
+
+    async def _terms(self, info: Info) -> Terms:
+        """What the invoice was made from: at hand for a draft, frozen with a final one."""
+        return await info.context.load("invoice.terms", self.origin) if isinstance(self.origin, UUID) else self.origin
 
 
 @strawberry.type(description="Usage of a statement that no rate prices; it is not billed.")
@@ -100,13 +139,14 @@ def _groups(pairs: Any) -> list[GroupValue]:
     return [GroupValue(key=key, value=value) for key, value in sorted(dict(pairs).items())]
 
 
-def line_shown(position: int, line: Line) -> InvoiceLine:
-    """A line at its place on the invoice."""
+def line_shown(position: int, line: Line, origin: Terms | UUID) -> InvoiceLine:
+    """A line at its place on the invoice; `origin` is the terms behind it, or the id of a final invoice."""
     tier = line.tier
     return InvoiceLine(
         position=position,
         type=line.type,
-        product_id=line.product_id,
+        line=line,
+        origin=origin,
         product_name=line.product_name,
         quantity=line.quantity,
         unit_price=line.unit_price,
@@ -129,29 +169,3 @@ def unrated_shown(item: dict[str, Any]) -> UnratedUsage:
         presentation=_groups(item["presentation"]),
         product_id=UUID(item["product"]),
     )
-
-
-async def _lines(context: Context, keys: Sequence[UUID]) -> Sequence[list[InvoiceLine]]:
-    found = await context.session.execute(
-        select(tables.InvoiceLine)
-        .where(col(tables.InvoiceLine.invoice_id).in_(keys))
-        .order_by(col(tables.InvoiceLine.invoice_id), col(tables.InvoiceLine.position))
-    )
-    lines: dict[UUID, list[InvoiceLine]] = {key: [] for key in keys}
-    for row in found.scalars():
-        lines[row.invoice_id].append(line_shown(row.position, line_of(row)))
-    return [lines[key] for key in keys]
-
-
-async def _unrated(context: Context, keys: Sequence[UUID]) -> Sequence[list[dict[str, Any]]]:
-    found = await context.session.execute(
-        select(tables.InvoiceInputs.invoice_id, tables.InvoiceInputs.unrated).where(
-            col(tables.InvoiceInputs.invoice_id).in_(keys)
-        )
-    )
-    unrated: dict[UUID, Any] = {row[0]: row[1] for row in found}
-    return [unrated.get(key, []) for key in keys]
-
-
-LOADERS["invoice.lines"] = _lines
-LOADERS["invoice.unrated"] = _unrated

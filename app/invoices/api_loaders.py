@@ -11,13 +11,16 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
+from app.contracts.frozen import terms_from_json
 from app.core import invoice as core
+from app.core.terms import Terms
 from app.graphql.context import Context, Info
+from app.graphql.nodes import LOADERS
 from app.graphql.values import described_enum
-from app.invoices import drafts, tables
+from app.invoices import drafts, numbers, tables
 from app.invoices.api_lines import InvoiceLine, UnratedUsage, line_shown, unrated_shown
+from app.invoices.books import line_of
 from app.invoices.finding import find_drafts
-from app.invoices.numbers import number_text
 from app.invoices.service import unrated_to_json
 
 InvoiceStatus = described_enum(
@@ -56,16 +59,53 @@ async def load_invoices(context: Context, keys: Sequence[UUID]) -> Sequence[Any]
     return [shown.get(key) for key in keys]
 
 
+async def _lines(context: Context, keys: Sequence[UUID]) -> Sequence[list[InvoiceLine]]:
+    found = await context.session.execute(
+        select(tables.InvoiceLine)
+        .where(col(tables.InvoiceLine.invoice_id).in_(keys))
+        .order_by(col(tables.InvoiceLine.invoice_id), col(tables.InvoiceLine.position))
+    )
+    lines: dict[UUID, list[InvoiceLine]] = {key: [] for key in keys}
+    for row in found.scalars():
+        lines[row.invoice_id].append(line_shown(row.position, line_of(row), row.invoice_id))
+    return [lines[key] for key in keys]
+
+
+async def _unrated(context: Context, keys: Sequence[UUID]) -> Sequence[list[dict[str, Any]]]:
+    found = await context.session.execute(
+        select(tables.InvoiceInputs.invoice_id, tables.InvoiceInputs.unrated).where(
+            col(tables.InvoiceInputs.invoice_id).in_(keys)
+        )
+    )
+    unrated: dict[UUID, Any] = {row[0]: row[1] for row in found}
+    return [unrated.get(key, []) for key in keys]
+
+
+async def _terms(context: Context, keys: Sequence[UUID]) -> Sequence[Terms]:
+    found = await context.session.execute(
+        select(tables.InvoiceInputs.invoice_id, tables.InvoiceInputs.terms).where(
+            col(tables.InvoiceInputs.invoice_id).in_(keys)
+        )
+    )
+    terms = {invoice_id: terms_from_json(form) for invoice_id, form in found}
+    return [terms[key] for key in keys]
+
+
+LOADERS["invoice.terms"] = _terms
+LOADERS["invoice.lines"] = _lines
+LOADERS["invoice.unrated"] = _unrated
+
+
 def number_of(invoice: Either) -> str | None:
     """`INV-000042`; a draft has none."""
-    return number_text(invoice.number) if isinstance(invoice, tables.Invoice) else None
+    return numbers.number_text(invoice.number) if isinstance(invoice, tables.Invoice) else None
 
 
 async def lines_of(info: Info, invoice: Either) -> list[InvoiceLine]:
     """Its lines, in order."""
     if isinstance(invoice, tables.Invoice):
         return await info.context.load("invoice.lines", invoice.id)
-    return [line_shown(position, line) for position, line in enumerate(invoice.draft.lines)]
+    return [line_shown(position, line, invoice.terms) for position, line in enumerate(invoice.draft.lines)]
 
 
 async def unrated_of(info: Info, invoice: Either) -> list[UnratedUsage]:

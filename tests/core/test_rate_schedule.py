@@ -205,6 +205,13 @@ def test_a_contract_shows_list_prices_and_what_its_override_makes_of_them() -> N
     assert rows(found) == [("calls", "", flat("2"), flat("1.0"), 1), ("data", "", flat("7"), None, None)]
 
 
+def test_commit_specific_overrides_stand_beside_the_price_and_do_not_set_it() -> None:
+    specific = replace(override(1, Multiplier(D("0.1")), Specifier(product_id=A)), is_commit_specific=True)
+    later = replace(override(2, Multiplier(D("0.2")), start="01-20"), is_commit_specific=True)
+    found = agreed(specific, later, rates=(entry(1, flat("2")), entry(2, flat("7"), product_id=B)))
+    assert [(one.override_rate, one.commit_specific) for one in found] == [(None, (specific,)), (None, ())]
+
+
 def test_only_what_is_entitled_is_shown() -> None:
     rates = (entry(1, flat("2"), entitled=False), entry(2, flat("7"), product_id=B))
     assert [one.product.name for one in agreed(rates=rates)] == ["data"]
