@@ -87,7 +87,7 @@ def _conditions(selection: RateSelection, cards: set[UUID]) -> list[ColumnElemen
 def _in_force(cards: set[UUID], at: datetime) -> Select[Any]:
     """Of each timeline the last added price whose interval holds the instant, as `core.pricing` finds it."""
     other = RateRow.__table__.alias("other").c  # type: ignore[attr-defined]
-    timeline = (other.rate_card_id, other.product_id, other.group_values)
+    timeline = (other.rate_card_id, other.product_id, other.group_values, other.billing_frequency)
     return (
         select(other.id)
         .ext(distinct_on(*timeline))

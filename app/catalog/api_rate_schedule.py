@@ -19,7 +19,7 @@ from app.core.rate_schedule import Segment, Selector, rate_schedule, selected
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.context import Info
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import KeyValue, key_values
+from app.graphql.values import Cadence, KeyValue, key_values
 
 
 @strawberry.type(description="A price of a rate card that holds for a stretch of time.")
@@ -30,6 +30,9 @@ class RateSegment:
     price: Price = strawberry.field(description="The price.")
     commit_price: Price | None = strawberry.field(
         description="The price of what draws on a balance whose rateType is COMMIT_RATE; else null."
+    )
+    billing_frequency: Cadence | None = strawberry.field(  # type: ignore[valid-type]
+        description="For a subscription: the period that the price pays for; else null."
     )
     currency: CurrencyCode = strawberry.field(description="Unit of the price.")
     group_values: list[KeyValue] = strawberry.field(
@@ -44,7 +47,7 @@ class RateSegment:
     @property
     def key(self) -> str:
         """What tells it from all other segments of its card."""
-        return f"{self.segment.entry.product_id} {self.segment.entry.group_values} {self.starting_at}"
+        return f"{self.segment.entry.product_id} {self.segment.entry.group_values} {self.billing_frequency} {self.starting_at}"
 
 
 async def segments_of(
@@ -68,9 +71,9 @@ async def segments_of(
         for segment in sorted(found, key=lambda segment: places[segment.entry.product_id][0])
         if selected(
             selectors,
-            product_id=segment.entry.product_id,
-            tags=places[segment.entry.product_id][1],
+            segment.entry,
             pricing=segment.entry.group_values,
+            tags=places[segment.entry.product_id][1],
         )
     ]
 
@@ -83,6 +86,7 @@ def _shown(segment: Segment, currency: str) -> RateSegment:
         entitled=segment.entry.entitled,
         price=shown_price(segment.entry.rate),
         commit_price=None if segment.entry.commit_rate is None else shown_price(segment.entry.commit_rate),
+        billing_frequency=segment.entry.billing_frequency,
         currency=CurrencyCode(segment.entry.unit or currency),
         group_values=key_values({name: value or "" for name, value in segment.entry.group_values}),
         segment=segment,

@@ -12,7 +12,7 @@ import strawberry
 
 from app.checks import at_most
 from app.core.rate_schedule import Selector
-from app.graphql.values import KeyValueInput
+from app.graphql.values import Cadence, KeyValueInput
 from app.store import ids
 
 MAX_SELECTORS = 50
@@ -26,6 +26,9 @@ class RateSelectorInput:
     )
     pricing: list[KeyValueInput] | None = strawberry.field(
         default=None, description="Prices for exactly these pricing values; an empty list: prices for all values."
+    )
+    billing_frequency: Cadence | None = strawberry.field(  # type: ignore[valid-type]
+        default=None, description="Prices for one such period of a subscription."
     )
     partial_pricing: list[KeyValueInput] = strawberry.field(
         default_factory=list, description="Prices for these pricing values among others."
@@ -47,6 +50,7 @@ def selectors_of(inputs: Sequence[RateSelectorInput] | None) -> list[Selector]:
             if found.product_id is None
             else ids.from_text("product", found.product_id, path=("selectors", str(index), "productId")),
             any_tags=tuple(found.any_tags),
+            billing_frequency=found.billing_frequency,
             pricing=None if found.pricing is None else tuple((pair.key, pair.value) for pair in found.pricing),
             partial_pricing=tuple((pair.key, pair.value) for pair in found.partial_pricing),
         )

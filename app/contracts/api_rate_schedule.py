@@ -21,7 +21,7 @@ from app.graphql.connection import After, Connection, First, list_connection
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import KeyValue, key_values
+from app.graphql.values import Cadence, KeyValue, key_values
 
 
 @strawberry.type(description="What a product costs under a contract at one instant.")
@@ -29,6 +29,9 @@ class ContractRate:
     product_name: str = strawberry.field(description="Name of the product.")
     group_values: list[KeyValue] = strawberry.field(
         description="Values of the product's pricing group key to which it applies; empty for all others."
+    )
+    billing_frequency: Cadence | None = strawberry.field(  # type: ignore[valid-type]
+        description="For a subscription: the period that the price pays for; else null."
     )
     currency: CurrencyCode = strawberry.field(description="Unit of the prices.")
     list_price: Price = strawberry.field(description="The price on the rate card.")
@@ -65,7 +68,7 @@ class ContractRate:
     @property
     def key(self) -> str:
         """What tells it from all other rows of its contract."""
-        return f"{self.rate.product.id} {self.rate.pricing}"
+        return f"{self.rate.product.id} {self.rate.pricing} {self.billing_frequency}"
 
 
 async def rate_schedule(
@@ -82,7 +85,7 @@ async def rate_schedule(
     rates = [
         _shown(rate, row.currency)
         for rate in core.contract_rates(terms, at=at or info.context.now)
-        if core.selected(wanted, product_id=rate.product.id, tags=rate.product.tags, pricing=rate.pricing)
+        if core.selected(wanted, rate.listed, pricing=rate.pricing, tags=rate.product.tags)
     ]
     return list_connection(rates, key=lambda rate: rate.key, first=first, after=after)
 
@@ -91,6 +94,7 @@ def _shown(rate: core.ContractRate, currency: str) -> ContractRate:
     return ContractRate(
         product_name=rate.product.name,
         group_values=key_values({name: value or "" for name, value in rate.pricing}),
+        billing_frequency=rate.listed.billing_frequency,
         currency=CurrencyCode(rate.listed.unit or currency),
         list_price=shown_price(rate.listed.rate),
         override_price=None if rate.override_rate is None else shown_price(rate.override_rate),

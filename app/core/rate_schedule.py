@@ -48,19 +48,21 @@ class Selector:
     """Which prices to show; every given part must hold.
 
     `any_tags` asks for one of them on the product; `pricing` for exactly these values, `partial_pricing` for these
-    among others.
+    among others; `billing_frequency` for prices of one.
     """
 
     product_id: UUID | None = None
     any_tags: tuple[str, ...] = ()
     pricing: Group | None = None
     partial_pricing: Group = ()
+    billing_frequency: Frequency | None = None
 
 
-def selected(selectors: Collection[Selector], *, product_id: UUID, tags: Collection[str], pricing: Group) -> bool:
-    """True when any of the selectors holds, or when there are none."""
+def selected(selectors: Collection[Selector], entry: RateEntry, *, pricing: Group, tags: Collection[str]) -> bool:
+    """True when any of the selectors holds for a price of these pricing values, or when there are none."""
     return not selectors or any(
-        selector.product_id in (None, product_id)
+        selector.product_id in (None, entry.product_id)
+        and selector.billing_frequency in (None, entry.billing_frequency)
         and (not selector.any_tags or not set(selector.any_tags).isdisjoint(tags))
         and (selector.pricing is None or set(selector.pricing) == set(pricing))
         and set(selector.partial_pricing) <= set(pricing)
@@ -74,8 +76,8 @@ def rate_schedule(rates: Iterable[RateEntry], window: Period) -> tuple[Segment, 
     A later entry replaces what was there on its own interval, and where it ends the earlier one resumes; neighbours
     that say the same are one segment.
 
-    *Shapes*: by product id, pricing values, billing frequency, start. Segments of one timeline do not overlap; a gap is time without a
-    price of these very values, where that of all values may still apply.
+    *Shapes*: by product id, pricing values, billing frequency, start. Segments of one timeline do not overlap; a gap is
+    time without a price of these very values, where that of all values may still apply.
     """
     found: list[Segment] = []
     for timeline in pricing.rate_book(rates).values():

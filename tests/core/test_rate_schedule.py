@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.money import canonical
-from app.core.period import HOUR, SINCE_EVER, Period
+from app.core.period import HOUR, SINCE_EVER, Frequency, Period
 from app.core.pricing import entry_at, rate_book
 from app.core.rate_schedule import ContractRate, Selector, contract_rates, rate_schedule, selected
 from app.core.rates import Flat, Rate, Tiered, TieredPercentage, Volume
@@ -159,12 +159,15 @@ def test_segments_of_a_timeline_follow_each_other_and_differ(entries: list[RateE
         ([Selector(pricing=())], False),
         ([Selector(partial_pricing=EU)], True),
         ([Selector(partial_pricing=US)], False),
+        ([Selector(billing_frequency=Frequency.MONTHLY)], True),
+        ([Selector(billing_frequency=Frequency.ANNUAL)], False),
         ([Selector()], True),
     ],
 )
 def test_selectors_are_alternatives_and_hold_whole(selectors: list[Selector], expected: bool) -> None:
     pricing: Group = (("model", "big"), ("region", "eu"))
-    assert selected(selectors, product_id=A, tags=("gpu", "beta"), pricing=pricing) is expected
+    monthly = replace(entry(1, flat("1")), billing_frequency=Frequency.MONTHLY)
+    assert selected(selectors, monthly, pricing=pricing, tags=("gpu", "beta")) is expected
 
 
 def override(
