@@ -56,6 +56,7 @@ class ErrorCode(StrEnum):
     PROVIDER_NOT_CONFIGURED = "PROVIDER_NOT_CONFIGURED"
     PROVIDER_REJECTED = "PROVIDER_REJECTED"
     NOT_DUE = "NOT_DUE"
+    SQL_NOT_ALLOWED = "SQL_NOT_ALLOWED"
     ALREADY_FINALIZED = "ALREADY_FINALIZED"
     NOT_FINALIZED = "NOT_FINALIZED"
     ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
@@ -105,6 +106,7 @@ CODE_SENTENCES: dict[ErrorCode, str] = {
     ErrorCode.PROVIDER_NOT_CONFIGURED: "No provider connection or configuration fits.",
     ErrorCode.PROVIDER_REJECTED: "The provider refused; its words are in the message.",
     ErrorCode.NOT_DUE: "The invoice is not due yet.",
+    ErrorCode.SQL_NOT_ALLOWED: "The query of a metric uses what is not on the list; the message names the place.",
     ErrorCode.ALREADY_FINALIZED: "The invoice is final and does not change.",
     ErrorCode.NOT_FINALIZED: "The invoice is still a draft.",
     ErrorCode.ILLEGAL_TRANSITION: "The object's state does not allow this step.",
