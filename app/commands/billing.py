@@ -15,7 +15,7 @@ from app.delivery import sync
 from app.delivery.metering import metered_configurations
 from app.delivery.service import due_deliveries, open_deliveries
 from app.invoices import run
-from app.invoices.drafts import rate
+from app.invoices.balances import Books
 from app.invoices.open import open_statements
 from app.runtime import Runtime
 from app.store.ids import to_text
@@ -36,8 +36,9 @@ async def preview(runtime: Runtime, *, as_of: datetime | None, as_json: bool) ->
     rows: list[dict[str, Any]] = []
     async with runtime.store.transaction() as session:
         contracts = (await session.execute(select(Contract).order_by(Contract.id))).scalars().all()  # type: ignore[arg-type]
+        books = Books(session, now=now)
         for statement in await open_statements(session, contracts, now=now):
-            rated = await rate(session, statement)
+            rated = await books.rate(statement)
             end = statement.period.ending_before
             rows.append(
                 {

@@ -1,5 +1,4 @@
-"""What a new contract agrees on beside its dates: its own prices, which usage it takes, and its
-fees and charges.
+"""What a new contract agrees on beside its dates: prices, commits and credits, which usage it takes, fees and charges.
 
 Owns the bundle that a create hands on, and the order in which its parts are stored. Each part has its rules in a module
 of its own; a new kind of term joins here.
@@ -18,6 +17,8 @@ from app.contracts.new_fees import NewFees, insert_fees
 from app.contracts.overrides import OwnPrices, insert_overrides
 from app.contracts.tables import Contract
 from app.custom_fields.service import insert_custom_fields
+from app.grants.definitions import NewGrant
+from app.grants.service import insert_grants
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class OwnTerms:
 
     prices: OwnPrices = field(default_factory=OwnPrices)
     usage_filters: Sequence[NewUsageFilter] = ()
+    grants: Sequence[NewGrant] = ()
     custom_fields: Mapping[str, str] = field(default_factory=dict)
     fees: NewFees = field(default_factory=NewFees)
 
@@ -34,8 +36,10 @@ async def insert_own_terms(
     session: AsyncSession, contract: Contract, own: OwnTerms, *, now: datetime
 ) -> dict[str, object]:
     """Check and store the terms; gives what the audit log says of them. Errors: those of each part."""
+    # Overrides may name balances that come with the same contract.
+    grants = await insert_grants(session, contract, own.grants, path=("input", "grants"), now=now)
     overrides = await insert_overrides(session, contract, own.prices.overrides, now=now)
     filters = await insert_usage_filters(session, contract, own.usage_filters, now=now)
     fees = await insert_fees(session, contract, own.fees, now=now)
     fields = await insert_custom_fields(session, contract, own.custom_fields)
-    return {"overrides": len(overrides), "usageFilters": len(filters), **fees} | fields
+    return {"grants": len(grants), "overrides": len(overrides), "usageFilters": len(filters), **fees} | fields

@@ -24,6 +24,8 @@ class LineType(StrEnum):
     COMPOSITE = "composite"
     MINIMUM = "minimum"
     CPU_CONVERSION = "cpu_conversion"
+    COMMIT_PURCHASE = "commit_purchase"
+    TRUEUP = "trueup"
     APPLIED = "applied"
     SUBSCRIPTION = "subscription"
     SCHEDULED = "scheduled"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from app.core.drawdown import Draw, Purse
+from app.core.drawdown import Draw, Payable, Purse, line_order
 from app.core.grants import Pot, burn_order
 from app.core.lines import Line, merged
 from app.core.period import Period
@@ -57,3 +57,13 @@ def rate_statement(
     payables = statement.settled(purse.draw)
     unrated = tuple(Unrated(key, quantity) for key, quantity in statement.unrated)
     return Rating(lines=merged(lines_of(terms, payables)), unrated=unrated, draws=purse.draws())
+
+
+def rate_fees(terms: Terms, fees: Sequence[Line], *, pots: Sequence[Pot] = ()) -> Rating:
+    """The subscription fees of a scheduled invoice, and what balances pay of them; in the order of display."""
+    products = {product.id: product for product in terms.products}
+    payables = [Payable.of_fee(fee, products.get(fee.product_id) if fee.product_id else None) for fee in fees]
+    payables.sort(key=line_order)
+    purse = Purse(burn_order(pots, terms.products), terms)
+    purse.draw(payables)
+    return Rating(lines=tuple(lines_of(terms, payables)), unrated=(), draws=purse.draws())

@@ -30,7 +30,7 @@ from app.delivery.settlement import settle
 from app.delivery.states import NO_EFFECT, RESOLVED, UNKNOWN_EFFECT, DeliveryStatus, SlotStatus
 from app.delivery.tables import Delivery, MeteringReceipt, MeteringSlot
 from app.failpoints import reached
-from app.invoices.drafts import rate
+from app.invoices.balances import Books
 from app.invoices.open import open_statements
 from app.invoices.service import route_of
 from app.invoices.tables import Invoice
@@ -115,9 +115,10 @@ async def owed_through(session: AsyncSession, configuration: BillingConfiguratio
     owed = Decimal(finalized.scalar_one())
     contracts = await session.execute(select(Contract).where(Contract.customer_id == configuration.customer_id))
     routed = [row for row in contracts.scalars() if await route_of(session, row) == configuration.id]
+    books = Books(session, now=now)
     for statement in await open_statements(session, routed, now=now):
         if statement.currency == "USD":
-            draft = (await rate(session, statement)).draft
+            draft = (await books.rate(statement)).draft
             later = (line.amount for line in draft.lines if line.charged_at is not None and line.charged_at > now)
             with exact():
                 owed += draft.subtotal - sum(later, ZERO)

@@ -32,7 +32,9 @@ class StoredGrant:
     movements: tuple[Movement, ...]
 
     def may_serve(self, contract_id: UUID) -> bool:
-        """Whether it may pay for a contract, as far as its scope of contracts goes."""
+        """Whether it may pay for a contract, as far as its scope of contracts goes; an archived one pays nothing."""
+        if self.row.archived_at is not None:
+            return False
         if self.row.contract_id is not None:
             return self.row.contract_id == contract_id
         return not self.row.contract_ids or str(contract_id) in self.row.contract_ids

@@ -15,6 +15,7 @@ from app.catalog.tables import PricingUnit, ProductRow
 from app.checks import Path
 from app.contracts.tables import Contract
 from app.core.currencies import MINOR_DIGITS
+from app.core.terms import ProductType
 from app.errors import ErrorCode, InvalidInput, NotFound
 from app.grants.definitions import NewGrant
 from app.store.ids import to_text
@@ -67,7 +68,7 @@ async def _check_product(session: AsyncSession, product_id: UUID, *, path: Path)
     product = await session.get(ProductRow, product_id)
     if product is None:
         raise NotFound("Product", to_text("product", product_id), path=path)
-    if product.type != "FIXED":
+    if product.type != ProductType.FIXED:
         raise InvalidInput(
             ErrorCode.INVALID, f"{product.name[:80]!r} is a {product.type} product; a balance is sold as a FIXED one.", path=path
         )  # fmt: skip

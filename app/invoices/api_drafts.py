@@ -14,6 +14,7 @@ from app.contracts.tables import Contract
 from app.graphql.context import Context
 from app.graphql.nodes import LOADERS
 from app.invoices import drafts
+from app.invoices.balances import Books
 from app.invoices.open import open_statements
 from app.store import ids
 
@@ -24,9 +25,10 @@ MAX_DRAFTS = 24
 async def _drafts_of_contracts(context: Context, keys: Sequence[UUID]) -> Sequence[list[drafts.RatedStatement]]:
     contracts = await context.session.execute(select(Contract).where(col(Contract.id).in_(keys)))
     rated: dict[UUID, list[drafts.RatedStatement]] = {key: [] for key in keys}
+    books = Books(context.session, now=context.now)
     for statement in await open_statements(context.session, contracts.scalars().all(), now=context.now):
         if len(rated[statement.contract.id]) < MAX_DRAFTS:
-            rated[statement.contract.id].append(await drafts.rate(context.session, statement))
+            rated[statement.contract.id].append(await books.rate(statement))
     return [rated[key] for key in keys]
 
 
@@ -44,7 +46,8 @@ async def rated_drafts(
         contracts = contracts.where(Contract.customer_id == context.actor.customer_id)
     found = (await context.session.execute(contracts)).scalars().all()
     open_ones = await open_statements(context.session, found, now=context.now)
-    return [await drafts.rate(context.session, item) for item in open_ones[:first]]
+    books = Books(context.session, now=context.now)
+    return [await books.rate(item) for item in open_ones[:first]]
 
 
 LOADERS["contract.drafts"] = _drafts_of_contracts

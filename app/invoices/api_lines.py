@@ -30,6 +30,8 @@ InvoiceLineType = described_enum(
         LineType.COMPOSITE: "A percentage of what other products were charged; the quantity is that money.",
         LineType.MINIMUM: "What a percentage misses of the least that it costs.",
         LineType.CPU_CONVERSION: "What is left in a custom pricing unit, in the currency of the invoice.",
+        LineType.COMMIT_PURCHASE: "What is paid for a commit.",
+        LineType.TRUEUP: "What was committed to and not used.",
         LineType.APPLIED: "What a commit or credit pays; takes the amount off again.",
         LineType.SUBSCRIPTION: "The fee of a subscription for a billing period, or for an increase within one.",
         LineType.SCHEDULED: "An instalment of a scheduled charge.",

@@ -19,9 +19,10 @@ from app.graphql.nodes import LOADERS
 from app.graphql.values import described_enum
 from app.invoices import drafts, numbers, tables
 from app.invoices.api_lines import InvoiceLine, UnratedUsage, line_shown, unrated_shown
+from app.invoices.balances import Books
 from app.invoices.books import line_of
 from app.invoices.finding import find_drafts
-from app.invoices.service import unrated_to_json
+from app.invoices.inputs import unrated_to_json
 
 InvoiceStatus = described_enum(
     core.InvoiceStatus,
@@ -54,8 +55,9 @@ async def load_invoices(context: Context, keys: Sequence[UUID]) -> Sequence[Any]
     missing = set(keys) - set(shown)
     if missing:
         statements = await find_drafts(context.session, missing, now=context.now, customer_id=context.actor.customer_id)
+        books = Books(context.session, now=context.now)
         for identifier, statement in statements.items():
-            shown[identifier] = await drafts.rate(context.session, statement)
+            shown[identifier] = await books.rate(statement)
     return [shown.get(key) for key in keys]
 
 

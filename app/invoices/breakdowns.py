@@ -13,6 +13,7 @@ from app.contracts.frozen import terms_from_json
 from app.core.breakdown import Window, WindowSize, break_down, scheduled_window
 from app.core.invoice import InvoiceType
 from app.core.items import fees_and_charges
+from app.core.pots import pots_from_json
 from app.invoices.books import line_of, period_of
 from app.invoices.drafts import RatedStatement
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
@@ -36,6 +37,7 @@ async def break_down_invoice(
             invoice.usage,
             size=size,
             is_final=False,
+            pots=invoice.pots,
             fees=fees,
             charges=charges,
         )
@@ -55,4 +57,5 @@ async def break_down_invoice(
         filters=terms.usage_filters,
     )
     fees, charges = fees_and_charges(lines)
-    return break_down(terms, period, usage, size=size, is_final=True, fees=fees, charges=charges)
+    pots = pots_from_json(inputs.pots)
+    return break_down(terms, period, usage, size=size, is_final=True, pots=pots, fees=fees, charges=charges)

@@ -13,12 +13,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.terms import terms_of
+from app.core.grants import Pot
 from app.core.invoice import Draft, InvoiceType, assemble
 from app.core.items import fees_and_charges, item_lines
 from app.core.lines import Line
 from app.core.money import fiat
 from app.core.quantities import Usage
-from app.core.rating import Unrated, rate_statement
+from app.core.rating import Draw, Unrated, rate_fees, rate_statement
 from app.core.terms import Terms
 from app.invoices.open import Statement
 from app.usage.reading import HoursReader, hours_of_metric, usage_of_products
@@ -28,7 +29,7 @@ from app.usage.reading import HoursReader, hours_of_metric, usage_of_products
 class RatedStatement:
     """An open invoice with its lines: the draft, the inputs that made it, and usage that has no price.
 
-    `items` are those of its lines that bill fees and charges.
+    `items` are those of its lines that bill fees and charges; `pots` is what it could draw from, `draws` what it took.
     """
 
     statement: Statement
@@ -37,6 +38,8 @@ class RatedStatement:
     unrated: Sequence[Unrated]
     terms: Terms
     usage: Usage
+    pots: Sequence[Pot] = ()
+    draws: Sequence[Draw] = ()
 
     @property
     def id(self) -> UUID:
@@ -54,12 +57,24 @@ class RatedStatement:
         return self.statement.contract.id
 
 
-async def rate(session: AsyncSession, statement: Statement, *, hours: HoursReader = hours_of_metric) -> RatedStatement:
-    """Rate an open invoice from the usage in sight, or from what a preview reads in its place."""
+async def rate(
+    session: AsyncSession,
+    statement: Statement,
+    *,
+    pots: Sequence[Pot] = (),
+    hours: HoursReader = hours_of_metric,
+) -> RatedStatement:
+    """Rate an open invoice from the usage in sight, or from what a preview reads in its place.
+
+    `pots` are the segments that serve its contract; `balances.py` knows what earlier invoices left in them.
+    """
     terms = await terms_of(session, statement.contract)
     items = item_lines(statement.items, terms)
+    fees, charges = fees_and_charges(items)
     if statement.type is InvoiceType.SCHEDULED:
-        return RatedStatement(statement, assemble(items, fiat(statement.currency)), items, (), terms, {})
+        rating = rate_fees(terms, fees, pots=pots)
+        draft = assemble([*rating.lines, *charges], fiat(statement.currency))
+        return RatedStatement(statement, draft, items, (), terms, {}, pots, rating.draws)
     usage = await usage_of_products(
         session,
         customer_id=statement.contract.customer_id,
@@ -68,7 +83,6 @@ async def rate(session: AsyncSession, statement: Statement, *, hours: HoursReade
         filters=terms.usage_filters,
         hours=hours,
     )
-    fees, charges = fees_and_charges(items)
-    rating = rate_statement(terms, statement.period, usage, fees=fees)
+    rating = rate_statement(terms, statement.period, usage, pots=pots, fees=fees)
     draft = assemble([*rating.lines, *charges], terms.unit)
-    return RatedStatement(statement, draft, items, rating.unrated, terms, usage)
+    return RatedStatement(statement, draft, items, rating.unrated, terms, usage, pots, rating.draws)

@@ -12,7 +12,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.invoice import InvoiceType
-from app.invoices.drafts import RatedStatement, rate
+from app.invoices.balances import Books
+from app.invoices.drafts import RatedStatement
 from app.invoices.finding import running_contracts
 from app.invoices.open import open_statements
 from app.usage.preview import GivenUsage
@@ -32,4 +33,5 @@ async def preview_events(
         if statement.type is InvoiceType.USAGE and statement.period.contains(now)
     ]
     current.sort(key=lambda statement: statement.contract.id)
-    return [await rate(session, statement, hours=given.hours_of_metric) for statement in current]
+    books = Books(session, now=now, hours=given.hours_of_metric)
+    return [await books.rate(statement) for statement in current]

@@ -6,12 +6,9 @@ the delivery enqueued. A second finalizer finds the invoice and changes nothing.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from importlib.metadata import version
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,30 +17,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.change import note_change
-from app.contracts.frozen import terms_to_json
 from app.contracts.tables import Contract
 from app.core.invoice import (
-    FinalInvoice,
-    InvoiceHeader,
     InvoiceStatus,
     InvoiceTrigger,
     finalize,
-    fingerprint,
     next_status,
 )
-from app.core.lines import Line
-from app.core.metering import HourQuantity
 from app.core.money import canonical
-from app.core.rating import Unrated, UsageKey
 from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
-
-# Lines name the grants that they were paid from; the mapper must know that table before a line is stored.
-from app.grants import tables as _grants  # noqa: F401
-from app.invoices.drafts import RatedStatement, rate
+from app.invoices.balances import Books
 from app.invoices.finding import find_draft
+from app.invoices.inputs import inputs_row
 from app.invoices.open import Statement, open_statements
-from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
+from app.invoices.rows import invoice_row, line_row, transfer_rows
+from app.invoices.tables import Invoice
 from app.jobs.service import enqueue
 from app.store.ids import to_text
 from app.store.locks import lock_customer
@@ -127,22 +116,24 @@ def finalized_summary(invoice: Invoice) -> dict[str, Any]:
 async def _finalize(session: AsyncSession, statements: Sequence[Statement], *, now: datetime) -> list[Invoice]:
     """Rate, round, freeze, number. The caller holds the customer's lock, and none of the statements is final yet."""
     assert next_status(InvoiceStatus.DRAFT, InvoiceTrigger.FINALIZE) is InvoiceStatus.FINALIZED
-    rated = [await rate(session, statement) for statement in statements]
+    books = Books(session, now=now)
+    rated = [await books.rate(statement) for statement in statements]
     finals = [finalize(item.draft) for item in rated]
     watermark = await EVENTS.watermark(session)
-    inputs = [_inputs_row(item, ingest_batch=watermark) for item in rated]
+    inputs = [inputs_row(item, ingest_batch=watermark) for item in rated]
     routes = [await route_of(session, statement.contract) for statement in statements]
     # Numbers come last: their counter stays locked to the end of the transaction, for everybody.
     first = await _take_numbers(session, len(statements))
     invoices = [
-        _invoice_row(item, final, route=route, number=first + place, now=now)
+        invoice_row(item, final, route=route, number=first + place, now=now)
         for place, (item, final, route) in enumerate(zip(rated, finals, routes, strict=True))
     ]
     session.add_all(invoices)
     await session.flush()
     for invoice, final in zip(invoices, finals, strict=True):
-        session.add_all(_line_row(invoice.id, position, line) for position, line in enumerate(final.lines))
+        session.add_all(line_row(invoice.id, position, line) for position, line in enumerate(final.lines))
     session.add_all(inputs)
+    session.add_all(row for item in rated for row in transfer_rows(item, now=now))
     if any(route is not None for route in routes):
         await enqueue(session, DELIVERIES_JOB, once=DELIVERIES_JOB)
     await session.flush()
@@ -163,43 +154,6 @@ async def route_of(session: AsyncSession, contract: Contract) -> UUID | None:
     return default.scalar_one_or_none()
 
 
-def _invoice_row(
-    rated: RatedStatement, final: FinalInvoice, *, route: UUID | None, number: int, now: datetime
-) -> Invoice:
-    statement, contract = rated.statement, rated.statement.contract
-    header = InvoiceHeader(
-        invoice_id=statement.id,
-        customer_id=contract.customer_id,
-        contract_id=contract.id,
-        invoice_type=statement.type,
-        period=statement.period,
-        regeneration=statement.regeneration,
-        issued_at=statement.due_at,
-        ordinal=statement.ordinal,
-    )
-    terms_days = contract.net_payment_terms_days
-    return Invoice(
-        id=statement.id,
-        created_at=now,
-        number=number,
-        customer_id=contract.customer_id,
-        contract_id=contract.id,
-        billing_configuration_id=route,
-        type=statement.type,
-        regeneration=statement.regeneration,
-        ordinal=statement.ordinal,
-        starting_at=statement.period.starting_at,
-        ending_before=statement.period.ending_before,
-        issued_at=statement.due_at,
-        due_at=statement.due_at,
-        payment_due_at=None if terms_days is None else statement.due_at + timedelta(days=terms_days),
-        currency=final.unit.code,
-        subtotal=final.subtotal,
-        total=final.total,
-        content_hash=fingerprint(header, final),
-    )
-
-
 async def _take_numbers(session: AsyncSession, count: int) -> int:
     """The first of `count` consecutive invoice numbers; they are given back when the transaction rolls back."""
     taken = await session.execute(
@@ -207,73 +161,3 @@ async def _take_numbers(session: AsyncSession, count: int) -> int:
         {"count": count},
     )
     return int(taken.scalar_one())
-
-
-def _line_row(invoice_id: UUID, position: int, line: Line) -> InvoiceLine:
-    tier = None
-    if line.tier is not None:
-        tier = {
-            "level": line.tier.level,
-            "starting_at": canonical(line.tier.starting_at),
-            "size": None if line.tier.size is None else canonical(line.tier.size),
-        }
-    return InvoiceLine(
-        invoice_id=invoice_id,
-        position=position,
-        type=line.type,
-        product_id=line.product_id,
-        product_name=line.product_name,
-        unit=line.unit,
-        quantity=line.quantity,
-        unit_price=line.unit_price,
-        amount=line.amount,
-        starting_at=line.starting_at,
-        ending_before=line.ending_before,
-        pricing=dict(line.pricing),
-        presentation=dict(line.presentation),
-        tier=tier,
-        rate_id=line.rate_id,
-        override_id=line.override_id,
-        in_total=line.in_total,
-        subscription_id=line.subscription_id,
-        charge_id=line.charge_id,
-        charged_at=line.charged_at,
-        ordinal=line.ordinal,
-    )
-
-
-def _inputs_row(rated: RatedStatement, *, ingest_batch: int) -> InvoiceInputs:
-    terms = terms_to_json(rated.terms)
-    usage = sorted((_usage_to_json(key, hours) for key, hours in rated.usage.items()), key=json.dumps)
-    release = version("metrograph")
-    content = json.dumps([terms, usage, release], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return InvoiceInputs(
-        invoice_id=rated.statement.id,
-        terms=terms,
-        usage=usage,
-        unrated=[unrated_to_json(item) for item in rated.unrated],
-        ingest_batch=ingest_batch,
-        release=release,
-        digest=hashlib.sha256(content.encode()).hexdigest(),
-    )
-
-
-def unrated_to_json(item: Unrated) -> dict[str, Any]:
-    """Usage without a price, as it is kept and shown."""
-    return {
-        "product": str(item.key.product_id),
-        "pricing": dict(item.key.pricing),
-        "presentation": dict(item.key.presentation),
-        "quantity": canonical(item.quantity),
-    }
-
-
-def _usage_to_json(key: UsageKey, hours: Sequence[HourQuantity]) -> dict[str, Any]:
-    return {
-        "product": str(key.product_id),
-        "pricing": dict(key.pricing),
-        "presentation": dict(key.presentation),
-        "hours": [
-            [item.hour.isoformat(), canonical(item.quantity)] for item in sorted(hours, key=lambda item: item.hour)
-        ],
-    }

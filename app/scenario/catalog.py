@@ -15,6 +15,7 @@ from app.catalog.product_order import set_product_order
 from app.catalog.products import create_product
 from app.catalog.rates import add_rates
 from app.catalog.service import create_rate_card
+from app.catalog.units import create_pricing_unit
 from app.catalog.versions import add_product_version
 from app.clock import parse_instant
 from app.core.terms import Composite, Conversion, ConversionOperation, MoneyOf, PropertyFilter, Rounding, RoundingMethod
@@ -24,6 +25,8 @@ from app.scenario.world import Json, World
 
 async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, now: datetime) -> None:
     """Make everything that contracts may refer to; rates in list order."""
+    for unit in sorted(scenario.get("units", {})):
+        await create_pricing_unit(session, code=unit, name=unit, now=now)
     group_keys = _group_keys(scenario)
     for metric in sorted(scenario.get("metrics", []), key=lambda item: item["id"]):
         types = metric.get("event_types", {})
@@ -49,9 +52,13 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
             )  # fmt: skip
         world.products[product["id"]] = made.id
     for card in sorted(scenario.get("rate_cards", []), key=lambda item: item["id"]):
-        made_card = await create_rate_card(session, name=card["id"], currency=card["unit"], now=now)
+        conversions = {unit: Decimal(worth) for unit, worth in card.get("conversions", {}).items()}
+        made_card = await create_rate_card(
+            session, name=card["id"], currency=card["unit"], conversions=conversions, now=now
+        )
         if card["rates"]:
-            await add_rates(session, made_card.id, [new_rate(world, rate) for rate in card["rates"]], now=now)
+            rates = [new_rate(world, rate, of_card=card) for rate in card["rates"]]
+            await add_rates(session, made_card.id, rates, now=now)
         if "product_order" in card:
             await set_product_order(session, made_card.id, [world.products[name] for name in card["product_order"]])
         world.rate_cards[card["id"]] = made_card.id

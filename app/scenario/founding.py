@@ -17,6 +17,7 @@ from app.customers.billing import create_billing_configuration
 from app.customers.service import create_customer
 from app.scenario.catalog import found_catalog
 from app.scenario.fees import keep_fees
+from app.scenario.grants import found_customer_grants
 from app.scenario.own_terms import own_terms
 from app.scenario.prices import optional_instant
 from app.scenario.world import KINDS, Json, World
@@ -41,6 +42,8 @@ async def found(world: World, scenario: Json, *, now: datetime) -> None:
                 world.providers[provider["id"]] = configuration.id
         for contract in sorted(scenario.get("contracts", []), key=lambda item: item["id"]):
             await _contract(session, world, contract)
+        for customer in sorted(scenario.get("customers", []), key=lambda item: item["id"]):
+            await found_customer_grants(session, world, customer, now=now)
 
 
 async def _contract(session: AsyncSession, world: World, contract: Json) -> None:

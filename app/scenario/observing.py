@@ -11,6 +11,7 @@ from typing import Any
 
 from app.core.money import canonical
 from app.invoices.lifetime import lifetime_billings
+from app.scenario.balances import balances, ledger_of, net_balance
 from app.scenario.breakdowns import breakdown
 from app.scenario.invoices import invoices
 from app.scenario.marketplace import metered
@@ -30,7 +31,11 @@ async def answer(world: World, query: Json, *, at: datetime) -> Any:
         case "lifetime":
             return await _lifetime(world, query["customer"])
         case "balances":
-            return []  # Whatever declares a balance is refused by the reader, so a customer has none.
+            return await balances(world, query["customer"], at=at)
+        case "ledger":
+            return await ledger_of(world, query["balance"], at=at)
+        case "net_balance":
+            return await net_balance(world, query, at=at)
         case _:
             found = await invoices(world, query, at=at)
             wanted = {key: query[key] for key in ("type", "status", "ref") if key in query}

@@ -7,7 +7,7 @@ from decimal import Decimal
 from app.contracts.override_rules import NewOverride
 from app.contracts.overrides import OwnPrices
 from app.core.period import Frequency
-from app.core.terms import OverridePriority, Specifier
+from app.core.terms import OverridePriority, RateTarget, Specifier
 from app.scenario.prices import optional_instant, price_of
 from app.scenario.world import Json, World
 
@@ -35,6 +35,8 @@ def _override(world: World, override: Json) -> NewOverride:
         product_id=world.products[override["product"]] if "product" in override else None,
         any_tags=override.get("tags", ()),
         specifiers=[_specifier(world, specifier) for specifier in override.get("specifiers", [])],
+        is_commit_specific=override.get("commit_specific", False),
+        target=RateTarget(override.get("target", RateTarget.LIST_RATE)),
     )
 
 
@@ -50,4 +52,5 @@ def _specifier(world: World, specifier: Json) -> Specifier:
         pricing=tuple(sorted(specifier.get("pricing", {}).items())),
         presentation=tuple(sorted(specifier.get("presentation", {}).items())),
         billing_frequency=None if frequency is None else Frequency(frequency),
+        grant_ids=tuple(world.grants[name] for name in specifier.get("balances", ())),
     )

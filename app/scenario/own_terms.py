@@ -8,6 +8,7 @@ from __future__ import annotations
 from app.contracts.filters import NewUsageFilter
 from app.contracts.own_terms import OwnTerms
 from app.scenario.fee_inputs import new_fees
+from app.scenario.grants import name_grants, new_grant
 from app.scenario.overrides import own_prices
 from app.scenario.prices import optional_instant
 from app.scenario.world import Json, World
@@ -15,7 +16,10 @@ from app.scenario.world import Json, World
 
 def own_terms(world: World, contract: Json) -> OwnTerms:
     """The terms of a contract, every list in the scenario's order."""
+    balances = sorted(contract.get("balances", []), key=lambda item: item["id"])
+    name_grants(world, balances)
     return OwnTerms(
+        grants=[new_grant(world, balance) for balance in balances],
         prices=own_prices(world, contract),
         usage_filters=[
             NewUsageFilter(item["key"], item["values"], optional_instant(item.get("starting_at")))

@@ -16,7 +16,7 @@ from app.core.rates import Flat, Percentage, Rate, Tier, Tiered, TieredPercentag
 from app.scenario.world import Json, World
 
 
-def new_rate(world: World, rate: Json) -> NewRate:
+def new_rate(world: World, rate: Json, *, of_card: Json) -> NewRate:
     """A rate of a card."""
     return NewRate(
         product_id=world.products[rate["product"]],
@@ -25,6 +25,8 @@ def new_rate(world: World, rate: Json) -> NewRate:
         ending_before=optional_instant(rate.get("ending_before")),
         entitled=rate.get("entitled", True),
         group_values=rate.get("group_values", {}),
+        commit_rate=price_of(rate["commit_rate"]) if "commit_rate" in rate else None,
+        unit=None if rate.get("unit") == of_card["unit"] else rate.get("unit"),
         billing_frequency=Frequency(rate["billing_frequency"]) if "billing_frequency" in rate else None,
     )
 

@@ -20,7 +20,7 @@ EDITS = ("add_scheduled_charges", "add_subscriptions", "quantity_updates")
 """What an `edit` step can do."""
 FIELDS: dict[str, frozenset[str]] = {
     "scenario": frozenset(
-        {"name", "why", "worked", "tags", "metrics", "products", "rate_cards", "customers", "contracts", "events", "steps", "hand"}
+        {"name", "why", "worked", "tags", "metrics", "products", "rate_cards", "customers", "contracts", "events", "steps", "hand", "units"}
     ),
     "metric": frozenset({"id", "aggregation", "key", "event_types", "filters", "money"}),
     "product": frozenset({"id", "name", "type", "tags", "metric", "pricing_group_key", "presentation_group_key", "conversion", "rounding", "versions", "composite"}),
@@ -29,17 +29,26 @@ FIELDS: dict[str, frozenset[str]] = {
     "conversion": frozenset({"operation", "factor"}),
     "rounding": frozenset({"method", "places"}),
     "version": frozenset({"starting_at", "metric", "conversion", "rounding"}),
-    "rate_card": frozenset({"id", "unit", "rates", "product_order"}),
+    "rate_card": frozenset({"id", "unit", "rates", "product_order", "conversions"}),
     "rate": frozenset(
-        {"product", "rate_type", "price", "tiers", "starting_at", "ending_before", "entitled", "group_values", "billing_frequency"}
+        {"product", "rate_type", "price", "tiers", "starting_at", "ending_before", "entitled", "group_values", "billing_frequency", "commit_rate", "unit"}
     ),
-    "customer": frozenset({"id", "aliases", "providers"}),
+    "customer": frozenset({"id", "aliases", "providers", "balances"}),
+    "balance": frozenset(
+        {
+            "id", "type", "access", "unit", "priority", "products", "tags", "specifiers", "rate_type", "rollover_fraction",
+            "created_at", "uniqueness_key", "trueup_disabled", "contracts", "invoice_contract", "product", "customer", "invoice",
+        }
+    ),
+    "access": frozenset({"amount", "starting_at", "ending_before"}),
+    "balance invoice": frozenset({"unit", "do_not_invoice", "items"}),
+    "custom unit": frozenset({"custom"}),
     "provider": frozenset({"id", "kind"}),
     "contract": frozenset(
         {
             "id", "customer", "rate_card", "starting_at", "ending_before", "created_at", "priority", "grace_hours",
             "statement", "provider", "uniqueness_key", "overrides", "override_priority", "usage_filter",
-            "scheduled_charges", "consolidate", "subscriptions",
+            "scheduled_charges", "consolidate", "subscriptions", "balances",
         }
     ),
     "scheduled charge": frozenset({"id", "product", "unit", "items", "recurring"}),
@@ -58,25 +67,26 @@ FIELDS: dict[str, frozenset[str]] = {
     "override": frozenset(
         {
             "id", "starting_at", "ending_before", "type", "multiplier", "rate", "tiers", "entitled", "priority",
-            "product", "tags", "specifiers",
+            "product", "tags", "specifiers", "commit_specific", "target",
         }
     ),
     "override rate": frozenset({"rate_type", "price", "tiers"}),
-    "specifier": frozenset({"product", "tags", "pricing", "presentation", "billing_frequency"}),
+    "specifier": frozenset({"product", "tags", "pricing", "presentation", "billing_frequency", "balances"}),
     "usage filter": frozenset({"key", "values", "starting_at"}),
     "statement": frozenset({"frequency", "day", "anchor", "generate_from"}),
     "event": frozenset(
         {"customer", "type", "timestamp", "received_at", "transaction_id", "properties", "every", "from", "to", "cycle"}
     ),
-    "step": frozenset({"at", "action", "expect", "events", "historical", "as_of", "customer", "aliases", "observe", *EDITS, "contract"}),
-    "query": frozenset({"what", "contract", "customer", "type", "status", "ref", "provider", "starting_at", "window", "from", "to", "metric", "group_by"}),
+    "step": frozenset({"at", "action", "expect", "events", "historical", "as_of", "customer", "aliases", "observe", *EDITS, "contract", "balance", "segment", "amount", "reason", "timestamp"}),
+    "query": frozenset({"what", "contract", "customer", "type", "status", "ref", "provider", "starting_at", "window", "from", "to", "metric", "group_by", "balance", "unit", "types", "mode"}),
 }  # fmt: skip
 KNOWN_VALUES = {
     "aggregation": frozenset({"COUNT", "SUM", "MAX", "UNIQUE", "LATEST"}),
     "product type": frozenset({"USAGE", "COMPOSITE", "SUBSCRIPTION", "FIXED"}),
     "rate_type": frozenset({"FLAT", "TIERED", "PERCENTAGE", "TIERED_PERCENTAGE"}),
-    "action": frozenset({"ingest", "finalize", "set_aliases", "observe", "edit"}),
-    "what": frozenset({"invoices", "metered", "breakdown", "balances", "usage", "lifetime"}),
+    "balance type": frozenset({"PREPAID", "CREDIT"}),
+    "action": frozenset({"ingest", "finalize", "set_aliases", "observe", "edit", "manual", "add_balance"}),
+    "what": frozenset({"invoices", "metered", "breakdown", "balances", "usage", "lifetime", "ledger", "net_balance"}),
 }
 
 
@@ -113,6 +123,9 @@ def read(file: Path) -> Json:
         known("customer", customer)
         for provider in customer.get("providers", []):
             known("provider", provider)
+        _known_balances(customer.get("balances", []))
+    for unit in content.get("units", {}).values():
+        known("custom unit", unit)
     for contract in content.get("contracts", []):
         known("contract", contract)
         known("statement", contract.get("statement", {}))
@@ -126,6 +139,7 @@ def read(file: Path) -> Json:
             for specifier in override.get("specifiers", []):
                 known("specifier", specifier)
         _known_fees(contract.get("scheduled_charges", []), contract.get("subscriptions", []))
+        _known_balances(contract.get("balances", []))
     for event in content.get("events", []):
         known("event", event)
     for step in content["steps"]:
@@ -145,6 +159,19 @@ def _known_fees(charges: Sequence[Json], subscriptions: Sequence[Json]) -> None:
         known("rounding", subscription.get("proration", {}).get("rounding", {}))
         for update in subscription.get("updates", []):
             known("quantity update", update)
+
+
+def _known_balances(balances: Sequence[Json]) -> None:
+    for balance in balances:
+        known("balance", balance)
+        value("balance type", balance["type"])
+        for access in balance["access"]:
+            known("access", access)
+        for specifier in balance.get("specifiers", []):
+            known("specifier", specifier)
+        known("balance invoice", balance.get("invoice", {}))
+        if balance.get("invoice", {"do_not_invoice": True}).get("do_not_invoice") is not True:
+            raise NotUnderstood("balance invoice: is paid")
 
 
 def known(kind: str, fields: Mapping[str, Any]) -> None:
@@ -185,6 +212,7 @@ def expand(event: Json) -> Iterator[Json]:
 def _known_step(step: Json) -> None:
     value("action", step["action"])
     known("step", step)
+    _known_balances([step["balance"]] if isinstance(step.get("balance"), dict) else [])
     for event in step.get("events", []):
         known("event", event)
     _known_fees(step.get("add_scheduled_charges", []), step.get("add_subscriptions", []))

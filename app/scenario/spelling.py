@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from app.core.breakdown import Window
-from app.core.lines import Line
+from app.core.lines import Line, LineType
 from app.core.money import canonical
 from app.core.period import Period
 from app.scenario.world import Json, World
@@ -63,6 +63,10 @@ def _line(world: World, line: Line) -> Json:
         "starting_at": None if line.starting_at is None else spell_instant(line.starting_at),
         "ending_before": None if line.ending_before is None else spell_instant(line.ending_before),
         "in_total": None if line.in_total else False,
+        "balance": world.name_of("grants", line.grant_id),
+        "segment": None if line.type is LineType.COMMIT_PURCHASE else line.segment,
+        "applied_to": line.applied_to,
+        "converted_unit": line.converted_unit,
     }
     return {key: value for key, value in shown.items() if value not in (None, {})}
 

@@ -16,7 +16,7 @@ from app.customers.aliases import set_ingest_aliases
 from app.delivery import sync
 from app.errors import BillingError, ErrorCode
 from app.invoices import run
-from app.scenario import observing
+from app.scenario import grants, observing
 from app.scenario.fees import edit_fees
 from app.scenario.reading import NotUnderstood, expand
 from app.scenario.stream import ACTOR, Stream, incoming, receive
@@ -81,6 +81,17 @@ async def _edit(world: World, step: Json, _number: int, at: datetime) -> Any:
     return {"ok": True}
 
 
+async def _manual(world: World, step: Json, _number: int, at: datetime) -> Any:
+    await grants.manual(world, step, now=at)
+    return {"ok": True}
+
+
+async def _add_balance(world: World, step: Json, _number: int, at: datetime) -> Any:
+    async with world.store.transaction() as session:
+        await grants.add_customer_grant(session, world, step["balance"], step["balance"]["customer"], now=at)
+    return {"ok": True}
+
+
 async def _observe(world: World, step: Json, _number: int, at: datetime) -> Any:
     return [await observing.answer(world, query, at=at) for query in step["observe"]]
 
@@ -90,5 +101,7 @@ ACTIONS: dict[str, Callable[[World, Json, int, datetime], Awaitable[Any]]] = {
     "finalize": _finalize,
     "set_aliases": _set_aliases,
     "edit": _edit,
+    "manual": _manual,
+    "add_balance": _add_balance,
     "observe": _observe,
 }

@@ -1,0 +1,112 @@
+"""What a customer's balances are worth while invoices are open: every open invoice in turn, each from what the last one left.
+
+Owns the order in which drafts share balances (golden decision 25) and what each of them may draw from. Prices are left to
+the core; stored movements come from the grants slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.invoice import InvoiceType
+from app.core.ledger import Movement, TransferKind
+from app.core.pots import pots_of
+from app.grants.reading import StoredGrant, grants_of_customer
+from app.invoices.drafts import RatedStatement, rate
+from app.invoices.finding import running_contracts
+from app.invoices.open import Statement, open_statements
+from app.usage.reading import HoursReader, hours_of_metric
+
+
+@dataclass(slots=True)
+class CustomerBook:
+    """The balances of one customer and the open invoices that draw on them; each is rated once.
+
+    An invoice sees what final ones have drawn, and open ones that become final before it. Reading one that no balance
+    serves rates nothing else.
+    """
+
+    session: AsyncSession
+    hours: HoursReader
+    grants: Sequence[StoredGrant]
+    open: Sequence[Statement]
+    _rated: dict[UUID, RatedStatement] = field(default_factory=dict[UUID, RatedStatement])
+    _moved: dict[UUID, list[Movement]] = field(default_factory=dict[UUID, list[Movement]])
+
+    @classmethod
+    async def of(
+        cls, session: AsyncSession, customer_id: UUID, *, now: datetime, hours: HoursReader = hours_of_metric
+    ) -> CustomerBook:
+        """The book as it stands now, with the invoices that are open by now."""
+        grants = await grants_of_customer(session, customer_id)
+        contracts = await running_contracts(session, customer_id=customer_id)
+        book = cls(session, hours, grants, await open_statements(session, contracts, now=now))
+        book._moved = {item.row.id: list(item.movements) for item in grants}
+        return book
+
+    async def rate(self, statement: Statement) -> RatedStatement:
+        """An open invoice, after all that become final before it and may draw on the same balances."""
+        if statement.id not in self._rated and self._serving(statement):
+            for earlier in self.open:
+                if earlier.id == statement.id:
+                    break
+                await self._rate(earlier)
+        await self._rate(statement)
+        return self._rated[statement.id]
+
+    async def movements(self) -> dict[UUID, Sequence[Movement]]:
+        """What moved in the book of each grant, the draws of all open invoices included; in the order of their making."""
+        for statement in self.open:
+            if self._serving(statement):
+                await self._rate(statement)
+        return dict(self._moved)
+
+    async def _rate(self, statement: Statement) -> None:
+        if statement.id in self._rated:
+            return
+        pots = pots_of([item.grant for item in self._serving(statement)], self._moved)
+        rated = await rate(self.session, statement, pots=pots, hours=self.hours)
+        self._rated[statement.id] = rated
+        for draw in rated.draws:
+            movement = Movement(
+                TransferKind.AUTOMATED_INVOICE_DEDUCTION, draw.pot.number, -draw.amount, drawn_at(statement),
+                invoice_id=statement.id, contract_id=statement.contract.id, is_draft=True,
+            )  # fmt: skip
+            self._moved[draw.pot.grant_id].append(movement)
+
+    def _serving(self, statement: Statement) -> list[StoredGrant]:
+        return [item for item in self.grants if item.may_serve(statement.contract.id)]
+
+
+class Books:
+    """Rates open invoices of any customers, each from what earlier ones left; every customer's book is opened once."""
+
+    def __init__(self, session: AsyncSession, *, now: datetime, hours: HoursReader = hours_of_metric) -> None:
+        """`now` is until when invoices are open."""
+        self._session, self._now, self._hours = session, now, hours
+        self._books: dict[UUID, CustomerBook] = {}
+
+    async def of(self, customer_id: UUID) -> CustomerBook:
+        """The book of one customer."""
+        if customer_id not in self._books:
+            self._books[customer_id] = await CustomerBook.of(
+                self._session, customer_id, now=self._now, hours=self._hours
+            )
+        return self._books[customer_id]
+
+    async def rate(self, statement: Statement) -> RatedStatement:
+        """One open invoice."""
+        return await (await self.of(statement.contract.customer_id)).rate(statement)
+
+
+def drawn_at(statement: Statement) -> datetime:
+    """Under which instant a draw stands in the ledger: the end of the service period, or a scheduled invoice's date."""
+    if statement.type is InvoiceType.USAGE:
+        assert statement.period.ending_before is not None, "a statement has an end"
+        return statement.period.ending_before
+    return statement.period.starting_at

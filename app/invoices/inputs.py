@@ -1,0 +1,61 @@
+"""What an invoice was computed from, as it is frozen with it: terms, hourly usage, balances, and their digest.
+
+Owns the stored form. With it an invoice can be computed again to the same bytes, when the events are gone and the terms
+have changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from app.contracts.frozen import terms_to_json
+from app.core.metering import HourQuantity
+from app.core.money import canonical
+from app.core.pots import pots_to_json
+from app.core.rating import Unrated, UsageKey
+from app.invoices.drafts import RatedStatement
+from app.invoices.tables import InvoiceInputs
+
+
+def inputs_row(rated: RatedStatement, *, ingest_batch: int) -> InvoiceInputs:
+    """Everything that it was computed from, and the digest of it."""
+    terms = terms_to_json(rated.terms)
+    usage = sorted((_usage_to_json(key, hours) for key, hours in rated.usage.items()), key=json.dumps)
+    release = version("metrograph")
+    pots = pots_to_json(rated.pots)
+    content = json.dumps([terms, usage, pots, release], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return InvoiceInputs(
+        invoice_id=rated.statement.id,
+        terms=terms,
+        usage=usage,
+        unrated=[unrated_to_json(item) for item in rated.unrated],
+        pots=pots,
+        ingest_batch=ingest_batch,
+        release=release,
+        digest=hashlib.sha256(content.encode()).hexdigest(),
+    )
+
+
+def unrated_to_json(item: Unrated) -> dict[str, Any]:
+    """Usage without a price, as it is kept and shown."""
+    return {
+        "product": str(item.key.product_id),
+        "pricing": dict(item.key.pricing),
+        "presentation": dict(item.key.presentation),
+        "quantity": canonical(item.quantity),
+    }
+
+
+def _usage_to_json(key: UsageKey, hours: Sequence[HourQuantity]) -> dict[str, Any]:
+    return {
+        "product": str(key.product_id),
+        "pricing": dict(key.pricing),
+        "presentation": dict(key.presentation),
+        "hours": [
+            [item.hour.isoformat(), canonical(item.quantity)] for item in sorted(hours, key=lambda item: item.hour)
+        ],
+    }
