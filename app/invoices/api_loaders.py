@@ -17,9 +17,8 @@ from app.core.terms import Terms
 from app.graphql.context import Context, Info
 from app.graphql.nodes import LOADERS
 from app.graphql.values import described_enum
-from app.invoices import drafts, numbers, tables
+from app.invoices import balances, drafts, numbers, tables
 from app.invoices.api_lines import InvoiceLine, UnratedUsage, line_shown, unrated_shown
-from app.invoices.balances import Books
 from app.invoices.books import line_of
 from app.invoices.finding import find_drafts
 from app.invoices.inputs import unrated_to_json
@@ -55,7 +54,7 @@ async def load_invoices(context: Context, keys: Sequence[UUID]) -> Sequence[Any]
     missing = set(keys) - set(shown)
     if missing:
         statements = await find_drafts(context.session, missing, now=context.now, customer_id=context.actor.customer_id)
-        books = Books(context.session, now=context.now)
+        books = balances.Books(context.session, now=context.now)
         for identifier, statement in statements.items():
             shown[identifier] = await books.rate(statement)
     return [shown.get(key) for key in keys]
