@@ -10,12 +10,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, UniqueConstraint
+from sqlalchemy import BigInteger, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from app.core.quantities import conversion_from_json, conversion_to_json, rounding_from_json, rounding_to_json
 from app.core.rates import rate_from_json, rate_to_json
+from app.core.sql_metric import query_from_json, query_to_json
 from app.store.base import Row, Unique, exact, instant
 from app.store.types import JsonOf
 
@@ -26,7 +27,8 @@ ROUNDING: Any = JsonOf(rounding_to_json, rounding_from_json)
 class MetricRow(Row, Unique, table=True):
     """How events become a quantity. The definition never changes; `filters` and `group_keys` as in the API.
 
-    Events of batches up to `events_before_batch` came before the metric existed: they are in no bucket until
+    An SQL metric has its text in `sql` and what was made of it in `query`; the result's other columns are its one group
+    key. Events of batches up to `events_before_batch` came before the metric existed: they are in no bucket until
     `buckets_ready`, and are read from the events themselves meanwhile.
     """
 
@@ -40,6 +42,8 @@ class MetricRow(Row, Unique, table=True):
     group_keys: list[list[str]] = Field(default_factory=list, sa_type=JSONB)
     money_currency: str | None = Field(default=None, max_length=3)
     money_currency_property: str | None = Field(default=None, max_length=200)
+    sql: str | None = Field(default=None, sa_type=Text)
+    query: Any = Field(default=None, sa_type=JsonOf(query_to_json, query_from_json), nullable=True)  # type: ignore[call-overload]
     events_before_batch: int = Field(default=0, sa_type=BigInteger)
     buckets_ready: bool = True
     archived_at: datetime | None = instant(default=None, nullable=True)
@@ -63,6 +67,7 @@ class ProductRow(Row, Unique, table=True):
     composite_product_ids: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
     composite_tags: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
     exclude_free_usage: bool = False
+    sql_breakdown_granularity: str = Field(default="HOUR", max_length=16)
     archived_at: datetime | None = instant(default=None, nullable=True)
 
 
