@@ -106,7 +106,7 @@ class CatalogMutation(RateCardMutation):
     @mutation_field(
         scope="catalog:write",
         action="product.add_version",
-        description="Change how a product is measured from an hour on. Drafts change at once, final invoices never.",
+        description="Change a product from an hour on: its name, its labels, how it is measured. Drafts change at once, final invoices never.",
     )
     async def product_add_version(
         self,
@@ -124,6 +124,8 @@ class CatalogMutation(RateCardMutation):
             metric_id=metric_id,
             conversion=conversion_of(input.quantity_conversion, path=("input", "quantityConversion")),
             rounding=rounding_of(input.quantity_rounding, path=("input", "quantityRounding")),
+            name=input.name,
+            tags=input.tags,
             now=info.context.now,
         )
         return ProductPayload(product=row)  # type: ignore[arg-type]

@@ -59,10 +59,16 @@ class QuantityRoundingInput:
     decimal_places: int = strawberry.field(description="To how many decimal places, 0 to 12.")
 
 
-@strawberry.input(description="A change of how a product is measured; what is left out stays as it is then.")
+@strawberry.input(description="A change of a product; what is left out stays as it is then.")
 class ProductVersionInput:
     starting_at: datetime = strawberry.field(
         description="From when on, a full hour; in the past it reaches drafts, never final invoices."
+    )
+    name: str | None = strawberry.field(
+        default=None, description="Its name from then on, as lines that begin then show it; 1 to 200 characters."
+    )
+    tags: list[str] | None = strawberry.field(
+        default=None, description="All its labels from then on, at most 50; they decide overrides and composites."
     )
     metric_id: strawberry.ID | None = strawberry.field(
         default=None, description="The metric from then on; the quantity goes on from where the other one was."

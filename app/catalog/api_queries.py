@@ -48,7 +48,7 @@ class CatalogQuery:
     async def product(self, info: Info, id: ID) -> Product | None:
         return await _one(info, id, tables.ProductRow)
 
-    @query_field(scope="catalog:read", description="Products, by name.")
+    @query_field(scope="catalog:read", description="Products, by the name that they were made with.")
     async def products(
         self, info: Info, filter: Filter = None, first: First = 25, after: After = None
     ) -> Connection[Product]:

@@ -13,6 +13,7 @@ import strawberry
 
 from app.catalog.api_prices import Price, shown_price
 from app.catalog.api_types import Product
+from app.catalog.states import state_at
 from app.catalog.terms import SINCE_EVER
 from app.core.period import Period
 from app.core.rate_schedule import Segment, Selector, rate_schedule, selected
@@ -65,7 +66,11 @@ async def segments_of(
         )
     found = rate_schedule(await info.context.load("rate_card.entries", card_id), Period(starting_at, ending_before))
     products = await info.context.load("rate_card.products", card_id)
-    places = {product.id: (place, product.tags) for place, product in enumerate(products)}
+    changes = await info.context.load_many("product.versions", [product.id for product in products])
+    places = {
+        product.id: (place, state_at(product, versions, info.context.now).tags)
+        for place, (product, versions) in enumerate(zip(products, changes, strict=True))
+    }
     return [
         _shown(segment, currency)
         for segment in sorted(found, key=lambda segment: places[segment.entry.product_id][0])

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import strawberry
 
-from app.catalog import tables
+from app.catalog import states, tables
 from app.catalog.api_measuring import QuantityConversion, QuantityRounding, conversion_shown, rounding_shown
 from app.core.terms import Aggregation as CoreAggregation
 from app.core.terms import ProductType as CoreProductType
@@ -108,8 +108,10 @@ class BillableMetric(Node, HasCustomFields):
         ]
 
 
-@strawberry.type(description="A change of how a product is measured, from an hour on.")
+@strawberry.type(description="A change of a product, from an hour on.")
 class ProductVersion:
+    name: str | None = strawberry.field(description="Its name from then on; null: as before.")
+    tags: list[str] | None = strawberry.field(description="Its labels from then on; null: as before.")
     starting_at: datetime = strawberry.field(description="From when on it holds.")
     created_at: datetime = strawberry.field(description="When it was added; of two at one instant the later counts.")
 
@@ -143,9 +145,37 @@ class Composite:
         return self.row.exclude_free_usage
 
 
+@strawberry.type(description="What a product is at one time: the parts of it that may change.")
+class ProductState:
+    state: strawberry.Private[states.ProductState]
+
+    @strawberry.field(description="Its name.")
+    def name(self) -> str:
+        return self.state.name
+
+    @strawberry.field(description="Its labels.")
+    def tags(self) -> list[str]:
+        return list(self.state.tags)
+
+    @strawberry.field(description="The metric that measures it; null when nothing does.")
+    async def metric(self, info: Info) -> BillableMetric | None:
+        return None if self.state.metric_id is None else await info.context.load("metric", self.state.metric_id)
+
+    @strawberry.field(description="How its quantity is converted; null: not at all.")
+    def quantity_conversion(self) -> QuantityConversion | None:
+        return conversion_shown(self.state.conversion)
+
+    @strawberry.field(description="How the quantity of a statement is rounded; null: not at all.")
+    def quantity_rounding(self) -> QuantityRounding | None:
+        return rounding_shown(self.state.rounding)
+
+
+async def _current(info: Info, row: tables.ProductRow) -> states.ProductState:
+    return states.state_at(row, await info.context.load("product.versions", row.id), info.context.now)
+
+
 @node_type("product", of=tables.ProductRow, scope="catalog:read", description="What is sold.")
 class Product(Node, HasCustomFields):
-    name: str = strawberry.field(description="Its name, as invoices show it.")
     type: ProductType = strawberry.field(description="What it is.")  # type: ignore[valid-type]
     pricing_group_key: list[str] = strawberry.field(
         description="Properties whose combination of values decides the price."
@@ -153,10 +183,17 @@ class Product(Node, HasCustomFields):
     presentation_group_key: list[str] = strawberry.field(
         description="Properties by which lines are split; quantities and tiers are counted for each value."
     )
-    tags: list[str] = strawberry.field(description="Labels.")
     uniqueness_key: str | None = strawberry.field(description="The key that made its creation safe to repeat.")
     created_at: datetime = strawberry.field(description="When it was made.")
     archived_at: datetime | None = strawberry.field(description="From when on no new rate may name it.")
+
+    @strawberry.field(description="Its name now, as new lines of invoices show it.")
+    async def name(self, info: Info, row: strawberry.Parent[tables.ProductRow]) -> str:
+        return (await _current(info, row)).name
+
+    @strawberry.field(description="Its labels now.")
+    async def tags(self, info: Info, row: strawberry.Parent[tables.ProductRow]) -> list[str]:
+        return list((await _current(info, row)).tags)
 
     @strawberry.field(description="What a composite product is a percentage of; else null.")
     def composite(self, row: strawberry.Parent[tables.ProductRow]) -> Composite | None:
@@ -170,10 +207,18 @@ class Product(Node, HasCustomFields):
     def quantity_rounding(self, row: strawberry.Parent[tables.ProductRow]) -> QuantityRounding | None:
         return rounding_shown(row.rounding)
 
-    @strawberry.field(description="Changes of how it is measured, at most 100, in the order in which they were added.")
+    @strawberry.field(description="What it was made as, before all changes.")
+    def initial(self, row: strawberry.Parent[tables.ProductRow]) -> ProductState:
+        return ProductState(state=states.state_at(row, (), row.created_at))
+
+    @strawberry.field(description="What it is now, after the changes that have begun.")
+    async def current(self, info: Info, row: strawberry.Parent[tables.ProductRow]) -> ProductState:
+        return ProductState(state=await _current(info, row))
+
+    @strawberry.field(description="Its changes, at most 100, in the order in which they were added.")
     async def versions(self, info: Info, row: strawberry.Parent[tables.ProductRow]) -> list[ProductVersion]:
         return await info.context.load("product.versions", row.id)
 
-    @strawberry.field(description="The metric that measures it.")
+    @strawberry.field(description="The metric that measures it at first.")
     async def metric(self, info: Info, row: strawberry.Parent[tables.ProductRow]) -> BillableMetric | None:
         return None if row.metric_id is None else await info.context.load("metric", row.metric_id)

@@ -72,7 +72,7 @@ class ProductRow(Row, Unique, table=True):
 
 
 class ProductVersion(Row, table=True):
-    """A change of how a product is measured, from an hour on; what it leaves empty stays as it was.
+    """A change of a product's name, its tags or how it is measured, from an hour on; what is empty stays as it was.
 
     Rows are only added; `added` counts them per product, and of two at one instant the later goes over the earlier.
     """
@@ -84,6 +84,8 @@ class ProductVersion(Row, table=True):
     metric_id: UUID | None = Field(default=None, foreign_key="metrics.id")
     conversion: Any = Field(default=None, sa_type=CONVERSION, nullable=True)
     rounding: Any = Field(default=None, sa_type=ROUNDING, nullable=True)
+    name: str | None = Field(default=None, max_length=200)
+    tags: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
     added: int
 
 

@@ -17,7 +17,7 @@ from app.catalog.composites import composite_of
 from app.catalog.metrics import money_of
 from app.catalog.tables import MetricRow, ProductRow, ProductVersion, RateRow
 from app.core.period import Frequency, Period
-from app.core.terms import MoneyOf, Product, ProductType, RateEntry
+from app.core.terms import MoneyOf, Naming, Product, ProductType, RateEntry
 from app.core.terms import ProductVersion as CoreVersion
 from app.custom_fields.service import custom_fields_of
 
@@ -88,20 +88,38 @@ def _product(row: ProductRow, changes: Sequence[ProductVersion], money: Mapping[
         conversion=row.conversion,
         rounding=row.rounding,
         versions=_whole_versions(row, changes),
+        namings=namings_of(row, changes),
         money=None if row.metric_id is None else money[row.metric_id],
         composite=composite_of(row),
     )
 
 
 def _whole_versions(row: ProductRow, changes: Sequence[ProductVersion]) -> tuple[CoreVersion, ...]:
-    """Each change with all that it left as it was; of several at one instant the last added says what it names."""
-    assert row.metric_id is not None or not changes, "only what is measured has versions"
+    """How it is measured from each change on; of several at one instant the last added says what it names."""
     found: dict[datetime, CoreVersion] = {}
     metric_id, conversion, rounding = row.metric_id, row.conversion, row.rounding
-    for change in sorted(changes, key=lambda change: (change.starting_at, change.added)):
+    for change in _in_time(changes):
+        if change.metric_id is None and change.conversion is None and change.rounding is None:
+            continue
         metric_id = change.metric_id or metric_id
         conversion = change.conversion or conversion
         rounding = change.rounding or rounding
-        assert metric_id is not None
+        assert metric_id is not None, "only what is measured is measured in another way"
         found[change.starting_at] = CoreVersion(change.starting_at, metric_id, conversion, rounding)
     return tuple(found.values())
+
+
+def namings_of(row: ProductRow, changes: Sequence[ProductVersion]) -> tuple[Naming, ...]:
+    """What it is called, and its tags, from each change of them on."""
+    found: dict[datetime, Naming] = {}
+    name, tags = row.name, row.tags
+    for change in _in_time(changes):
+        if change.name is None and change.tags is None:
+            continue
+        name, tags = change.name or name, tags if change.tags is None else change.tags
+        found[change.starting_at] = Naming(change.starting_at, name, tuple(tags))
+    return tuple(found.values())
+
+
+def _in_time(changes: Sequence[ProductVersion]) -> list[ProductVersion]:
+    return sorted(changes, key=lambda change: (change.starting_at, change.added))

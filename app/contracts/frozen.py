@@ -22,6 +22,7 @@ from app.core.terms import (
     Composite,
     Conversion,
     MoneyOf,
+    Naming,
     Override,
     OverridePriority,
     Product,
@@ -114,6 +115,10 @@ def _product_to_json(product: Product) -> dict[str, Any]:
         },
         "versions": [_version_to_json(version) for version in product.versions],
         "custom_fields": dict(product.custom_fields),
+        "namings": [
+            {"starting_at": _instant(item.starting_at), "name": item.name, "tags": list(item.tags)}
+            for item in product.namings
+        ],
     }
 
 
@@ -139,6 +144,10 @@ def _product_from_json(item: Mapping[str, Any]) -> Product:
         rounding=_rounding(item.get("rounding")),
         money=MoneyOf(*item["money"]) if item.get("money") else None,
         composite=_composite(item.get("composite")),
+        namings=tuple(
+            Naming(parse_instant(found["starting_at"]), found["name"], tuple(found["tags"]))
+            for found in item.get("namings", ())
+        ),
         custom_fields=tuple(sorted(item.get("custom_fields", {}).items())),
         versions=tuple(
             ProductVersion(

@@ -48,7 +48,9 @@ class PriceList(NamedTuple):
 
     def change_instants(self) -> set[datetime]:
         """Every instant at which some price changes, the way some product is measured, or whose usage it is."""
-        versions = {version.starting_at for product in self.terms.products for version in product.versions}
+        versions = {
+            change.starting_at for product in self.terms.products for change in (*product.versions, *product.namings)
+        }
         filters = {item.starting_at for item in self.terms.usage_filters}
         changes = pricing.change_instants(self.terms.rates)
         return versions.union(filters, changes, overrides.change_instants(self.terms.overrides))
@@ -74,14 +76,15 @@ class PriceList(NamedTuple):
                 if entry is None:
                     without_rate += quantity
                 else:
-                    found = overrides.overrides_at(self.terms.overrides, product=product, key=key, at=phase.starting_at)
+                    then = product.at(phase.starting_at)
+                    found = overrides.overrides_at(self.terms.overrides, product=then, key=key, at=phase.starting_at)
                     chosen = overrides.price_override(found, self.terms.override_priority)
                     if overrides.entitlement(found, listed=entry.entitled):
                         if self._fits(product, key, overrides.rate_after(entry.rate, chosen)):
                             counted = unit or entry.unit or self.terms.unit.code
                             parts = _slices(entry, chosen, before=position, quantity=quantity)
                             charges.extend(
-                                Charge(product, key, phase, part, entry, None if chosen is None else chosen.id, counted)
+                                Charge(then, key, phase, part, entry, None if chosen is None else chosen.id, counted)
                                 for part in parts
                             )
                         else:
@@ -94,7 +97,7 @@ class PriceList(NamedTuple):
         entry = pricing.entry_at(self.book, product_id=product.id, pricing=(), at=at)
         if entry is None:
             return None
-        found = overrides.overrides_at(self.terms.overrides, product=product, key=UsageKey(product.id), at=at)
+        found = overrides.overrides_at(self.terms.overrides, product=product.at(at), key=UsageKey(product.id), at=at)
         return entry if overrides.entitlement(found, listed=entry.entitled) else None
 
     def _fits(self, product: Product, key: UsageKey, rate: Rate) -> bool:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from app.core.money import ZERO, exact
+from app.core.period import Period
 from app.core.terms import Product, ProductType
 
 Spend = Mapping[UUID, Sequence[Decimal]]
@@ -25,11 +26,14 @@ def includes(composite: Product, product: Product) -> bool:
     return product.id in composite.composite.product_ids or not set(composite.composite.tags).isdisjoint(product.tags)
 
 
-def base_by_phase(composite: Product, products: Sequence[Product], spend: Spend, *, count: int) -> list[Decimal]:
-    """The base of a composite product in each of `count` phases."""
-    base = [ZERO] * count
+def base_by_phase(
+    composite: Product, products: Sequence[Product], spend: Spend, stretches: Sequence[Period]
+) -> list[Decimal]:
+    """The base of a composite product in each phase, of the products that belong to it then."""
+    base = [ZERO] * len(stretches)
     with exact():
         for product in products:
-            if product.id in spend and includes(composite, product):
-                base = [so_far + amount for so_far, amount in zip(base, spend[product.id], strict=True)]
+            for place, amount in enumerate(spend.get(product.id, ())):
+                if includes(composite, product.at(stretches[place].starting_at)):
+                    base[place] += amount
     return base

@@ -73,13 +73,16 @@ def items_due(terms: Terms, *, until: datetime) -> tuple[DueItem, ...]:
 
 def item_lines(items: Iterable[DueItem], terms: Terms) -> tuple[Line, ...]:
     """The lines of items as an invoice shows them: by the card's order of products, then by date."""
-    order = display_order(terms)
+    found = list(items)
+    if not found:
+        return ()
+    order = display_order(terms, at=max(item.at for item in found))
 
     def place(item: DueItem) -> tuple[object, ...]:
         assert item.line.product_id is not None, "an item is one of a product"
         return (*order[item.line.product_id], item.at, item.key)
 
-    return tuple(item.line for item in sorted(items, key=place))
+    return tuple(item.line for item in sorted(found, key=place))
 
 
 def fees_and_charges(lines: Iterable[Line]) -> tuple[list[Line], list[Line]]:
@@ -108,7 +111,7 @@ def _charges(terms: Terms) -> Iterator[DueItem]:
 
 
 def _charge_lines(charge: ScheduledCharge, terms: Terms) -> Iterator[Line]:
-    name = next(product.name for product in terms.products if product.id == charge.product_id)
+    product = next(product for product in terms.products if product.id == charge.product_id)
     before: dict[datetime, int] = {}
     for item in scheduled_items(charge):
         ordinal = before[item.at] = before.get(item.at, -1) + 1
@@ -117,7 +120,7 @@ def _charge_lines(charge: ScheduledCharge, terms: Terms) -> Iterator[Line]:
         yield Line(
             type=LineType.SCHEDULED,
             product_id=charge.product_id,
-            product_name=name,
+            product_name=product.at(item.at).name,
             unit=charge.unit.code,
             quantity=item.quantity,
             unit_price=item.unit_price,

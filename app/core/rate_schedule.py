@@ -108,7 +108,7 @@ def contract_rates(terms: Terms, *, at: datetime) -> tuple[ContractRate, ...]:
         entry = pricing.entry_at(book, product_id=product_id, pricing=values, at=at, billing_frequency=frequency)
         if entry is None or (entry.group_values != values and (product_id, values, frequency) not in named):
             continue
-        product, key = products[product_id], UsageKey(product_id, values)
+        product, key = products[product_id].at(at), UsageKey(product_id, values)
         reaching = overrides.overrides_at(terms.overrides, product=product, key=key, at=at, frequency=frequency)
         if not overrides.entitlement(reaching, listed=entry.entitled):
             continue
@@ -162,5 +162,9 @@ def _named_keys(terms: Terms, at: datetime) -> Iterator[_Key]:
             names = {name for name, _ in specifier.pricing}
             for product in terms.products:
                 key = UsageKey(product.id, specifier.pricing)
-                if names and names == set(product.pricing_group_key) and overrides.reaches(override, product, key):
+                if (
+                    names
+                    and names == set(product.pricing_group_key)
+                    and overrides.reaches(override, product.at(at), key)
+                ):
                     yield product.id, specifier.pricing, None

@@ -17,7 +17,7 @@ from app.core.lines import Line, merged
 from app.core.period import Period
 from app.core.quantities import Usage, UsageKey
 from app.core.statement_charges import Statement
-from app.core.statement_lines import lines_of
+from app.core.statement_lines import last_hour, lines_of
 from app.core.terms import Terms
 
 
@@ -56,7 +56,7 @@ def rate_statement(
     statement = Statement(terms, period, usage, segments=[pot.segment.period for pot in pots], fees=fees)
     payables = statement.settled(purse.draw)
     unrated = tuple(Unrated(key, quantity) for key, quantity in statement.unrated)
-    return Rating(lines=merged(lines_of(terms, payables)), unrated=unrated, draws=purse.draws())
+    return Rating(lines=merged(lines_of(terms, payables, at=last_hour(period))), unrated=unrated, draws=purse.draws())
 
 
 def rate_fees(terms: Terms, fees: Sequence[Line], *, pots: Sequence[Pot] = ()) -> Rating:
@@ -66,4 +66,5 @@ def rate_fees(terms: Terms, fees: Sequence[Line], *, pots: Sequence[Pot] = ()) -
     payables.sort(key=line_order)
     purse = Purse(burn_order(pots, terms.products), terms)
     purse.draw(payables)
-    return Rating(lines=tuple(lines_of(terms, payables)), unrated=(), draws=purse.draws())
+    at = max((payable.instant for payable in payables), default=terms.period.starting_at)
+    return Rating(lines=tuple(lines_of(terms, payables, at=at)), unrated=(), draws=purse.draws())

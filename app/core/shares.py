@@ -20,7 +20,7 @@ from app.core.money import ZERO, exact
 from app.core.period import Period
 from app.core.quantities import Usage
 from app.core.statement_charges import Statement
-from app.core.statement_lines import lines_of
+from app.core.statement_lines import last_hour, lines_of
 from app.core.terms import Terms
 
 
@@ -43,7 +43,7 @@ def cut_lines(
     payables = whole.settled(Purse(burn_order(pots, terms.products), terms).draw)
     shares = Shares(payables, whole.phase_starts)
     parts = Statement(terms, period, usage, segments=segments, fees=fees, cuts=cuts).settled(shares.settle)
-    return lines_of(terms, parts)
+    return lines_of(terms, parts, at=last_hour(period))
 
 
 class Shares:

@@ -88,7 +88,7 @@ class Statement:
             charges.extend(found)
             if without:
                 self.unrated.append((key, without))
-        order = display_order(self._terms)
+        order = display_order(self._terms, at=self._stretches[-1].starting_at)
         self.unrated.sort(key=lambda item: key_order(item[0], order))
         return charges
 
@@ -107,7 +107,7 @@ class Statement:
         charges: list[Charge] = []
         for product in self._terms.products:
             if product.type is ProductType.COMPOSITE:
-                base = base_by_phase(product, self._terms.products, spend, count=len(self._stretches))
+                base = base_by_phase(product, self._terms.products, spend, self._stretches)
                 # Spend without a rate for it is no usage without a rate.
                 found, _ = self._prices.charges(product, UsageKey(product.id), base, self._stretches, unit=unit)
                 charges.extend(found)
@@ -133,8 +133,7 @@ class Statement:
             if entry is None or entry.minimum is None:
                 continue
             assert product.composite is not None, "a composite product says what it is a percentage of"
-            included = (other for other in self._terms.products if includes(product, other))
-            if product.composite.exclude_free_usage and not any(any(spend.get(other.id, ())) for other in included):
+            if product.composite.exclude_free_usage and not self._has_spend(product, spend):
                 return []
             with exact():
                 missing = entry.minimum - sum((charge.priced.amount for charge in charges), ZERO)
@@ -144,6 +143,14 @@ class Statement:
             unit = self._terms.unit.code
             return [Charge(product, UsageKey(product.id), phase, part, entry, None, unit, is_minimum=True)]
         return []
+
+    def _has_spend(self, composite: Product, spend: dict[UUID, list[Decimal]]) -> bool:
+        """Whether anything was charged for a product while it belonged to the composite one."""
+        return any(
+            amount and includes(composite, other.at(phase.starting_at))
+            for other in self._terms.products
+            for phase, amount in zip(self._stretches, spend.get(other.id, ()), strict=False)
+        )
 
     def _conversions(self, unit: str, payables: Iterable[Payable]) -> list[Payable]:
         """What is left of the charges in a custom unit, phase by phase, in the card's currency (semantics 5.10)."""

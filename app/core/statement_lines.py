@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from app.core.drawdown import Conversion, Cover, Payable
 from app.core.grants import SegmentKey
 from app.core.lines import Line, LineTier, LineType
 from app.core.money import ZERO, exact
+from app.core.period import HOUR, Period
 from app.core.quantities import UsageKey
 from app.core.rates import Slice
 from app.core.terms import ProductType, Terms
@@ -23,10 +25,16 @@ from app.core.terms import ProductType, Terms
 DisplayOrder = Mapping[UUID, tuple[int, str, UUID]]
 
 
-def display_order(terms: Terms) -> DisplayOrder:
-    """Products as on the card; those that its order does not name follow by name."""
+def display_order(terms: Terms, *, at: datetime) -> DisplayOrder:
+    """Products as on the card; those that its order does not name follow by the name that they have at an instant."""
     places = {product_id: place for place, product_id in enumerate(terms.product_order)}
-    return {product.id: (places.get(product.id, len(places)), product.name, product.id) for product in terms.products}
+    return {one.id: (places.get(one.id, len(places)), one.at(at).name, one.id) for one in terms.products}
+
+
+def last_hour(period: Period) -> datetime:
+    """The hour in which a statement ends: what holds then is what holds at its end."""
+    assert period.ending_before is not None, "a statement has an end"
+    return period.ending_before - HOUR
 
 
 def key_order(key: UsageKey, order: DisplayOrder) -> tuple[object, ...]:
@@ -36,9 +44,12 @@ def key_order(key: UsageKey, order: DisplayOrder) -> tuple[object, ...]:
     return (*order[key.product_id], *values)
 
 
-def lines_of(terms: Terms, payables: Iterable[Payable]) -> list[Line]:
-    """The lines of all payables: products in display order, then conversions by unit; by time, then by position."""
-    order = display_order(terms)
+def lines_of(terms: Terms, payables: Iterable[Payable], *, at: datetime) -> list[Line]:
+    """The lines of all payables: products in display order, then conversions by unit; by time, then by position.
+
+    A product that was renamed has one place, by the name that it has at the instant.
+    """
+    order = display_order(terms, at=at)
     placed = sorted(payables, key=lambda payable: _place(payable, order))
     lines: list[Line] = []
     with exact():

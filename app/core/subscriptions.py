@@ -119,7 +119,7 @@ def fee_price(subscription: Subscription, terms: Terms, *, at: datetime) -> FeeP
     if entry is None:
         return None
     key = UsageKey(product.id)
-    found = overrides.overrides_at(terms.overrides, product=product, key=key, at=at, frequency=frequency)
+    found = overrides.overrides_at(terms.overrides, product=product.at(at), key=key, at=at, frequency=frequency)
     if not overrides.entitlement(found, listed=entry.entitled):
         return None
     chosen = overrides.price_override(found, terms.override_priority)
@@ -181,7 +181,7 @@ def _fee(
     return Line(
         type=LineType.SUBSCRIPTION,
         product_id=product.id,
-        product_name=product.name,
+        product_name=product.at(part.starting_at).name,
         unit=terms.unit.code,
         quantity=quantity,
         unit_price=price.unit_price,

@@ -6,7 +6,7 @@ makes it fast, and lets a preview or a simulation feed it terms that nobody has 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -145,6 +145,15 @@ class ProductVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Naming:
+    """What a product is called and which tags it has from an instant on, whole."""
+
+    starting_at: datetime
+    name: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Composite:
     """What a composite product is a percentage of: spend on these USAGE products, and on those with any of the tags.
 
@@ -164,7 +173,7 @@ class Composite:
 class Product:
     """What is sold. Its quantity and its tiers are counted for each combination of both group keys.
 
-    `versions` are later changes of how it is measured, by start; what holds before the first stands here. `money` is
+    `versions` are later changes of how it is measured, `namings` of its name and tags, by start; what holds before the first stands here. `money` is
     that of its metric. Only USAGE has a metric: the quantity of COMPOSITE is the spend on others, that of SUBSCRIPTION
     and of what is charged by schedule (FIXED, PRO_SERVICE) stands on the contract. `custom_fields` decide
     nothing and are shown with lines, sorted by key.
@@ -183,10 +192,17 @@ class Product:
     money: MoneyOf | None = None
     composite: Composite | None = None
     custom_fields: tuple[tuple[str, str], ...] = ()
+    namings: tuple[Naming, ...] = ()
 
     def __post_init__(self) -> None:
-        if any(later.starting_at <= earlier.starting_at for earlier, later in pairwise(self.versions)):
-            raise ValueError("the versions of a product are sorted by start, and no two begin at once")
+        for changes in (self.versions, self.namings):
+            if any(later.starting_at <= earlier.starting_at for earlier, later in pairwise(changes)):
+                raise ValueError("the versions of a product are sorted by start, and no two begin at once")
+
+    def at(self, instant: datetime) -> Product:
+        """The product with the name and the tags that it has at an instant."""
+        found = next((one for one in reversed(self.namings) if one.starting_at <= instant), None)
+        return self if found is None else replace(self, name=found.name, tags=found.tags)
 
 
 @dataclass(frozen=True, slots=True)

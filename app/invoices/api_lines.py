@@ -109,7 +109,10 @@ class InvoiceLine:
         if self.line.product_id is None or info.context.actor.customer_id is not None:
             return None
         terms = await self._terms(info)
-        return next((product for product in terms.products if product.id == self.line.product_id), None)
+        product = next((product for product in terms.products if product.id == self.line.product_id), None)
+        # What is dated and has no interval, such as an instalment, has a date.
+        at = self.line.starting_at or self.line.charged_at
+        return product if product is None or at is None else product.at(at)
 
     async def _terms(self, info: Info) -> Terms:
         """What the invoice was made from: at hand for a draft, frozen with a final one."""

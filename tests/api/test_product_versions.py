@@ -8,6 +8,7 @@ import pytest
 
 from tests import builders as build
 from tests.api.conftest import Api
+from tests.api.test_usage_ingest import event, ingest
 
 SHOWN = """
 id quantityConversion { operation factor } quantityRounding { method decimalPlaces }
@@ -64,6 +65,8 @@ async def test_a_product_changes_from_an_hour_on(api: Api) -> None:
             ["input", "startingAt"],
         ),
         ({"metricId": "met_" + "0" * 32}, "NOT_FOUND", ["input", "metricId"]),
+        ({"name": " "}, "REQUIRED", ["input", "name"]),
+        ({"tags": ["a", "a"]}, "INVALID", ["input", "tags"]),
     ],
 )
 async def test_versions_that_are_refused(api: Api, fields: dict[str, Any], code: str, path: list[str]) -> None:
@@ -101,3 +104,58 @@ async def test_a_metric_that_reads_a_property_needs_one(api: Api) -> None:
     for aggregation in ("MAX", "UNIQUE", "LATEST"):
         error = await build.refusal(api, "billableMetric", name="m", aggregation=aggregation)
         assert (error["code"], error["path"]) == ("REQUIRED", ["input", "aggregationKey"])
+
+
+NAMES = """
+query ($id: ID!) { product(id: $id) { name tags initial { name tags metric { name } quantityRounding { decimalPlaces } }
+  current { name tags metric { name } quantityRounding { decimalPlaces } } versions { startingAt name tags } } }
+"""
+
+
+async def test_a_product_is_renamed_and_gets_other_tags_from_an_hour_on(api: Api) -> None:
+    product = await build.product(api, "Tokens", tags=["llm"])
+    for fields in (
+        {"startingAt": "2026-11-01T00:00:00Z", "name": "Big tokens"},
+        {"startingAt": "2026-11-01T00:00:00Z", "tags": ["llm", "big"], "quantityRounding": WHOLE},
+        {"startingAt": "2026-12-01T00:00:00Z", "name": "Huge tokens", "tags": []},
+    ):
+        assert (await add(api, product, **fields))["userErrors"] == []
+    shown = (await api(NAMES, id=product["id"]))["product"]
+    metric = {"name": "tokens"}
+    assert shown["initial"] == {"name": "Tokens", "tags": ["llm"], "metric": metric, "quantityRounding": None}
+    assert shown["current"] == {
+        "name": "Big tokens", "tags": ["llm", "big"], "metric": metric, "quantityRounding": {"decimalPlaces": 0},
+    }  # fmt: skip
+    assert (shown["name"], shown["tags"]) == ("Big tokens", ["llm", "big"])
+    assert [(version["name"], version["tags"]) for version in shown["versions"]] == [
+        ("Big tokens", None), (None, ["llm", "big"]), ("Huge tokens", []),
+    ]  # fmt: skip
+
+
+async def test_lines_of_a_draft_begin_anew_with_a_name_and_its_tags(api: Api) -> None:
+    product = await build.product(api, "Tokens")
+    card = await build.rate_card(api, rates=[build.rate(product["id"], "10")])
+    customer = await build.customer(api, ingestAliases=["acme"])
+    contract = await build.contract(
+        api, customer["id"], card["id"], overrides=[{"change": {"multiplier": "0.5"}, "anyTags": ["cheap"]}]
+    )
+    await ingest(api, event("1"), event("2", timestamp="2026-11-02T10:00:00Z"))
+    await add(api, product, startingAt="2026-11-02T00:00:00Z", name="Cheap tokens", tags=["cheap"])
+    document = """
+    query ($id: ID!) { contract(id: $id) { drafts { lines { nodes { productName productTags quantity unitPrice } } }
+      rateSchedule { nodes { productName overridePrice { ... on FlatPrice { unitPrice } } } } } }
+    """
+    shown = (await api(document, id=contract["id"]))["contract"]
+    assert [tuple(line.values()) for line in shown["drafts"][0]["lines"]["nodes"]] == [
+        ("Tokens", [], "3", "10"),
+        ("Cheap tokens", ["cheap"], "3", "5"),
+    ]
+    assert shown["rateSchedule"]["nodes"] == [{"productName": "Cheap tokens", "overridePrice": {"unitPrice": "5"}}]
+
+
+async def test_what_nothing_measures_can_be_renamed_and_no_more(api: Api) -> None:
+    tokens = await build.product(api, "Tokens")
+    fee = await build.attempt(api, "product", name="Fee", type="COMPOSITE", composite={"productIds": [tokens["id"]]})
+    assert (await add(api, fee["product"], name="Support"))["userErrors"] == []
+    [error] = (await add(api, fee["product"], quantityRounding=WHOLE))["userErrors"]
+    assert (error["code"], error["path"]) == ("INVALID", ["id"])
