@@ -23,6 +23,7 @@ from app.catalog.api_queries import CatalogQuery
 from app.catalog.api_units import PricingUnitMutation, PricingUnitQuery
 from app.contracts.api import ContractsMutation, ContractsQuery
 from app.contracts.api_changes import ContractChangesMutation
+from app.contracts.api_fees import FeesMutation
 from app.custom_fields.api import CustomFieldsMutation, CustomFieldsQuery
 from app.customers.api import CustomersMutation, CustomersQuery
 from app.delivery.api import DeliveryMutation, DeliveryQuery
@@ -66,6 +67,7 @@ class Mutation(
     UsageMutation,
     ContractsMutation,
     ContractChangesMutation,
+    FeesMutation,
     InvoicesMutation,
     DeliveryMutation,
     AccessMutation,

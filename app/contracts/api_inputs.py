@@ -10,6 +10,7 @@ from datetime import datetime
 import strawberry
 
 from app.contracts.api_filters import UsageFilterInput, filter_of
+from app.contracts.api_new_fees import ScheduledChargeInput, SubscriptionInput, new_fees
 from app.contracts.api_override_inputs import OverrideInput, own_prices
 from app.contracts.api_overrides import OverridePriority
 from app.contracts.api_standing import ContractStatus, StatementDay
@@ -90,6 +91,16 @@ class ContractCreateInput:
         default_factory=list,
         description="Which of the customer's usage it takes, at most 100 changes in time; default: all of it.",
     )
+    scheduled_charges: list[ScheduledChargeInput] = strawberry.field(
+        default_factory=list, description="Fixed amounts on given dates, at most 500."
+    )
+    subscriptions: list[SubscriptionInput] = strawberry.field(
+        default_factory=list, description="Quantities that are paid for by the period, at most 500."
+    )
+    consolidate_scheduled_charges: bool = strawberry.field(
+        default=False,
+        description="Whether a scheduled charge goes on the usage statement that ends on its day; it stays so.",
+    )
     custom_fields: list[KeyValueInput] = strawberry.field(
         default_factory=list, description="Values of its custom fields, whose keys are registered."
     )
@@ -111,5 +122,6 @@ def own_terms_of(found: ContractCreateInput) -> OwnTerms:
     return OwnTerms(
         prices=own_prices(found.overrides, found.override_priority),
         usage_filters=[filter_of(item) for item in found.usage_filters],
+        fees=new_fees(found.scheduled_charges, found.subscriptions, consolidate=found.consolidate_scheduled_charges),
         custom_fields=custom_fields_in(found.custom_fields),
     )

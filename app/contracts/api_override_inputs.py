@@ -17,7 +17,7 @@ from app.contracts.override_rules import NewOverride
 from app.contracts.overrides import OwnPrices
 from app.core import terms
 from app.errors import ErrorCode, InvalidInput
-from app.graphql.values import KeyValueInput
+from app.graphql.values import Cadence, KeyValueInput
 from app.store import ids
 
 
@@ -51,6 +51,9 @@ class OverrideSpecifierInput:
     )
     presentation: list[KeyValueInput] = strawberry.field(
         default_factory=list, description="Usage with these values of the presentation group key."
+    )
+    billing_frequency: Cadence | None = strawberry.field(  # type: ignore[valid-type]
+        default=None, description="Subscriptions of this frequency; needed with a SUBSCRIPTION product, and only there."
     )
 
 
@@ -113,6 +116,7 @@ def _specifier(found: OverrideSpecifierInput, *, path: Path) -> terms.Specifier:
         tags=tuple(found.tags),
         pricing=_group(found.pricing, path=(*path, "pricing")),
         presentation=_group(found.presentation, path=(*path, "presentation")),
+        billing_frequency=found.billing_frequency,
     )
 
 

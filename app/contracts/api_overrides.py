@@ -19,7 +19,7 @@ from app.core.overrides import specifier_from_json
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by
-from app.graphql.values import KeyValue, described_enum
+from app.graphql.values import Cadence, KeyValue, described_enum
 
 OverridePriority = described_enum(
     terms.OverridePriority,
@@ -64,6 +64,9 @@ class OverrideSpecifier:
     tags: list[str] = strawberry.field(description="Tags that the product must all have.")
     pricing: list[KeyValue] = strawberry.field(description="Pricing values that the usage must have.")
     presentation: list[KeyValue] = strawberry.field(description="Presentation values that the usage must have.")
+    billing_frequency: Cadence | None = strawberry.field(  # type: ignore[valid-type]
+        description="The frequency of the subscriptions that it reaches; null: it reaches usage."
+    )
     specifier: strawberry.Private[terms.Specifier]
 
     @object_field(scope="catalog:read", description="The product; null for any. Scope: catalog:read.")
@@ -127,5 +130,6 @@ def _shown_specifier(specifier: terms.Specifier) -> OverrideSpecifier:
         tags=list(specifier.tags),
         pricing=[KeyValue(key=key, value=value or "") for key, value in specifier.pricing],
         presentation=[KeyValue(key=key, value=value or "") for key, value in specifier.presentation],
+        billing_frequency=specifier.billing_frequency,
         specifier=specifier,
     )

@@ -25,7 +25,9 @@ from app.graphql.scalars import CurrencyCode
 from app.graphql.values import Interval
 
 if TYPE_CHECKING:
+    from app.contracts.api_charges import ScheduledCharge
     from app.contracts.api_filters import UsageFilter
+    from app.contracts.api_subscriptions import ContractSubscription
     from app.invoices.api_types import Invoice
 
 
@@ -74,6 +76,24 @@ class Contract(Node, HasCustomFields):
         self, info: Info, row: strawberry.Parent[tables.Contract]
     ) -> list[Annotated[UsageFilter, strawberry.lazy("app.contracts.api_filters")]]:
         return await info.context.load("contract.usage_filters", row.id)
+
+    @strawberry.field(description="Whether its scheduled charges go on the usage statements that end on their days.")
+    def consolidate_scheduled_charges(self, row: strawberry.Parent[tables.Contract]) -> bool:
+        return row.consolidate_charges
+
+    @strawberry.field(description="Fixed amounts on given dates, at most 500, in the order in which they were added.")
+    async def scheduled_charges(
+        self, info: Info, row: strawberry.Parent[tables.Contract]
+    ) -> list[Annotated[ScheduledCharge, strawberry.lazy("app.contracts.api_charges")]]:
+        return await info.context.load("contract.scheduled_charges", row.id)
+
+    @strawberry.field(
+        description="Quantities that are paid for by the period, at most 500, in the order in which they were added."
+    )
+    async def subscriptions(
+        self, info: Info, row: strawberry.Parent[tables.Contract]
+    ) -> list[Annotated[ContractSubscription, strawberry.lazy("app.contracts.api_subscriptions")]]:
+        return await info.context.load("contract.subscriptions", row.id)
 
     rate_schedule = strawberry.field(
         resolver=rate_schedule,

@@ -24,7 +24,6 @@ from app.errors import ErrorCode, InvalidInput
 from app.store.ids import to_text
 
 MAX_ITEMS = 500
-LAST_YEAR = 2999
 BY_SCHEDULE = (ProductType.FIXED, ProductType.PRO_SERVICE)
 
 
@@ -61,7 +60,6 @@ def schedule_of(charge: NewCharge, contract: Contract, *, path: Path) -> tuple[S
         return tuple(charge.items)
     place = (*path, "recurring")
     _check_amount(charge.recurring.unit_price, charge.recurring.quantity, path=place)
-    _check_years(charge.recurring.ending_before, path=(*place, "endingBefore"))
     dates = list(islice(occurrences(charge.recurring), MAX_ITEMS + 1))
     at_most(dates, MAX_ITEMS, path=place)
     _check_date(dates[-1], contract, path=(*place, "endingBefore"))
@@ -80,20 +78,12 @@ def _check_amount(unit_price: Decimal, quantity: Decimal, *, path: Path) -> None
 
 
 def _check_date(at: datetime, contract: Contract, *, path: Path) -> None:
-    _check_years(at, path=path)
     if contract.ending_before is not None and at >= contract.ending_before:
         raise InvalidInput(
             ErrorCode.INVALID_INTERVAL,
             f"The contract ends at {contract.ending_before.isoformat()}; {at.astimezone(UTC).isoformat()} is not "
             "before that and would never be charged.",
             path=path,
-        )
-
-
-def _check_years(at: datetime, *, path: Path) -> None:
-    if not 1970 <= at.year <= LAST_YEAR:
-        raise InvalidInput(
-            ErrorCode.INVALID, f"{at.isoformat()} is no date of a charge; write 1970 to {LAST_YEAR}.", path=path
         )
 
 

@@ -26,6 +26,7 @@ from app.contracts.override_rules import (
     check_priority,
     check_target,
 )
+from app.contracts.override_subscriptions import check_subscriptions
 from app.contracts.tables import Contract, OverrideRow
 from app.core.overrides import specifier_to_json
 from app.core.terms import OverridePriority, Overwrite
@@ -96,6 +97,7 @@ def _row(
         raise InvalidInput(ErrorCode.REQUIRED, "Name a change of price, or whether it is entitled.", path=path)
     check_target(entry, listed, path=path)
     check_commits(entry, path=path)
+    check_subscriptions(entry, change, listed, path=path)
     if isinstance(change, Overwrite):
         check_overwrite(entry, listed, path=path)
     check_priority(entry, change, priority, path=path)

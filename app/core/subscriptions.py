@@ -26,7 +26,7 @@ from app.core.fees import (
 )
 from app.core.lines import Line, LineType
 from app.core.money import ONE, ZERO, ceil_to, divide, exact, floor_to, round_half_up
-from app.core.period import Period, recurring_periods, statement_anchor
+from app.core.period import Period, StatementSchedule, recurring_periods, statement_anchor
 from app.core.quantities import UsageKey
 from app.core.terms import Terms
 
@@ -68,16 +68,18 @@ def quantity_at(subscription: Subscription, at: datetime) -> Decimal:
     return _in_force(steps, at, initial=subscription.initial_quantity)
 
 
-def billing_periods(subscription: Subscription, terms: Terms, *, begun_by: datetime) -> Iterator[tuple[Period, Period]]:
+def billing_periods(
+    subscription: Subscription, *, contract: Period, schedule: StatementSchedule, begun_by: datetime
+) -> Iterator[tuple[Period, Period]]:
     """The billing periods that began by an instant: each whole, and as the subscription and the contract cut it.
 
     They hang on the subscription's own anchor, or on that of the statements, with its own frequency (golden decision
     36).
     """
-    within = subscription.period.intersect(terms.period)
+    within = subscription.period.intersect(contract)
     if within is None:
         return iter(())
-    anchor = subscription.anchor or statement_anchor(terms.schedule, terms.period)
+    anchor = subscription.anchor or statement_anchor(schedule, contract)
     return recurring_periods(anchor, subscription.frequency, within=within, begun_by=begun_by)
 
 
@@ -90,7 +92,8 @@ def subscription_lines(subscription: Subscription, terms: Terms, *, begun_by: da
     """
     paid = _paid(subscription, terms.billed)
     steps = quantity_steps(subscription.initial_quantity, subscription.updates)
-    for whole, cut in billing_periods(subscription, terms, begun_by=begun_by):
+    periods = billing_periods(subscription, contract=terms.period, schedule=terms.schedule, begun_by=begun_by)
+    for whole, cut in periods:
         price: FeePrice | None = None
         highest = ZERO
         begin = _in_force(steps, cut.starting_at, initial=subscription.initial_quantity)

@@ -5,6 +5,7 @@ Owns their GraphQL types. A line of a draft and a line of a final invoice are th
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from app.core.terms import Terms
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.values import Interval, KeyValue, Money, described_enum, key_values
+from app.store import ids
 
 InvoiceLineType = described_enum(
     LineType,
@@ -66,6 +68,13 @@ class InvoiceLine:
     presentation: list[GroupValue] = strawberry.field(description="Values that only split the line, sorted by key.")
     tier: LineTier | None = strawberry.field(description="The tier of its price; null for a flat price.")
     in_total: bool = strawberry.field(description="Whether it counts towards the total.")
+    charged_at: datetime | None = strawberry.field(
+        description="The date of a fee or scheduled charge, by which it falls into an hour or day; null for others."
+    )
+    subscription_id: strawberry.ID | None = strawberry.field(description="The subscription whose fee it is; else null.")
+    scheduled_charge_id: strawberry.ID | None = strawberry.field(
+        description="The scheduled charge of which it is an instalment; else null."
+    )
     line: strawberry.Private[Line]
     origin: strawberry.Private[Terms | UUID]
 
@@ -163,7 +172,14 @@ def line_shown(position: int, line: Line, origin: Terms | UUID) -> InvoiceLine:
         presentation=_groups(line.presentation),
         tier=None if tier is None else LineTier(level=tier.level, starting_at=tier.starting_at, size=tier.size),
         in_total=line.in_total,
+        charged_at=line.charged_at,
+        subscription_id=_id("subscription", line.subscription_id),
+        scheduled_charge_id=_id("scheduled_charge", line.charge_id),
     )
+
+
+def _id(kind: str, identifier: UUID | None) -> strawberry.ID | None:
+    return None if identifier is None else strawberry.ID(ids.to_text(kind, identifier))
 
 
 def unrated_shown(item: dict[str, Any]) -> UnratedUsage:

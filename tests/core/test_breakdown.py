@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.breakdown import Window, WindowSize, break_down, window_bounds
+from app.core.breakdown import Window, WindowSize, break_down, scheduled_window, window_bounds
 from app.core.invoice import assemble, finalize
-from app.core.lines import LineType
+from app.core.lines import Line, LineType
 from app.core.metering import HourQuantity
 from app.core.money import canonical
 from app.core.period import HOUR, Period
@@ -21,6 +22,7 @@ from tests.core.agreements import (
     FREE_THEN_PAID,
     JANUARY,
     A,
+    B,
     day,
     entry,
     flat,
@@ -121,3 +123,32 @@ def test_hours_add_up_to_days(hours: list[HourQuantity]) -> None:
     days = break_down(AGREED, JANUARY, usage, size=WindowSize.DAY, is_final=True)
     found = {f"{window.period.starting_at:%d}": window.total for window in days}
     assert {name: total for name, total in by_day.items() if total} == {k: v for k, v in found.items() if v}
+
+
+def fixed(amount: str, date: str, *, kind: LineType = LineType.SCHEDULED, start: str | None = None) -> Line:
+    """A fee or charge of data, dated."""
+    service = None if start is None else day(start)
+    return Line(kind, B, "data", "USD", D(1), D(amount), D(amount), service, service, charged_at=day(date))
+
+
+def test_fees_and_charges_lie_in_the_window_of_their_date_or_in_the_last_one() -> None:
+    agreed = terms(entry(1, flat("1")))
+    windows = break_down(
+        agreed, JANUARY, {UsageKey(A): used(d2="4")}, size=WindowSize.DAY, is_final=True,
+        fees=[fixed("5", "02-01", kind=LineType.SUBSCRIPTION, start="01-01")],
+        charges=[fixed("7.004", "01-02T13:00:00"), fixed("9", "02-01")],
+    )  # fmt: skip
+    assert [shown(window) for window in windows] == [
+        "02 00: 4@1, 1@7.004 = 11.004",
+        "31 00: 1@5, 1@9, rounding = 13.996",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "start", "end"),
+    [(WindowSize.DAY, "01-10", "01-11"), (WindowSize.HOUR, "01-10T13:00:00", "01-10T14:00:00")],
+)
+def test_a_scheduled_invoice_has_one_window(size: WindowSize, start: str, end: str) -> None:
+    lines = [fixed("5", "01-10T13:20:00"), replace(fixed("7", "01-10T13:20:00"), in_total=False)]
+    window = scheduled_window(day("01-10T13:20:00"), lines, size=size)
+    assert (window.period, window.lines, window.total) == (Period(day(start), day(end)), tuple(lines), D(5))

@@ -26,6 +26,7 @@ from app.core.invoice import (
     fingerprint,
     invoice_id,
     next_status,
+    scheduled_due_at,
 )
 from app.core.lines import Line, LineTier, LineType
 from app.core.money import allocate, fiat
@@ -200,3 +201,43 @@ def test_equal_numbers_have_equal_fingerprints_and_any_change_shows() -> None:
         fingerprint(header(), finalize(assemble([line("1.005"), line("2")], USD))),
     ]
     assert len({original, *changed}) == 5
+
+
+@pytest.mark.parametrize(
+    ("created", "due"),
+    [
+        (START - timedelta(days=30), START),
+        (START - timedelta(hours=2, seconds=1), START),
+        (START - timedelta(hours=2), START),
+        (START - timedelta(hours=1), START + timedelta(hours=1)),
+        (START, START),
+        (START + timedelta(days=30), START),
+    ],
+)
+def test_a_scheduled_invoice_is_due_at_its_date_but_not_within_two_hours_of_signing(
+    created: datetime, due: datetime
+) -> None:
+    assert scheduled_due_at(START, created_at=created) == due
+
+
+def test_scheduled_invoices_of_one_date_have_ids_of_their_own() -> None:
+    def scheduled(unit: str, ordinal: int) -> UUID:
+        return invoice_id(
+            contract_id=UUID(int=1), invoice_type=InvoiceType.SCHEDULED, starting_at=START, regeneration=0, unit=unit,
+            ordinal=ordinal,
+        )  # fmt: skip
+
+    assert str(scheduled("USD", 0)) == "3ff097af-adff-88d1-bb27-dd18587b790c"
+    assert len({identity(), scheduled("USD", 0), scheduled("USD", 1), scheduled("EUR", 0)}) == 4
+
+
+def test_the_content_names_what_a_line_bills() -> None:
+    billed = replace(line("2"), type=LineType.SCHEDULED, charge_id=UUID(int=4), charged_at=START, ordinal=1)
+    paid = replace(line("3"), type=LineType.SUBSCRIPTION, subscription_id=UUID(int=5))
+    scheduled = replace(header(), invoice_type=InvoiceType.SCHEDULED, period=Period(START), ordinal=2)
+    read = json.loads(canonical_content(scheduled, finalize(assemble([billed, paid], USD))))
+    assert (read["type"], read["ending_before"], read["ordinal"]) == ("SCHEDULED", None, 2)
+    first, second = read["lines"]
+    assert (first["charge"], first["charged_at"], first["ordinal"]) == (str(UUID(int=4)), "2025-01-01T00:00:00Z", 1)
+    assert second["subscription"] == str(UUID(int=5))
+    assert "ordinal" not in json.loads(canonical_content(header(), final())), "what was not there is not named"

@@ -14,6 +14,7 @@ from app.core.money import (
     allocate,
     bounded,
     canonical,
+    ceil_to,
     divide,
     exact,
     fiat,
@@ -218,3 +219,8 @@ def test_shares_of_a_rounded_total_lie_within_one_part_of_their_line(lines: list
     total = round_half_up(sum(lines, D(0)), places=places)
     for line, share in zip(lines, allocate(total, lines, places=places), strict=True):
         assert abs(share - line) < D(1).scaleb(-places)
+
+
+@pytest.mark.parametrize(("amount", "ceiling"), [("1.231", "1.24"), ("1.23", "1.23"), ("-1.239", "-1.23"), ("0", "0")])
+def test_the_next_number_above(amount: str, ceiling: str) -> None:
+    assert ceil_to(D(amount), places=2) == D(ceiling)

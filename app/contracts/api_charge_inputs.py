@@ -1,0 +1,75 @@
+"""What callers send to charge fixed amounts on given dates.
+
+Owns the GraphQL inputs and their way to the service; the rules are in `charge_rules.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import strawberry
+
+from app.checks import Path
+from app.contracts.api_fee_kinds import AmountDistribution
+from app.contracts.charge_rules import NewCharge, recurring_schedule
+from app.core import fees
+from app.graphql.scalars import CurrencyCode
+from app.graphql.values import Cadence
+from app.store import ids
+
+
+@strawberry.input(description="One dated instalment.")
+class ScheduleItemInput:
+    at: datetime = strawberry.field(description="Its date, before the contract's end.")
+    unit_price: Decimal = strawberry.field(description="Price of one, or the whole amount; 0 or more.")
+    quantity: Decimal = strawberry.field(default=Decimal(1), description="How many of it, above 0.")
+
+
+@strawberry.input(description="A charge that recurs, at most 500 times.")
+class RecurringScheduleInput:
+    starting_at: datetime = strawberry.field(description="Its first date.")
+    ending_before: datetime = strawberry.field(description="It recurs as long as before this instant.")
+    frequency: Cadence = strawberry.field(description="How often; not WEEKLY.")  # type: ignore[valid-type]
+    unit_price: Decimal = strawberry.field(description="Price of one, or the whole amount; 0 or more.")
+    quantity: Decimal = strawberry.field(default=Decimal(1), description="How many of it, above 0.")
+    distribution: AmountDistribution = strawberry.field(  # type: ignore[valid-type]
+        default=fees.Distribution.EACH, description="Whether each date takes the amount or a part of it."
+    )
+
+
+@strawberry.input(description="A fixed amount on given dates: give items or a recurring schedule, one of the two.")
+class ScheduledChargeInput:
+    product_id: strawberry.ID = strawberry.field(description="What is charged, a FIXED or PRO_SERVICE product.")
+    currency: CurrencyCode | None = strawberry.field(
+        default=None, description="Currency of its amounts; default: the contract's."
+    )
+    items: list[ScheduleItemInput] = strawberry.field(default_factory=list, description="Its dates, at most 500.")
+    recurring: RecurringScheduleInput | None = strawberry.field(default=None, description="How it recurs.")
+
+
+def new_charges(inputs: Sequence[ScheduledChargeInput], *, path: Path) -> list[NewCharge]:
+    """The charges as the service takes them; `path` is that of the list."""
+    return [new_charge(found, path=(*path, str(index))) for index, found in enumerate(inputs)]
+
+
+def new_charge(found: ScheduledChargeInput, *, path: Path) -> NewCharge:
+    """A charge as the service takes it."""
+    recurring = None
+    if found.recurring is not None:
+        recurring = recurring_schedule(
+            starting_at=found.recurring.starting_at,
+            ending_before=found.recurring.ending_before,
+            frequency=found.recurring.frequency,
+            unit_price=found.recurring.unit_price,
+            quantity=found.recurring.quantity,
+            distribution=found.recurring.distribution,
+            path=(*path, "recurring"),
+        )
+    return NewCharge(
+        product_id=ids.from_text("product", found.product_id, path=(*path, "productId")),
+        unit=found.currency,
+        items=[fees.ScheduledItem(item.at, item.unit_price, item.quantity) for item in found.items],
+        recurring=recurring,
+    )

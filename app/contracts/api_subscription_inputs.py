@@ -1,0 +1,107 @@
+"""What callers send to add subscriptions and to change their quantities.
+
+Owns the GraphQL inputs and their way to the service. What a subscription may say is checked by `subscription_rules.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import strawberry
+
+from app.checks import Path, within
+from app.contracts.api_fee_kinds import CollectionTiming, FeePlacement, FeeRoundingMethod, IncreaseBilling
+from app.contracts.subscription_rules import NewSubscription
+from app.core import fees
+from app.graphql.values import Cadence
+from app.store import ids
+
+
+@strawberry.input(description="How a prorated fee is rounded.")
+class FeeRoundingInput:
+    method: FeeRoundingMethod = strawberry.field(description="Where a fee between two steps goes.")  # type: ignore[valid-type]
+    decimal_places: int = strawberry.field(description="Decimals of the major unit, -5 to 5.")
+
+
+@strawberry.input(description="What a part of a billing period costs.")
+class SubscriptionProrationInput:
+    prorate: bool = strawberry.field(
+        default=True, description="Whether a part costs its share of the time; else the whole fee."
+    )
+    increases: IncreaseBilling = strawberry.field(  # type: ignore[valid-type]
+        default=fees.IncreaseBilling.BILL_IMMEDIATELY,
+        description="When an increase in mid-period is charged. Fees in arrears take it along at the end anyway.",
+    )
+    rounding: FeeRoundingInput | None = strawberry.field(
+        default=None, description="How a share is rounded; default: it stays exact."
+    )
+
+
+@strawberry.input(description="A quantity to be paid for by the period.")
+class SubscriptionInput:
+    product_id: strawberry.ID = strawberry.field(
+        description="What is paid for: a SUBSCRIPTION product with a price of this frequency on the contract's card."
+    )
+    billing_frequency: Cadence = strawberry.field(  # type: ignore[valid-type]
+        description="How long a billing period is; not SEMI_ANNUAL."
+    )
+    collection: CollectionTiming = strawberry.field(description="When fees are charged.")  # type: ignore[valid-type]
+    initial_quantity: Decimal = strawberry.field(description="Its quantity at its start, 0 or more.")
+    starting_at: datetime | None = strawberry.field(
+        default=None, description="Its start, a full hour within the contract; default: the contract's start."
+    )
+    ending_before: datetime | None = strawberry.field(
+        default=None, description="Its end, a full hour; default: it ends with the contract."
+    )
+    proration: SubscriptionProrationInput = strawberry.field(
+        default_factory=SubscriptionProrationInput, description="What a part of a billing period costs."
+    )
+    placement: FeePlacement = strawberry.field(  # type: ignore[valid-type]
+        default=fees.FeePlacement.ON_USAGE_INVOICE, description="Which invoices carry its fees."
+    )
+    anchor: datetime | None = strawberry.field(
+        default=None,
+        description="The full hour from which its periods are counted; default: as the contract's statements.",
+    )
+    name: str | None = strawberry.field(default=None, description="What people call it, 1 to 200 characters.")
+
+
+@strawberry.input(description="A change of a quantity from an hour on: give a quantity or a delta, one of the two.")
+class QuantityUpdateInput:
+    starting_at: datetime = strawberry.field(
+        description="From when on, a full hour within the subscription, not before the last fee that is final. "
+        "Increases are charged from then on; a decrease counts from the next billing period."
+    )
+    quantity: Decimal | None = strawberry.field(default=None, description="The new quantity, 0 or more.")
+    delta: Decimal | None = strawberry.field(default=None, description="By how much it changes, not 0.")
+    uniqueness_key: str | None = strawberry.field(
+        default=None, description="Makes the update safe to repeat: a second use is refused."
+    )
+
+
+def new_subscriptions(inputs: Sequence[SubscriptionInput], *, path: Path) -> list[NewSubscription]:
+    """The subscriptions as the service takes them; `path` is that of the list."""
+    return [new_subscription(found, path=(*path, str(index))) for index, found in enumerate(inputs)]
+
+
+def new_subscription(found: SubscriptionInput, *, path: Path) -> NewSubscription:
+    """A subscription as the service takes it."""
+    rounding = None
+    if found.proration.rounding is not None:
+        place = (*path, "proration", "rounding", "decimalPlaces")
+        places = within(found.proration.rounding.decimal_places, low=-5, high=5, path=place)
+        rounding = fees.FeeRounding(found.proration.rounding.method, places)
+    return NewSubscription(
+        product_id=ids.from_text("product", found.product_id, path=(*path, "productId")),
+        frequency=found.billing_frequency,
+        collection=found.collection,
+        initial_quantity=found.initial_quantity,
+        starting_at=found.starting_at,
+        ending_before=found.ending_before,
+        proration=fees.Proration(found.proration.prorate, found.proration.increases, rounding),
+        placement=found.placement,
+        anchor=found.anchor,
+        name=found.name,
+    )
