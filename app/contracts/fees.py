@@ -30,9 +30,15 @@ from app.core.fees import (
 from app.core.lines import LineType
 from app.core.money import fiat
 from app.core.period import Frequency, Period
+from app.grants.purchases import purchases_of
 from app.invoices.tables import Invoice, InvoiceLine
 
-BILLING = (LineType.SUBSCRIPTION, LineType.SCHEDULED)
+BILLING = (LineType.SUBSCRIPTION, LineType.SCHEDULED, LineType.COMMIT_PURCHASE)
+KINDS = {
+    LineType.SUBSCRIPTION: ItemKind.SUBSCRIPTION,
+    LineType.SCHEDULED: ItemKind.SCHEDULED,
+    LineType.COMMIT_PURCHASE: ItemKind.PURCHASE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ async def fees_of(session: AsyncSession, contracts: Sequence[Contract]) -> dict[
     """The fees and charges of each contract, in the order of addition."""
     contract_ids = [contract.id for contract in contracts]
     charges = await _charges(session, contract_ids)
+    for contract_id, bought in (await purchases_of(session, contract_ids)).items():
+        charges.setdefault(contract_id, []).extend(bought)
     subscriptions = await _subscriptions(session, contract_ids)
     billed = await _billed(session, {*charges, *subscriptions})
     return {
@@ -58,6 +66,15 @@ async def fees_of(session: AsyncSession, contracts: Sequence[Contract]) -> dict[
         )
         for contract_id in contract_ids
     }
+
+
+async def contracts_with_fees(session: AsyncSession, contract_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the contracts that charge anything beside usage."""
+    found = set(await purchases_of(session, contract_ids))
+    for column in (col(ScheduledChargeRow.contract_id), col(SubscriptionRow.contract_id)):
+        rows = await session.execute(select(column).where(column.in_(contract_ids)).distinct())
+        found.update(rows.scalars())
+    return found
 
 
 async def _charges(session: AsyncSession, contract_ids: Sequence[UUID]) -> dict[UUID, list[ScheduledCharge]]:
@@ -118,12 +135,13 @@ async def _billed(session: AsyncSession, contract_ids: set[UUID]) -> dict[UUID, 
 
 
 def _billed_item(line: InvoiceLine) -> BilledItem:
-    is_fee = line.type == LineType.SUBSCRIPTION
-    source_id, at = (line.subscription_id, line.starting_at) if is_fee else (line.charge_id, line.charged_at)
+    kind = KINDS[LineType(line.type)]
+    source_id, at = line.charge_id or line.grant_id, line.charged_at
+    if kind is ItemKind.SUBSCRIPTION:
+        source_id, at = line.subscription_id, line.starting_at
     assert source_id is not None
     assert at is not None
     assert line.quantity is not None
-    kind = ItemKind.SUBSCRIPTION if is_fee else ItemKind.SCHEDULED
     return BilledItem(ItemKey(kind, source_id, at, line.ordinal), line.quantity)
 
 

@@ -62,20 +62,22 @@ def fees_from_json(form: Mapping[str, Any]) -> dict[str, Any]:
 def _charge_to_json(charge: ScheduledCharge) -> dict[str, Any]:
     return {
         "id": str(charge.id),
-        "product": str(charge.product_id),
+        "product": None if charge.product_id is None else str(charge.product_id),
         "unit": [charge.unit.code, charge.unit.places, charge.unit.is_fiat],
         "schedule": schedule_to_json(charge.schedule),
         "added": charge.added,
+        **({"is_purchase": True} if charge.is_purchase else {}),
     }
 
 
 def _charge_from_json(item: Mapping[str, Any]) -> ScheduledCharge:
     return ScheduledCharge(
         id=UUID(item["id"]),
-        product_id=UUID(item["product"]),
+        product_id=None if item["product"] is None else UUID(item["product"]),
         unit=Unit(*item["unit"]),
         schedule=schedule_from_json(item["schedule"]),
         added=item["added"],
+        is_purchase=item.get("is_purchase", False),
     )
 
 

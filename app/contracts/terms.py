@@ -47,7 +47,7 @@ async def terms_of_contracts(session: AsyncSession, contracts: Sequence[Contract
     rates = await entries_of(session, card_ids)
     fees = await fees_of(session, contracts)
     named = {entry.product_id for entries in rates.values() for entry in entries}
-    charged = {charge.product_id for found in fees.values() for charge in found.charges}
+    charged = {charge.product_id for found in fees.values() for charge in found.charges if charge.product_id}
     products = await products_of(session, named | charged)
     overrides = await _overrides(session, contract_ids)
     filters = await filters_of(session, contract_ids)

@@ -54,13 +54,17 @@ class RecurringSchedule:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledCharge:
-    """A fixed amount on given dates, in a unit of its own. `added` is its place in the order of addition."""
+    """A fixed amount on given dates, in a unit of its own. `added` is its place in the order of addition.
+
+    What is paid for a commit is a purchase: it has the commit's id, and need not name a product.
+    """
 
     id: UUID
-    product_id: UUID
+    product_id: UUID | None
     unit: Unit
     schedule: tuple[ScheduledItem, ...] | RecurringSchedule
     added: int
+    is_purchase: bool = False
 
 
 class Collection(StrEnum):
@@ -151,6 +155,7 @@ class ItemKind(StrEnum):
 
     SUBSCRIPTION = "subscription"
     SCHEDULED = "scheduled"
+    PURCHASE = "purchase"
 
 
 class ItemKey(NamedTuple):

@@ -53,7 +53,11 @@ def key_of(line: Line) -> ItemKey:
         assert line.subscription_id is not None, "a fee is one of a subscription"
         assert line.starting_at is not None, "a fee pays for some time"
         return ItemKey(ItemKind.SUBSCRIPTION, line.subscription_id, line.starting_at, line.ordinal)
-    assert line.type is LineType.SCHEDULED, "only fees and charges are billed as items"
+    if line.type is LineType.COMMIT_PURCHASE:
+        assert line.grant_id is not None, "a purchase is one of a commit"
+        assert line.charged_at is not None, "a purchase has a date"
+        return ItemKey(ItemKind.PURCHASE, line.grant_id, line.charged_at, line.ordinal)
+    assert line.type is LineType.SCHEDULED, "only fees, charges and purchases are billed as items"
     assert line.charge_id is not None, "an instalment is one of a charge"
     assert line.charged_at is not None, "an instalment has a date"
     return ItemKey(ItemKind.SCHEDULED, line.charge_id, line.charged_at, line.ordinal)
@@ -79,17 +83,18 @@ def item_lines(items: Iterable[DueItem], terms: Terms) -> tuple[Line, ...]:
     order = display_order(terms, at=max(item.at for item in found))
 
     def place(item: DueItem) -> tuple[object, ...]:
-        assert item.line.product_id is not None, "an item is one of a product"
-        return (*order[item.line.product_id], item.at, item.key)
+        # A purchase need not be sold as a product; it comes last then.
+        product_id = item.line.product_id
+        return (product_id is None, *(() if product_id is None else order[product_id]), item.at, item.key)
 
     return tuple(item.line for item in sorted(found, key=place))
 
 
 def fees_and_charges(lines: Iterable[Line]) -> tuple[list[Line], list[Line]]:
-    """The fees of subscriptions, which balances may pay, and the scheduled charges among some lines."""
+    """The fees of subscriptions, which balances may pay, and the scheduled charges and purchases among some lines."""
     found = list(lines)
     fees = [line for line in found if line.type is LineType.SUBSCRIPTION]
-    return fees, [line for line in found if line.type is LineType.SCHEDULED]
+    return fees, [line for line in found if line.type in (LineType.SCHEDULED, LineType.COMMIT_PURCHASE)]
 
 
 def _fees(terms: Terms, *, until: datetime) -> Iterator[DueItem]:
@@ -111,23 +116,24 @@ def _charges(terms: Terms) -> Iterator[DueItem]:
 
 
 def _charge_lines(charge: ScheduledCharge, terms: Terms) -> Iterator[Line]:
-    product = next(product for product in terms.products if product.id == charge.product_id)
+    product = next((product for product in terms.products if product.id == charge.product_id), None)
     before: dict[datetime, int] = {}
     for item in scheduled_items(charge):
         ordinal = before[item.at] = before.get(item.at, -1) + 1
         with exact():
             amount = item.unit_price * item.quantity
         yield Line(
-            type=LineType.SCHEDULED,
+            type=LineType.COMMIT_PURCHASE if charge.is_purchase else LineType.SCHEDULED,
             product_id=charge.product_id,
-            product_name=product.at(item.at).name,
+            product_name=None if product is None else product.at(item.at).name,
             unit=charge.unit.code,
             quantity=item.quantity,
             unit_price=item.unit_price,
             amount=amount,
             starting_at=None,
             ending_before=None,
-            charge_id=charge.id,
+            charge_id=None if charge.is_purchase else charge.id,
+            grant_id=charge.id if charge.is_purchase else None,
             charged_at=item.at,
             ordinal=ordinal,
         )

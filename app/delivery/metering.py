@@ -30,8 +30,7 @@ from app.delivery.settlement import settle
 from app.delivery.states import NO_EFFECT, RESOLVED, UNKNOWN_EFFECT, DeliveryStatus, SlotStatus
 from app.delivery.tables import Delivery, MeteringReceipt, MeteringSlot
 from app.failpoints import reached
-from app.invoices.balances import Books
-from app.invoices.open import open_statements
+from app.invoices.balances import CustomerBook
 from app.invoices.service import route_of
 from app.invoices.tables import Invoice
 from app.store.engine import Store
@@ -105,7 +104,8 @@ async def plan_slot(
 async def owed_through(session: AsyncSession, configuration: BillingConfiguration, *, now: datetime) -> Decimal:
     """What the customer owes so far over the contracts routed here: finalized invoices, and drafts as they stand.
 
-    A fee or charge that is dated later is on a draft already and not owed yet (golden decision 44).
+    A fee, charge or purchase counts in the hour that begins at its date; one that is dated later is on a draft already
+    and not owed yet (golden decision 44).
     """
     finalized = await session.execute(
         select(func.coalesce(func.sum(Invoice.total), 0)).where(
@@ -115,11 +115,12 @@ async def owed_through(session: AsyncSession, configuration: BillingConfiguratio
     owed = Decimal(finalized.scalar_one())
     contracts = await session.execute(select(Contract).where(Contract.customer_id == configuration.customer_id))
     routed = [row for row in contracts.scalars() if await route_of(session, row) == configuration.id]
-    books = Books(session, now=now)
-    for statement in await open_statements(session, routed, now=now):
-        if statement.currency == "USD":
-            draft = (await books.rate(statement)).draft
-            later = (line.amount for line in draft.lines if line.charged_at is not None and line.charged_at > now)
+    ids = {row.id for row in routed}
+    book = await CustomerBook.of(session, configuration.customer_id, now=now)
+    for statement in book.open:
+        if statement.contract.id in ids and statement.currency == "USD":
+            draft = (await book.rate(statement)).draft
+            later = (line.amount for line in draft.lines if line.charged_at is not None and line.charged_at >= now)
             with exact():
                 owed += draft.subtotal - sum(later, ZERO)
     return owed

@@ -6,7 +6,7 @@ written by `service.py`, and nothing is stored when one is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -14,8 +14,11 @@ from typing import Any
 from uuid import UUID
 
 from app.checks import Path, at_most, interval_of, name_of, text_of
+from app.core.currencies import MINOR_DIGITS
+from app.core.fees import RecurringSchedule, ScheduledCharge, ScheduledItem
 from app.core.grants import GrantType
-from app.core.money import ONE, ZERO, canonical, exact
+from app.core.money import ONE, ZERO, exact, fiat
+from app.core.scheduled import schedule_from_json, schedule_to_json, scheduled_items
 from app.core.terms import RateTarget, Specifier
 from app.errors import ErrorCode, InvalidInput
 from app.store.ids import new_id
@@ -23,6 +26,7 @@ from app.store.ids import new_id
 MAX_SEGMENTS = 1_000
 MAX_SCOPE = 100
 MAX_PRIORITY = Decimal(1_000_000)
+NIL = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +39,20 @@ class NewSegment:
 
 
 @dataclass(frozen=True, slots=True)
-class Payment:
-    """When and how much is paid for a commit; `quantity` times `unit_price`, in the schedule's unit."""
-
-    at: datetime
-    unit_price: Decimal
-    quantity: Decimal = ONE
-
-
-@dataclass(frozen=True, slots=True)
 class PaymentSchedule:
-    """What is paid for a commit. `unit` None is that of its access; with `do_not_invoice` it is recorded only."""
+    """What is paid for a commit, on dates or again and again. `unit` None is that of its access.
 
-    payments: Sequence[Payment]
+    With `do_not_invoice` the amounts are recorded, and no invoice asks for them.
+    """
+
+    schedule: tuple[ScheduledItem, ...] | RecurringSchedule
     unit: str | None = None
     do_not_invoice: bool = False
+
+    def items(self, unit: str) -> tuple[ScheduledItem, ...]:
+        """Every payment, in order of time; `unit` is that of the access."""
+        counted = fiat(self.unit or unit)
+        return scheduled_items(ScheduledCharge(NIL, None, counted, self.schedule, 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,44 +153,47 @@ def _check_payment(entry: NewGrant, *, of_customer: bool, path: Path) -> None:
         return
     if entry.type is GrantType.CREDIT:
         raise _invalid("Nobody pays for a credit.", path)
-    at_most(payment.payments, MAX_SEGMENTS, path=path)
-    if not payment.payments:
+    if payment.unit is None and entry.unit not in MINOR_DIGITS:
+        raise InvalidInput(
+            ErrorCode.REQUIRED, f"{entry.unit} is no currency; name the one in which it is paid.", path=(*path, "unit")
+        )
+    items = payment.items(entry.unit)
+    at_most(items, MAX_SEGMENTS, path=path)
+    if not items:
         raise InvalidInput(ErrorCode.REQUIRED, "Name at least one payment.", path=path)
-    for index, item in enumerate(payment.payments):
+    for index, item in enumerate(items):
         if item.unit_price < ZERO or item.quantity < ZERO:
             raise _invalid("A payment is 0 or more.", (*path, "items", str(index)))
     if not is_postpaid:
         return
     [segment] = entry.segments
-    if len(payment.payments) != 1 or amount_of(payment.payments[0]) != segment.amount:
+    if len(items) != 1 or amount_of(items[0]) != segment.amount:
         raise InvalidInput(
             ErrorCode.POSTPAID_AMOUNTS_DIFFER,
             "A postpaid commit is paid once, and what is paid is what may be used.",
             path=path,
         )
-    if payment.payments[0].at < segment.ending_before:
+    if items[0].at < segment.ending_before:
         raise InvalidInput(
             ErrorCode.TRUEUP_BEFORE_ACCESS_END, "What is missing of a commit is billed after its access.", path=path
         )
 
 
-def amount_of(payment: Payment) -> Decimal:
+def amount_of(item: ScheduledItem) -> Decimal:
     """What a payment comes to."""
     with exact():
-        return payment.unit_price * payment.quantity
+        return item.unit_price * item.quantity
 
 
 def payment_to_json(schedule: PaymentSchedule) -> dict[str, Any]:
-    """The stored form of a payment schedule: payments in order of time, decimals as canonical text."""
-    items = [
-        {
-            "at": item.at.isoformat().replace("+00:00", "Z"),
-            "unit_price": canonical(item.unit_price),
-            "quantity": canonical(item.quantity),
-        }
-        for item in sorted(schedule.payments, key=lambda item: item.at)
-    ]
-    return {"unit": schedule.unit, "do_not_invoice": schedule.do_not_invoice, "payments": items}
+    """The stored form of a payment schedule."""
+    form = schedule_to_json(schedule.schedule)
+    return {"unit": schedule.unit, "do_not_invoice": schedule.do_not_invoice, "schedule": form}
+
+
+def payment_from_json(form: Mapping[str, Any]) -> PaymentSchedule:
+    """The payment schedule of a stored form."""
+    return PaymentSchedule(schedule_from_json(form["schedule"]), form["unit"], form["do_not_invoice"])
 
 
 def _invalid(message: str, path: Path) -> InvalidInput:

@@ -20,6 +20,7 @@ from app.core.money import ZERO, exact
 from app.core.overrides import specifier_from_json
 from app.core.period import Period
 from app.core.terms import RateTarget
+from app.grants.definitions import amount_of, payment_from_json
 from app.grants.tables import GrantRow, SegmentRow, TransferRow
 
 
@@ -84,9 +85,9 @@ def grant_of(row: GrantRow, segments: Sequence[SegmentRow]) -> Grant:
 
 def amount_paid(row: GrantRow) -> Decimal:
     """What is paid for it in all, whether it is invoiced or only recorded; zero for a gift."""
-    payments = [] if row.invoice is None else row.invoice["payments"]
+    items = () if row.invoice is None else payment_from_json(row.invoice).items(row.unit)
     with exact():
-        return sum((Decimal(item["unit_price"]) * Decimal(item["quantity"]) for item in payments), ZERO)
+        return sum((amount_of(item) for item in items), ZERO)
 
 
 async def _movements(session: AsyncSession, grant_ids: Collection[UUID]) -> dict[UUID, list[Movement]]:

@@ -13,9 +13,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contracts.terms import terms_of_contracts
 from app.core.invoice import InvoiceType
 from app.core.ledger import Movement, TransferKind
 from app.core.pots import pots_of
+from app.core.terms import Terms
 from app.grants.reading import StoredGrant, grants_of_customer
 from app.invoices.drafts import RatedStatement, rate
 from app.invoices.finding import running_contracts
@@ -35,6 +37,7 @@ class CustomerBook:
     hours: HoursReader
     grants: Sequence[StoredGrant]
     open: Sequence[Statement]
+    _terms: dict[UUID, Terms] = field(default_factory=dict[UUID, Terms])
     _rated: dict[UUID, RatedStatement] = field(default_factory=dict[UUID, RatedStatement])
     _moved: dict[UUID, list[Movement]] = field(default_factory=dict[UUID, list[Movement]])
 
@@ -70,7 +73,11 @@ class CustomerBook:
         if statement.id in self._rated:
             return
         pots = pots_of([item.grant for item in self._serving(statement)], self._moved)
-        rated = await rate(self.session, statement, pots=pots, hours=self.hours)
+        if not self._terms:
+            contracts = {item.contract.id: item.contract for item in self.open}
+            self._terms = await terms_of_contracts(self.session, list(contracts.values()))
+        terms = self._terms.get(statement.contract.id)
+        rated = await rate(self.session, statement, pots=pots, hours=self.hours, terms=terms)
         self._rated[statement.id] = rated
         for draw in rated.draws:
             movement = Movement(

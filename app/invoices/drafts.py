@@ -63,12 +63,15 @@ async def rate(
     *,
     pots: Sequence[Pot] = (),
     hours: HoursReader = hours_of_metric,
+    terms: Terms | None = None,
 ) -> RatedStatement:
     """Rate an open invoice from the usage in sight, or from what a preview reads in its place.
 
-    `pots` are the segments that serve its contract; `balances.py` knows what earlier invoices left in them.
+    `pots` are the segments that serve its contract; `balances.py` knows what earlier invoices left in them. `terms` are
+    read unless they are at hand.
     """
-    terms = await terms_of(session, statement.contract)
+    if terms is None:
+        terms = await terms_of(session, statement.contract)
     items = item_lines(statement.items, terms)
     fees, charges = fees_and_charges(items)
     if statement.type is InvoiceType.SCHEDULED:

@@ -13,9 +13,9 @@ from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
-from app.contracts.tables import Contract, ScheduledChargeRow, SubscriptionRow
+from app.contracts.fees import contracts_with_fees
+from app.contracts.tables import Contract
 from app.contracts.terms import contract_period, schedule_of, terms_of_contracts
 from app.core.invoice import InvoiceType, due_at, invoice_id, scheduled_due_at
 from app.core.items import DueItem, items_due
@@ -137,11 +137,7 @@ def _placed(terms: Terms, periods: Sequence[Period], done: _Final, *, now: datet
 
 async def _terms_with_fees(session: AsyncSession, contracts: Sequence[Contract]) -> dict[UUID, Terms]:
     """The terms of those contracts that charge anything beside usage."""
-    contract_ids = [contract.id for contract in contracts]
-    found: set[UUID] = set()
-    for column in (col(ScheduledChargeRow.contract_id), col(SubscriptionRow.contract_id)):
-        rows = await session.execute(select(column).where(column.in_(contract_ids)).distinct())
-        found.update(rows.scalars())
+    found = await contracts_with_fees(session, [contract.id for contract in contracts])
     if not found:
         return {}
     return await terms_of_contracts(session, [contract for contract in contracts if contract.id in found])

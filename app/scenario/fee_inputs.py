@@ -48,6 +48,13 @@ def new_charge(world: World, charge: Json) -> NewCharge:
     )
 
 
+def schedule_of(form: Json) -> tuple[ScheduledItem, ...] | RecurringSchedule:
+    """The dates and amounts of a payment schedule."""
+    if "recurring" in form:
+        return _recurring(form["recurring"])
+    return tuple(ScheduledItem(parse_instant(item["timestamp"]), *_amount(item)) for item in form["items"])
+
+
 def _recurring(found: Json) -> RecurringSchedule:
     unit_price, quantity = _amount(found)
     return RecurringSchedule(

@@ -14,12 +14,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import parse_instant
+from app.core.fees import ScheduledItem
 from app.core.grants import GrantType
 from app.core.money import ONE
 from app.core.terms import RateTarget, Specifier
-from app.grants.adjustments import adjust
-from app.grants.definitions import NewGrant, NewSegment, Payment, PaymentSchedule, Scope
-from app.grants.service import create_grant
+from app.grants import adjustments, service
+from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule, Scope
+from app.scenario.fee_inputs import schedule_of
 from app.scenario.world import Json, World
 from app.store.ids import new_id
 
@@ -77,16 +78,14 @@ def specifier_of(world: World, item: Json) -> Specifier:
 
 def _payment(balance: Json) -> PaymentSchedule | None:
     invoice = balance.get("invoice")
-    if invoice is None or not ({"items", "timestamp"} & set(invoice)):
+    if balance["type"] == GrantType.POSTPAID:
+        if invoice is None or "timestamp" not in invoice:
+            return None
+        amount = Decimal(invoice.get("amount", balance["access"][0]["amount"]))
+        return PaymentSchedule((ScheduledItem(parse_instant(invoice["timestamp"]), amount, ONE),))
+    if invoice is None:
         return None
-    if "timestamp" in invoice:
-        amount = invoice.get("amount", balance["access"][0]["amount"])
-        return PaymentSchedule([Payment(parse_instant(invoice["timestamp"]), Decimal(amount))])
-    payments = [
-        Payment(parse_instant(item["timestamp"]), Decimal(item.get("amount", item.get("unit_price"))), Decimal(item.get("quantity", ONE)))
-        for item in invoice["items"]
-    ]  # fmt: skip
-    return PaymentSchedule(payments, invoice.get("unit"), invoice.get("do_not_invoice", False))
+    return PaymentSchedule(schedule_of(invoice), invoice.get("unit"), invoice.get("do_not_invoice", False))
 
 
 async def found_customer_grants(session: AsyncSession, world: World, customer: Json, *, now: datetime) -> None:
@@ -100,7 +99,7 @@ async def add_customer_grant(
 ) -> UUID:
     """One balance of a customer."""
     world.grants.setdefault(balance["id"], new_id())
-    row = await create_grant(session, world.customers[customer], new_grant(world, balance), now=now)
+    row = await service.create_grant(session, world.customers[customer], new_grant(world, balance), now=now)
     return row.id
 
 
@@ -111,7 +110,7 @@ def _created_at(balance: Json, default: datetime) -> datetime:
 async def manual(world: World, step: Json, *, now: datetime) -> None:
     """A manual ledger entry."""
     async with world.store.transaction() as session:
-        await adjust(
+        await adjustments.adjust(
             session,
             world.grants[step["balance"]],
             segment=step.get("segment", 0),

@@ -41,7 +41,7 @@ FIELDS: dict[str, frozenset[str]] = {
         }
     ),
     "access": frozenset({"amount", "starting_at", "ending_before"}),
-    "balance invoice": frozenset({"unit", "do_not_invoice", "items"}),
+    "balance invoice": frozenset({"unit", "do_not_invoice", "items", "recurring", "timestamp", "amount"}),
     "custom unit": frozenset({"custom"}),
     "provider": frozenset({"id", "kind"}),
     "contract": frozenset(
@@ -170,8 +170,9 @@ def _known_balances(balances: Sequence[Json]) -> None:
         for specifier in balance.get("specifiers", []):
             known("specifier", specifier)
         known("balance invoice", balance.get("invoice", {}))
-        if balance.get("invoice", {"do_not_invoice": True}).get("do_not_invoice") is not True:
-            raise NotUnderstood("balance invoice: is paid")
+        known("recurring schedule", balance.get("invoice", {}).get("recurring", {}))
+        for item in balance.get("invoice", {}).get("items", []):
+            known("item", item)
 
 
 def known(kind: str, fields: Mapping[str, Any]) -> None:

@@ -1,0 +1,43 @@
+"""What is paid for commits: charges on the contract of a commit, or on the one that a customer's own commit names.
+
+Owns that part of the mapping of terms. When they fall due, and on which invoice, is settled as for scheduled charges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, or_, select
+
+from app.core.fees import ScheduledCharge
+from app.core.grants import GrantType
+from app.core.money import fiat
+from app.grants.definitions import payment_from_json
+from app.grants.tables import GrantRow
+
+
+async def purchases_of(session: AsyncSession, contract_ids: Collection[UUID]) -> dict[UUID, list[ScheduledCharge]]:
+    """The purchases that each contract bills, by the commit's id; those of archived commits are not asked for."""
+    rows = await session.execute(
+        select(GrantRow)
+        .where(
+            or_(col(GrantRow.contract_id).in_(contract_ids), col(GrantRow.invoice_contract_id).in_(contract_ids)),
+            GrantRow.type == GrantType.PREPAID,
+            col(GrantRow.invoice).is_not(None),
+            col(GrantRow.archived_at).is_(None),
+        )
+        .order_by(col(GrantRow.id))
+    )
+    found: dict[UUID, list[ScheduledCharge]] = {}
+    for place, row in enumerate(rows.scalars()):
+        contract_id = row.contract_id or row.invoice_contract_id
+        assert contract_id is not None, "the query asks for one"
+        assert row.invoice is not None, "the query asks for one"
+        payment = payment_from_json(row.invoice)
+        if not payment.do_not_invoice:
+            unit = fiat(payment.unit or row.unit)
+            bought = ScheduledCharge(row.id, row.product_id, unit, payment.schedule, place, is_purchase=True)
+            found.setdefault(contract_id, []).append(bought)
+    return found
