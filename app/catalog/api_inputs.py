@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import strawberry
 
-from app.catalog.api_measuring import QuantityConversionInput, QuantityRoundingInput
+from app.catalog.api_measuring import QuantityConversionInput, QuantityRoundingInput, SqlBreakdownGranularity
 from app.catalog.api_types import Aggregation, ProductType
-from app.core.terms import Composite, MoneyOf, PropertyFilter
+from app.core.terms import Composite, MoneyOf, PropertyFilter, SqlGranularity
 from app.core.terms import ProductType as CoreProductType
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import CurrencyCode
@@ -44,8 +44,15 @@ class MeasuredMoneyInput:
 @strawberry.input(description="A new billable metric. Its definition never changes.")
 class BillableMetricCreateInput:
     name: str = strawberry.field(description="What people call it, 1 to 200 characters.")
-    aggregation: Aggregation = strawberry.field(  # type: ignore[valid-type]
-        description="How events become a quantity."
+    aggregation: Aggregation | None = strawberry.field(  # type: ignore[valid-type]
+        default=None, description="How events become a quantity; needed unless sql is given, which implies SQL."
+    )
+    sql: str | None = strawberry.field(
+        default=None,
+        description="A query instead of all the rest but the name: SELECT … FROM events with event_type, timestamp and "
+        "properties.<name>, WHERE, GROUP BY and sub-queries in FROM. The column value, or else the first, is the "
+        "quantity; by the others usage can be split. It is read and checked, never run as it stands; at most 10,000 "
+        "characters.",
     )
     aggregation_key: str | None = strawberry.field(
         default=None, description="The property that is read; none for COUNT, needed for all others."
@@ -110,6 +117,9 @@ class ProductCreateInput:
     )
     quantity_rounding: QuantityRoundingInput | None = strawberry.field(
         default=None, description="How the quantity of a statement is rounded; default: not at all."
+    )
+    sql_breakdown_granularity: SqlBreakdownGranularity = strawberry.field(  # type: ignore[valid-type]
+        default=SqlGranularity.HOUR, description="How the quantity of an SQL metric is spread over a statement."
     )
     custom_fields: list[KeyValueInput] = strawberry.field(
         default_factory=list, description="Values of its custom fields, whose keys are registered."

@@ -35,6 +35,17 @@ RoundingMethod = described_enum(
 )
 
 
+SqlBreakdownGranularity = described_enum(
+    terms.SqlGranularity,
+    name="SqlBreakdownGranularity",
+    description="How the quantity of an SQL metric is spread over a statement.",
+    sentences={
+        terms.SqlGranularity.HOUR: "By what each hour changes, so that prices and balances are those of the hour.",
+        terms.SqlGranularity.SERVICE_PERIOD: "Whole in the statement's last hour, at the prices of that hour.",
+    },
+)
+
+
 @strawberry.type(description="Turns what is measured into what is priced, such as megabytes into gigabytes.")
 class QuantityConversion:
     operation: ConversionOperation = strawberry.field(description="What is done.")  # type: ignore[valid-type]

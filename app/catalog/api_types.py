@@ -12,7 +12,13 @@ from uuid import UUID
 import strawberry
 
 from app.catalog import states, tables
-from app.catalog.api_measuring import QuantityConversion, QuantityRounding, conversion_shown, rounding_shown
+from app.catalog.api_measuring import (
+    QuantityConversion,
+    QuantityRounding,
+    SqlBreakdownGranularity,
+    conversion_shown,
+    rounding_shown,
+)
 from app.core.terms import Aggregation as CoreAggregation
 from app.core.terms import ProductType as CoreProductType
 from app.custom_fields.api_types import HasCustomFields
@@ -30,6 +36,7 @@ Aggregation = described_enum(
         CoreAggregation.MAX: "The highest value of one property in a statement period; only a new high is billed.",
         CoreAggregation.UNIQUE: "How many different values of one property there were in a statement period.",
         CoreAggregation.LATEST: "The latest value of one property; billed as it moves, down as well as up.",
+        CoreAggregation.SQL: "What a query says; billed as its value moves, down as well as up.",
     },
 )
 ProductType = described_enum(
@@ -76,7 +83,9 @@ class BillableMetric(Node, HasCustomFields):
     created_at: datetime = strawberry.field(description="When it was made; earlier events count all the same.")
     archived_at: datetime | None = strawberry.field(description="From when on no new product may use it.")
 
-    @strawberry.field(description="The property that is read; null for COUNT.")
+    sql: str | None = strawberry.field(description="The query, as it was written; null for metrics without one.")
+
+    @strawberry.field(description="The property that is read; null for COUNT and SQL.")
     def aggregation_key(self, row: strawberry.Parent[tables.MetricRow]) -> str | None:
         return row.key
 
@@ -182,6 +191,9 @@ class Product(Node, HasCustomFields):
     )
     presentation_group_key: list[str] = strawberry.field(
         description="Properties by which lines are split; quantities and tiers are counted for each value."
+    )
+    sql_breakdown_granularity: SqlBreakdownGranularity = strawberry.field(  # type: ignore[valid-type]
+        description="How the quantity of an SQL metric is spread over a statement; HOUR for all others."
     )
     uniqueness_key: str | None = strawberry.field(description="The key that made its creation safe to repeat.")
     created_at: datetime = strawberry.field(description="When it was made.")

@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from app.catalog.tables import MetricRow, ProductRow
 from app.checks import Path, at_most, currency_of, distinct, text_of, within
 from app.core.money import DIVISION_PLACES
-from app.core.terms import Aggregation, Composite, MoneyOf, ProductType, PropertyFilter, Rounding
+from app.core.terms import Aggregation, Composite, MoneyOf, ProductType, PropertyFilter, Rounding, SqlGranularity
 from app.errors import ErrorCode, InvalidInput, NotFound
 from app.store.ids import to_text
 
@@ -26,8 +26,14 @@ MAX_TEXT = 200
 MAX_PARTS = 100
 
 
-def checked_aggregation(aggregation: str, key: str | None) -> Aggregation:
+def checked_aggregation(aggregation: str | None, key: str | None, *, is_query: bool) -> Aggregation:
     """The aggregation, when the key fits it: COUNT counts events and has none, the others read one property."""
+    if is_query:
+        return Aggregation.SQL
+    if aggregation is None or aggregation == Aggregation.SQL:
+        raise InvalidInput(
+            ErrorCode.REQUIRED, "Name an aggregation, or write the query as sql.", path=("input", "aggregation")
+        )
     try:
         found = Aggregation(aggregation)
     except ValueError as error:
@@ -89,7 +95,7 @@ def check_keys(group_keys: Sequence[Sequence[str]]) -> None:
         distinct([text_of(name, path=place, longest=MAX_TEXT) for name in names], path=place)
 
 
-def check_money(money: MoneyOf | None, *, aggregation: str, group_keys: Sequence[Sequence[str]]) -> None:
+def check_money(money: MoneyOf | None, *, aggregation: str | None, group_keys: Sequence[Sequence[str]]) -> None:
     """Amounts of one currency, or of one that usage is split by: amounts of two are never added (semantics 11.2)."""
     path = ("input", "money")
     if money is None:
@@ -110,6 +116,14 @@ def check_rounding(rounding: Rounding | None, *, path: Path) -> None:
     """A quantity is rounded to at most as many places as a division keeps."""
     if rounding is not None:
         within(rounding.places, low=0, high=DIVISION_PLACES, path=(*path, "decimalPlaces"))
+
+
+def check_granularity(metric: MetricRow | None, granularity: SqlGranularity) -> None:
+    """Only the quantity of an SQL metric is spread in another way than hour by hour."""
+    if granularity is not SqlGranularity.HOUR and (metric is None or metric.query is None):
+        raise InvalidInput(
+            ErrorCode.INVALID, f"{granularity} is for SQL metrics only.", path=("input", "sqlBreakdownGranularity")
+        )
 
 
 def check_product_keys(metric: MetricRow, *, pricing: Sequence[str], presentation: Sequence[str]) -> None:

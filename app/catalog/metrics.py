@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import func, select
 
 from app.catalog.definitions import check_filters, check_keys, check_money, checked_aggregation, checked_values
+from app.catalog.sql_compiling import query_alone
 from app.catalog.tables import MetricRow
 from app.change import note_change
 from app.checks import name_of
@@ -50,6 +51,7 @@ def metric_of(row: MetricRow) -> Metric:
         ),
         group_keys=tuple(tuple(names) for names in row.group_keys),
         money=money_of(row),
+        query=row.query,
     )
 
 
@@ -64,8 +66,9 @@ async def create_metric(
     session: AsyncSession,
     *,
     name: str,
-    aggregation: str,
+    aggregation: str | None = None,
     key: str | None = None,
+    sql: str | None = None,
     event_types_in: Sequence[str] | None = None,
     event_types_not_in: Sequence[str] | None = None,
     filters: Sequence[PropertyFilter] = (),
@@ -77,16 +80,24 @@ async def create_metric(
 ) -> MetricRow:
     """A new metric over all events that are kept, earlier ones included. Its definition never changes.
 
-    Errors: INVALID, REQUIRED, NOT_SUPPORTED, `LimitExceeded`, `Conflict`.
+    It is either a query, `sql`, or an aggregation with all the rest. Errors: INVALID, REQUIRED, NOT_SUPPORTED,
+    SQL_NOT_ALLOWED, `LimitExceeded`, `Conflict`.
     """
+    query = None
+    if sql is not None:
+        others = (aggregation, key, event_types_in, event_types_not_in, filters or None, group_keys or None, money)
+        query = query_alone(sql, others)
+        group_keys = [query.keys] if query.keys else []
     check_filters(filters)
     check_keys(group_keys)
     check_money(money, aggregation=aggregation, group_keys=group_keys)
     row = MetricRow(
         created_at=now,
         name=name_of(name, path=("input", "name")),
-        aggregation=checked_aggregation(aggregation, key),
+        aggregation=checked_aggregation(aggregation, key, is_query=query is not None),
         key=key,
+        sql=sql,
+        query=query,
         event_types_in=checked_values(event_types_in, path=("input", "eventTypes")),
         event_types_not_in=checked_values(event_types_not_in, path=("input", "eventTypesNotIn")),
         filters=[_filter_to_json(condition) for condition in filters],
@@ -126,6 +137,7 @@ def _metric_shown(row: MetricRow) -> dict[str, object]:
         "name": row.name,
         "aggregation": row.aggregation,
         "aggregationKey": row.key,
+        "sql": row.sql,
         "eventTypes": row.event_types_in,
         "eventTypesNotIn": row.event_types_not_in,
         "filters": row.filters,

@@ -11,13 +11,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.catalog.definitions import check_composite, check_product_keys, check_rounding, check_type
+from app.catalog.definitions import check_composite, check_granularity, check_product_keys, check_rounding, check_type
 from app.catalog.reading import get, refuse_archived
 from app.catalog.tables import MetricRow, ProductRow
 from app.change import note_change
 from app.checks import Path, at_most, distinct, name_of, text_of
 from app.core.quantities import conversion_to_json, rounding_to_json
-from app.core.terms import Composite, Conversion, ProductType, Rounding
+from app.core.terms import Composite, Conversion, ProductType, Rounding, SqlGranularity
 from app.custom_fields.service import insert_custom_fields
 from app.errors import ErrorCode, InvalidInput
 from app.store.ids import to_text
@@ -38,6 +38,7 @@ async def create_product(
     conversion: Conversion | None = None,
     rounding: Rounding | None = None,
     composite: Composite | None = None,
+    granularity: SqlGranularity = SqlGranularity.HOUR,
     custom_fields: Mapping[str, str] | None = None,
     uniqueness_key: str | None = None,
     now: datetime,
@@ -51,13 +52,15 @@ async def create_product(
     """
     name = name_of(name, path=("input", "name"))
     check_type(type, is_composite=composite is not None)
+    metric = None
     if type == ProductType.USAGE:
-        await _check_measured(session, metric_id, pricing=pricing_group_key, presentation=presentation_group_key)
+        metric = await _metric(session, metric_id, pricing=pricing_group_key, presentation=presentation_group_key)
     elif metric_id or pricing_group_key or presentation_group_key or conversion or rounding:
         raise InvalidInput(ErrorCode.INVALID, f"Nothing measures a {type} product.", path=("input",))
     if composite is not None:
         await check_composite(session, composite)
     check_rounding(rounding, path=("input", "quantityRounding"))
+    check_granularity(metric, granularity)
     row = ProductRow(
         created_at=now,
         name=name,
@@ -71,6 +74,7 @@ async def create_product(
         composite_product_ids=None if composite is None else [str(item) for item in composite.product_ids],
         composite_tags=None if composite is None else list(composite.tags),
         exclude_free_usage=composite is not None and composite.exclude_free_usage,
+        sql_breakdown_granularity=granularity,
         uniqueness_key=uniqueness_key,
     )
     async with once(session, ProductRow, uniqueness_key):
@@ -87,15 +91,16 @@ def tags_of(tags: Sequence[str], *, path: Path) -> list[str]:
     return list(distinct([text_of(tag, path=path, longest=100) for tag in tags], path=path))
 
 
-async def _check_measured(
+async def _metric(
     session: AsyncSession, metric_id: UUID | None, *, pricing: Sequence[str], presentation: Sequence[str]
-) -> None:
+) -> MetricRow:
     path = ("input", "metricId")
     if metric_id is None:
         raise InvalidInput(ErrorCode.REQUIRED, "A USAGE product needs a metric.", path=path)
     metric = await get(session, MetricRow, metric_id, path=path)
     refuse_archived(metric, path=path)
     check_product_keys(metric, pricing=pricing, presentation=presentation)
+    return metric
 
 
 def _product_shown(row: ProductRow) -> dict[str, object]:

@@ -5,10 +5,12 @@ Owns the virtual table `events`, the rule of GROUP BY, and sub-queries. Expressi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlglot import exp
 
 from app.catalog.sql_expressions import EVENTS, Scope, coerced, compiled, only, settled
-from app.catalog.sql_parsing import place_of, refused, select_of
+from app.catalog.sql_parsing import PATH, place_of, refused, select_of
 from app.core.sql_metric import (
     Aggregate,
     Binary,
@@ -25,6 +27,7 @@ from app.core.sql_metric import (
     TimeLiteral,
     has_aggregate,
 )
+from app.errors import ErrorCode, InvalidInput
 
 MAX_COLUMNS = 20
 MAX_SUBQUERIES = 5
@@ -37,6 +40,13 @@ def compile_sql(text: str) -> Query:
     Errors: SQL_NOT_ALLOWED with line and column, `LimitExceeded` for a query that is too long or nested too deeply.
     """
     return _query(text, select_of(text), depth=0)
+
+
+def query_alone(text: str, others: Sequence[object]) -> Query:
+    """The query of a metric that is defined by nothing else. Errors: INVALID, and those of `compile_sql`."""
+    if any(part is not None for part in others):
+        raise InvalidInput(ErrorCode.INVALID, "sql says it all and goes with nothing else.", path=PATH)
+    return compile_sql(text)
 
 
 def _query(text: str, select: exp.Select, *, depth: int) -> Query:

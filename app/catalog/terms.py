@@ -17,7 +17,7 @@ from app.catalog.composites import composite_of
 from app.catalog.metrics import money_of
 from app.catalog.tables import MetricRow, ProductRow, ProductVersion, RateRow
 from app.core.period import Frequency, Period
-from app.core.terms import MoneyOf, Naming, Product, ProductType, RateEntry
+from app.core.terms import MoneyOf, Naming, Product, ProductType, RateEntry, SqlGranularity
 from app.core.terms import ProductVersion as CoreVersion
 from app.custom_fields.service import custom_fields_of
 
@@ -91,6 +91,7 @@ def _product(row: ProductRow, changes: Sequence[ProductVersion], money: Mapping[
         namings=namings_of(row, changes),
         money=None if row.metric_id is None else money[row.metric_id],
         composite=composite_of(row),
+        sql_granularity=SqlGranularity(row.sql_breakdown_granularity),
     )
 
 

@@ -145,6 +145,8 @@ async def _check_offered(session: AsyncSession, rate_card_id: UUID | None, key: 
         .where(col(ProductRow.id).in_(on_card)).order_by(col(ProductRow.id), col(ProductVersion.added))
     )  # fmt: skip
     for product, metric in (*rows, *changed):
+        if metric.query is not None:
+            continue  # Any property will do: a query is evaluated over the events that the filter lets through.
         wanted = {key, *product.pricing_group_key, *product.presentation_group_key}
         if any(wanted <= set(names) for names in metric.group_keys):
             continue

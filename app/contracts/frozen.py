@@ -31,6 +31,7 @@ from app.core.terms import (
     RateEntry,
     RateTarget,
     Rounding,
+    SqlGranularity,
     Terms,
     UsageFilter,
 )
@@ -105,6 +106,7 @@ def _product_to_json(product: Product) -> dict[str, Any]:
         "tags": list(product.tags),
         "conversion": None if product.conversion is None else conversion_to_json(product.conversion),
         "rounding": None if product.rounding is None else rounding_to_json(product.rounding),
+        "sql_granularity": product.sql_granularity,
         "money": None if product.money is None else [product.money.currency, product.money.currency_property],
         "composite": None
         if product.composite is None
@@ -142,6 +144,7 @@ def _product_from_json(item: Mapping[str, Any]) -> Product:
         tags=tuple(item["tags"]),
         conversion=_conversion(item.get("conversion")),
         rounding=_rounding(item.get("rounding")),
+        sql_granularity=SqlGranularity(item.get("sql_granularity", SqlGranularity.HOUR)),
         money=MoneyOf(*item["money"]) if item.get("money") else None,
         composite=_composite(item.get("composite")),
         namings=tuple(

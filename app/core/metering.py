@@ -156,6 +156,7 @@ def cumulative(aggregation: Aggregation, hours: Mapping[datetime, Decimal]) -> t
 
     MAX only ever rises, and from 0 (golden decision 7); LATEST moves to each hour's value, down as well as up.
     """
+    assert aggregation is not Aggregation.SQL, "a query has a meaning of its own (`sql_values`)"
     found: list[HourQuantity] = []
     reached = ZERO
     with exact():

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from app.core.metering import HourQuantity, HoursByGroup
 from app.core.money import ZERO, canonical, divide, exact, parse_decimal, round_down, round_half_up, round_up
-from app.core.period import SINCE_EVER, Period
+from app.core.period import HOUR, SINCE_EVER, Period
 from app.core.terms import (
     Conversion,
     ConversionOperation,
@@ -52,6 +52,18 @@ def versions_in(product: Product, period: Period) -> tuple[ProductVersion, ...]:
     ends = [*(version.starting_at for version in product.versions), None]
     pairs = zip(versions, ends, strict=True)
     return tuple(version for version, end in pairs if period.intersect(Period(version.starting_at, end)))
+
+
+def at_the_end(hours_by_group: HoursByGroup, period: Period) -> HoursByGroup:
+    """The same quantities, whole in the last hour of the period (semantics 1.4, SERVICE_PERIOD)."""
+    assert period.ending_before is not None, "a statement has an end"
+    found: dict[Group, tuple[HourQuantity, ...]] = {}
+    for group, hours in hours_by_group.items():
+        with exact():
+            total = sum((item.quantity for item in hours), ZERO)
+        if total:
+            found[group] = (HourQuantity(period.ending_before - HOUR, total),)
+    return found
 
 
 def usage_of(

@@ -87,6 +87,16 @@ def differenced(steps: Iterable[tuple[datetime, Mapping[Group, Decimal]]]) -> Ho
     return found
 
 
+def summed(steps: Iterable[tuple[datetime, Mapping[Group, Decimal]]]) -> HoursByGroup:
+    """The hours of each group from what each hour comes to by itself, for an additive query."""
+    found: dict[Group, list[HourQuantity]] = {}
+    for hour, values in steps:
+        for group, value in values.items():
+            if value:
+                found.setdefault(group, []).append(HourQuantity(hour, value))
+    return found
+
+
 def quantities(query: Query, events: Sequence[Event], *, by: Sequence[str] = ()) -> dict[Group, Decimal]:
     """The sum of the quantity for each combination of the columns `by`; without events there is none.
 
@@ -140,10 +150,9 @@ def number_of(text: str) -> Decimal | None:
 
 def settled(value: Decimal) -> Decimal | None:
     """A computed number in the form that is kept: at most 38 places; NULL from 10^38 on."""
-    if abs(value) >= LARGEST:
-        return None
-    rounded = round_half_up(value, places=MAX_DIGITS)
-    return None if abs(rounded) >= LARGEST else rounded
+    # copy_abs, since abs() would round to the digits of the current context.
+    rounded = round_half_up(value, places=MAX_DIGITS) if value.copy_abs() < LARGEST else value
+    return rounded if rounded.copy_abs() < LARGEST else None
 
 
 def _value(expression: Expression, rows: Sequence[Row]) -> Value:
@@ -220,7 +229,7 @@ def _call(call: Call, values: list[Value]) -> Value:
         case Function.ROUND:
             return settled(round_half_up(cast("Decimal", value), places=call.places))
         case Function.CEIL:
-            return settled(-floor_to(-cast("Decimal", value), places=0))
+            return settled(floor_to(cast("Decimal", value).copy_negate(), places=0).copy_negate())
         case Function.FLOOR:
             return settled(floor_to(cast("Decimal", value), places=0))
         case Function.NUMBER:
@@ -249,4 +258,4 @@ def _aggregate(aggregator: Aggregator, values: Sequence[Value]) -> Value:
         return min(numbers) if aggregator is Aggregator.MIN else max(numbers)
     with exact():
         total = sum(numbers, ZERO)
-    return divide(total, Decimal(len(numbers))) if aggregator is Aggregator.AVG else total
+    return settled(divide(total, Decimal(len(numbers)))) if aggregator is Aggregator.AVG else total

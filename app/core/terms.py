@@ -17,6 +17,7 @@ from app.core.fees import BilledItem, ScheduledCharge, Subscription
 from app.core.money import Unit
 from app.core.period import Frequency, Period, StatementSchedule
 from app.core.rates import Rate
+from app.core.sql_metric import Query
 
 Group = tuple[tuple[str, str | None], ...]
 """Property names with their values, sorted by name; None where an event lacks the property."""
@@ -30,11 +31,19 @@ class Aggregation(StrEnum):
     MAX = "MAX"
     UNIQUE = "UNIQUE"
     LATEST = "LATEST"
+    SQL = "SQL"
 
     @property
     def is_additive(self) -> bool:
         """Whether each event adds its own part, whatever came before it in the statement: COUNT and SUM only."""
         return self in (Aggregation.COUNT, Aggregation.SUM)
+
+
+class SqlGranularity(StrEnum):
+    """How the quantity of an SQL metric is spread over a statement: hour by hour, or whole in the last hour."""
+
+    HOUR = "HOUR"
+    SERVICE_PERIOD = "SERVICE_PERIOD"
 
 
 class ProductType(StrEnum):
@@ -75,9 +84,9 @@ class MoneyOf:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How raw events become a quantity. `key` is the property that is aggregated; COUNT has none.
+    """How raw events become a quantity. `key` is the property that is aggregated; COUNT and SQL have none.
 
-    `group_keys` are the compound keys by which usage of the metric may be split.
+    `group_keys` are the compound keys by which usage of the metric may be split. An SQL metric is its `query` alone.
     """
 
     id: UUID
@@ -89,9 +98,12 @@ class Metric:
     filters: tuple[PropertyFilter, ...] = ()
     group_keys: tuple[tuple[str, ...], ...] = ()
     money: MoneyOf | None = None
+    query: Query | None = None
 
     def __post_init__(self) -> None:
-        if (self.key is None) is not (self.aggregation is Aggregation.COUNT):
+        if (self.query is None) is (self.aggregation is Aggregation.SQL):
+            raise ValueError("an SQL metric has a query, and no other has")
+        if (self.key is None) is not (self.aggregation in (Aggregation.COUNT, Aggregation.SQL)):
             raise ValueError(f"{self.aggregation} {'takes no' if self.key else 'needs an'} aggregation key")
 
 
@@ -193,6 +205,7 @@ class Product:
     composite: Composite | None = None
     custom_fields: tuple[tuple[str, str], ...] = ()
     namings: tuple[Naming, ...] = ()
+    sql_granularity: SqlGranularity = SqlGranularity.HOUR
 
     def __post_init__(self) -> None:
         for changes in (self.versions, self.namings):

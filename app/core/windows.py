@@ -122,6 +122,19 @@ def entries_of(query: UsageQuery, groups: Sequence[Group], values: WindowValues)
     )
 
 
+def chosen(query: UsageQuery, steps: Iterable[tuple[datetime, Mapping[Group, Decimal]]]) -> WindowValues:
+    """The values of an SQL metric that a query asks for, from those of each window by all columns that it names."""
+    found: WindowValues = {}
+    for start, values in steps:
+        for group, value in values.items():
+            texts = dict(group)
+            if all(texts[name] in accepted for name, accepted in query.only.items()):
+                key = (start, tuple((name, texts[name]) for name in sorted(query.by)))
+                with exact():
+                    found[key] = found.get(key, ZERO) + value
+    return found
+
+
 def windowed(metric: Metric, events: Iterable[Event], query: UsageQuery) -> WindowValues:
     """The values of a metric over events of the period, given in the order of their ingest.
 

@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.filters import Filters
 from app.core.metering import Event, HourQuantity
+from app.core.period import Period
+from app.core.sql_metric import Query
 from app.core.terms import Group, Metric
 from app.core.windows import UsageQuery, WindowValues
 
@@ -66,6 +68,10 @@ class FoundEvent:
     event: Event
 
 
+Steps = Sequence[tuple[datetime, Mapping[Group, Decimal]]]
+"""Quantities by group, for each hour or window in which something happened."""
+
+
 class EventStore(Protocol):
     """Keeps events and answers for their hourly quantities. Every call runs in the caller's transaction."""
 
@@ -112,6 +118,28 @@ class EventStore(Protocol):
 
         The first groups by their text are given. `from_buckets`: the metric adds up and its buckets hold all events.
         """
+        ...
+
+    async def query_hours(
+        self,
+        session: AsyncSession,
+        query: Query,
+        *,
+        by: Sequence[str],
+        references: Sequence[str],
+        period: Period,
+        filters: Filters,
+    ) -> Steps:
+        """What an SQL metric comes to at the end of each hour with events (`core.sql_values`); see `Query.is_additive`.
+
+        Of an additive query, what the hour itself adds. Errors: `LimitExceeded` when it takes too long.
+        """
+        ...
+
+    async def query_windows(
+        self, session: AsyncSession, query: Query, asked: UsageQuery, *, references: Sequence[str]
+    ) -> WindowValues:
+        """What an SQL metric comes to over the events of each window alone. Errors: as `query_hours`."""
         ...
 
     async def find(self, session: AsyncSession, ids: Sequence[UUID]) -> Sequence[FoundEvent]:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.store.engine import raw_connection
 from app.usage.events import NewEvent, Stored
 from app.usage.reads_postgres import PostgresReads
+from app.usage.sql_postgres import PostgresQueries
 
 STAGE = """
 create temp table if not exists ingest_stage (
@@ -68,7 +69,7 @@ select count(*) from moved
 """
 
 
-class PostgresEvents(PostgresReads):
+class PostgresEvents(PostgresReads, PostgresQueries):
     """The event store on the gateway's own database."""
 
     async def append(self, session: AsyncSession, events: Sequence[NewEvent], *, batch: int) -> Stored:

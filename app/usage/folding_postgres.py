@@ -53,7 +53,7 @@ async def hourly_from_events(
     seen = SEEN.format(
         groups=f"cast(array[{', '.join(text_of(f'by{place}') for place in range(len(names)))}] as text[])",
         value=reading_of(metric, values),
-        parts=" or ".join(_parts(stretches(filters, Period(starting_at, ending_before)), values)),
+        parts=" or ".join(parts_of(stretches(filters, Period(starting_at, ending_before)), values)),
         conditions="".join(f"\n  and {condition}" for condition in conditions_of(metric, values)),
     )
     found = await session.execute(text(f"with seen as ({seen}) {BY_HOUR[metric.aggregation]}"), values)
@@ -64,7 +64,7 @@ async def hourly_from_events(
     return groups
 
 
-def _parts(parts: Sequence[tuple[Period, UsageFilter | None]], values: dict[str, Any]) -> list[str]:
+def parts_of(parts: Sequence[tuple[Period, UsageFilter | None]], values: dict[str, Any]) -> list[str]:
     """For each stretch of time, what an event in it must meet; what is compared is put into `values`."""
     conditions: list[str] = []
     for place, (period, wanted) in enumerate(parts):

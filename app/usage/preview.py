@@ -50,6 +50,12 @@ class GivenUsage:
         Errors: `LimitExceeded` when more than 100,000 stored events would have to be folded again.
         """
         metric = metric_of(row)
+        if metric.query is not None:
+            raise InvalidInput(
+                ErrorCode.NOT_SUPPORTED,
+                f"The SQL metric {row.name[:80]!r} is not previewed.",
+                path=("input", "customerId"),
+            )
         split = None if metric.aggregation.is_additive else by
         own = [event for event in self.events if period.contains(event.timestamp) and takes(filters, event)]
         if self.replaces:

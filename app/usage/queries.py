@@ -20,7 +20,7 @@ from app.catalog.tables import MetricRow
 from app.core.windows import MAX_ENTRIES, MAX_GROUPS, UsageEntry, UsageWindow, entries_of, groups_of
 from app.errors import ErrorCode, LimitExceeded
 from app.usage.query_rules import PATH, checked_query
-from app.usage.reading import references_of
+from app.usage.references import references_of
 from app.usage.service import EVENTS
 
 
@@ -52,13 +52,12 @@ async def query_usage(
     row = await get(session, MetricRow, metric_id, path=(*PATH, "metricId"))
     query = checked_query(row, starting_at, ending_before, size, by=by, only=only or {})
     metric = metric_of(row)
-    values = await EVENTS.windows(
-        session,
-        metric,
-        query,
-        references=await references_of(session, customer_id),
-        from_buckets=metric.aggregation.is_additive and row.buckets_ready,
-    )
+    references = await references_of(session, customer_id)
+    if metric.query is not None:
+        values = await EVENTS.query_windows(session, metric.query, query, references=references)
+    else:
+        is_ready = metric.aggregation.is_additive and row.buckets_ready
+        values = await EVENTS.windows(session, metric, query, references=references, from_buckets=is_ready)
     groups = groups_of(query, values)
     if len(values) > MAX_ENTRIES or (query.names_groups and len(groups) * query.window_count > MAX_ENTRIES):
         raise LimitExceeded(

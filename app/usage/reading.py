@@ -1,6 +1,6 @@
 """Reads usage: the hourly quantities of a customer's products, whatever references the usage came under.
 
-Owns the union of a customer's references and the choice between buckets and events. Pricing is left to core.
+Owns the choice between buckets and events. Pricing is left to core.
 """
 
 from __future__ import annotations
@@ -10,24 +10,17 @@ from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import select
 
 from app.catalog.metrics import metric_of
 from app.catalog.tables import MetricRow
 from app.core.filters import Filters, taken
 from app.core.metering import HourQuantity, HoursByGroup, cumulative, group_from_text, group_names
 from app.core.period import Period
-from app.core.quantities import UsageKey, group_names_of, usage_of, versions_in
-from app.core.terms import Aggregation, Product
-from app.customers.tables import IngestAlias
-from app.store.ids import to_text
+from app.core.quantities import UsageKey, at_the_end, group_names_of, usage_of, versions_in
+from app.core.terms import Aggregation, Product, SqlGranularity
+from app.usage.query_reading import hours_of_query
+from app.usage.references import references_of
 from app.usage.service import EVENTS
-
-
-async def references_of(session: AsyncSession, customer_id: UUID) -> list[str]:
-    """All references under which usage of a customer may arrive: its id and its aliases, its external id among them."""
-    aliases = await session.execute(select(IngestAlias.alias).where(IngestAlias.customer_id == customer_id))
-    return sorted({to_text("customer", customer_id), *aliases.scalars()})
 
 
 async def hours_of_metric(
@@ -47,6 +40,8 @@ async def hours_of_metric(
     assert period.ending_before is not None
     bounds = {"starting_at": period.starting_at, "ending_before": period.ending_before}
     metric = metric_of(row)
+    if metric.query is not None:
+        return await hours_of_query(session, metric.query, references, period, by=by, filters=filters)
     names = set(group_names(metric))
     # Buckets that are not ready lack the events that came before the metric; then all are folded from the events.
     if metric.aggregation.is_additive and row.buckets_ready and names >= {item.key for item in filters}:
@@ -99,6 +94,8 @@ async def usage_of_products(
             names = () if Aggregation(metric.aggregation).is_additive else group_names_of(product)
             if (metric_id, names) not in read:
                 read[metric_id, names] = await hours(session, metric, references, period, by=names, filters=filters)
-            hours_by_metric[metric_id] = read[metric_id, names]
+            found = read[metric_id, names]
+            is_whole = metric.query is not None and product.sql_granularity is SqlGranularity.SERVICE_PERIOD
+            hours_by_metric[metric_id] = at_the_end(found, period) if is_whole else found
         usage.update(usage_of(product, hours_by_metric, period))
     return usage

@@ -66,7 +66,8 @@ async def search_events(session: AsyncSession, transaction_ids: Sequence[str]) -
     received_at = dict(list(received))
     owners = await _owners(session, {item.event.reference for item in found})
     rows = (await session.execute(select(MetricRow).order_by(col(MetricRow.id)))).scalars()
-    metrics = [metric_of(row) for row in rows]
+    # Which events count in a query is known only to the query.
+    metrics = [metric_of(row) for row in rows if row.query is None]
     return [
         SearchedEvent(
             transaction_id=item.transaction_id,

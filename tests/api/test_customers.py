@@ -15,7 +15,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.store import ids
 from app.store.engine import Store
-from app.usage.reading import references_of
+from app.usage.references import references_of
 from tests import builders as build
 from tests.api.accounts import STRIPE, connections
 from tests.api.conftest import Api

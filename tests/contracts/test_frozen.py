@@ -28,6 +28,7 @@ from app.core.terms import (
     Rounding,
     RoundingMethod,
     Specifier,
+    SqlGranularity,
     Terms,
     UsageFilter,
 )
@@ -67,6 +68,7 @@ OVERRIDES = (
         replace(AGREED, products=(MEASURED,)),
         replace(AGREED, products=(replace(CALLS, namings=(Naming(day("01-16"), "requests", ("gpu",)),)),)),
         replace(AGREED, products=(replace(CALLS, custom_fields=(("owner", "Ann"), ("sku", "T-1"))),)),
+        replace(AGREED, products=(replace(CALLS, sql_granularity=SqlGranularity.SERVICE_PERIOD),)),
         replace(AGREED, products=(replace(CALLS, money=MoneyOf(currency_property="currency")),)),
         replace(AGREED, products=(replace(CALLS, money=MoneyOf("EUR")), UPLIFT)),
         replace(AGREED, rates=(entry(1, Percentage(Decimal("1.5"))), entry(2, TieredPercentage(FREE_THEN_PAID.tiers)))),
@@ -111,6 +113,6 @@ def test_what_an_earlier_release_froze_has_no_conversion_no_versions_no_override
     for rate in form["rates"]:
         del rate["commit_rate"], rate["unit"], rate["minimum"]
     for product in form["products"]:
-        for later in ("conversion", "rounding", "versions", "money", "composite"):
+        for later in ("sql_granularity", "conversion", "rounding", "versions", "money", "composite"):
             del product[later]
     assert terms_from_json(form) == AGREED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -14,11 +15,12 @@ from app.catalog.sql_compiling import compile_sql
 from app.core.metering import Event, HourQuantity
 from app.core.money import exact
 from app.core.period import HOUR
-from app.core.quantities import UsageKey
+from app.core.quantities import UsageKey, at_the_end
 from app.core.rating import rate_statement
 from app.core.sql_metric import Query, query_from_json, query_to_json
-from app.core.sql_values import final_quantities, hourly_quantities, quantities
-from app.core.terms import Group
+from app.core.sql_values import differenced, final_quantities, hourly_quantities, quantities, summed
+from app.core.terms import Aggregation, Group, Metric
+from app.core.windows import UsageQuery, UsageWindow, chosen
 from tests.core.agreements import JANUARY, A, day, entry, flat, terms
 from tests.core.sql_queries import QUERIES, events
 
@@ -207,3 +209,54 @@ def test_truth_values_and_instants_as_texts(n: str) -> None:
     )
     [(key, _)] = quantities(query, [event("01-01T00:00:00", n=n)], by=["at", "truth"]).items()
     assert dict(key) == {"at": "2025-01-01T00:00:00Z", "truth": str(n == "TRUE").lower()}
+
+
+def test_large_numbers_keep_every_digit() -> None:
+    nines = "9" * 38
+    for text in (f"CEIL({nines})", f"FLOOR({nines})", f"ROUND({nines})", f"{nines} * 1", f"-(-{nines})"):
+        assert quantities(compile_sql(f"SELECT {text} FROM events"), SAMPLE[:1]) == {(): D(nines)}
+
+
+def test_hours_of_an_additive_query_and_the_whole_in_the_last_hour() -> None:
+    group: Group = (("k", "a"),)
+    steps = [(day("01-01"), {group: D(2)}), (day("01-02"), {group: D(0)}), (day("01-03"), {group: D(-2), (): D(1)})]
+    found = summed(steps)
+    assert found == {
+        group: [HourQuantity(day("01-01"), D(2)), HourQuantity(day("01-03"), D(-2))],
+        (): [HourQuantity(day("01-03"), D(1))],
+    }
+    assert at_the_end(found, JANUARY) == {(): (HourQuantity(day("01-31T23:00:00"), D(1)),)}
+    assert differenced(steps)[group] == [
+        HourQuantity(day("01-01"), D(2)),
+        HourQuantity(day("01-02"), D(-2)),
+        HourQuantity(day("01-03"), D(-2)),
+    ]
+
+
+def test_the_whole_at_the_end_is_what_is_measured_at_once() -> None:
+    query = compile_sql("SELECT AVG(properties.n) AS value FROM events")
+    assert (
+        dict(at_the_end(hourly_quantities(query, SAMPLE), JANUARY)).keys()
+        == final_quantities(query, SAMPLE, JANUARY).keys()
+    )
+    [one], [other] = (
+        at_the_end(hourly_quantities(query, SAMPLE), JANUARY)[()],
+        final_quantities(query, SAMPLE, JANUARY)[()],
+    )
+    assert one == other
+
+
+def test_an_sql_metric_is_its_query() -> None:
+    query = compile_sql("SELECT COUNT(*) FROM events")
+    assert Metric(UUID(int=1), "m", Aggregation.SQL, query=query).key is None
+    for wrong in ({"aggregation": Aggregation.SQL}, {"aggregation": Aggregation.COUNT, "query": query}):
+        with pytest.raises(ValueError, match="has a query"):
+            Metric(UUID(int=1), "m", **wrong)  # type: ignore[arg-type]
+
+
+def test_values_of_a_usage_query() -> None:
+    eu, us = (("plan", "a"), ("region", "eu")), (("plan", "a"), ("region", "us"))
+    steps = [(day("01-01"), {eu: D(2), us: D(3)})]
+    asked = UsageQuery(JANUARY, UsageWindow.DAY, ("plan",), {"region": ("eu",)})
+    assert chosen(asked, steps) == {(day("01-01"), (("plan", "a"),)): D(2)}
+    assert chosen(UsageQuery(JANUARY, UsageWindow.DAY), [(day("01-01"), {(): D(5)})]) == {(day("01-01"), ()): D(5)}
