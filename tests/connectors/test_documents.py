@@ -52,6 +52,7 @@ def invoices(draw: Any) -> InvoiceDocument:
         issued_at=draw(instants),
         service_starting_at=draw(st.none() | instants),
         service_ending_before=draw(st.none() | instants),
+        date=draw(st.none() | instants),
         options=draw(pairs),
     )
 

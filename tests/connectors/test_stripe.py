@@ -46,6 +46,15 @@ def test_the_printed_date_lies_in_the_service_period(ending_before: str | None, 
 
 
 @pytest.mark.parametrize(
+    ("rule", "printed"),
+    [("period_end", "2026-11-05T09:30:00Z"), ("noon_utc", "2026-11-05T12:00:00Z"), ("off", None)],
+)
+def test_an_invoice_without_a_service_period_is_printed_with_its_own_date(rule: str, printed: str | None) -> None:
+    sent = invoice(service_starting_at=None, service_ending_before=None, date=at("2026-11-05T09:30:00Z"))
+    assert stripe_invoice.effective_at(sent, rule) == (at(printed) if printed else None)
+
+
+@pytest.mark.parametrize(
     ("amount", "currency", "minor"),
     [
         ("12.34", "USD", 1234),

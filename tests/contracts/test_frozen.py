@@ -10,6 +10,24 @@ from uuid import UUID
 import pytest
 
 from app.contracts.frozen import terms_from_json, terms_to_json
+from app.core.fees import (
+    BilledItem,
+    Collection,
+    Distribution,
+    FeePlacement,
+    FeeRounding,
+    FeeRoundingMethod,
+    IncreaseBilling,
+    ItemKey,
+    ItemKind,
+    Proration,
+    QuantityUpdate,
+    RecurringSchedule,
+    ScheduledCharge,
+    ScheduledItem,
+    Subscription,
+)
+from app.core.money import fiat
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
 from app.core.rates import Package, Percentage, TieredPercentage, Volume
 from app.core.terms import (
@@ -57,6 +75,28 @@ OVERRIDES = (
 )  # fmt: skip
 
 
+SEATS = Subscription(
+    UUID(int=20), A, Frequency.QUARTERLY, Collection.ARREARS, Period(day("01-02"), day("06-01")), Decimal("2.5"),
+    (QuantityUpdate(day("01-03"), Decimal(4)), QuantityUpdate(day("01-03"), delta=Decimal(-1))),
+    Proration(False, IncreaseBilling.BILL_ON_NEXT_COLLECTION_DATE, FeeRounding(FeeRoundingMethod.CEILING, -2)),
+    FeePlacement.ON_SCHEDULED_INVOICE, day("01-15"), 3,
+)  # fmt: skip
+THIRDS = RecurringSchedule(
+    day("01-01"), day("04-01"), Frequency.MONTHLY, Decimal("0.5"), Decimal(3), Distribution.DIVIDED_ROUNDED
+)
+FEES = replace(
+    AGREED,
+    rates=(replace(entry(1, FREE_THEN_PAID), billing_frequency=Frequency.WEEKLY),),
+    subscriptions=(SEATS, replace(SEATS, proration=Proration(), anchor=None, period=Period(day("01-02"), None))),
+    scheduled_charges=(
+        ScheduledCharge(UUID(int=21), A, fiat("EUR"), THIRDS, 1),
+        ScheduledCharge(UUID(int=22), A, fiat("USD"), (ScheduledItem(day("01-02"), Decimal("7.5"), Decimal(2)),), 2),
+    ),
+    consolidate=True,
+    billed=(BilledItem(ItemKey(ItemKind.SUBSCRIPTION, UUID(int=20), day("01-02"), 1), Decimal("2.5")),),
+)
+
+
 @pytest.mark.parametrize(
     "terms",
     [
@@ -65,6 +105,7 @@ OVERRIDES = (
             AGREED, rates=(), products=(), period=Period(day("01-01"), None), product_order=(A, by_region("eu")[0])
         ),
         replace(AGREED, products=(BY_REGION,)),
+        FEES,
         replace(AGREED, products=(MEASURED,)),
         replace(AGREED, products=(replace(CALLS, namings=(Naming(day("01-16"), "requests", ("gpu",)),)),)),
         replace(AGREED, products=(replace(CALLS, custom_fields=(("owner", "Ann"), ("sku", "T-1"))),)),
