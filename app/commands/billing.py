@@ -39,6 +39,8 @@ async def preview(runtime: Runtime, *, as_of: datetime | None, as_json: bool) ->
         books = Books(session, now=now)
         for statement in await open_statements(session, contracts, now=now):
             rated = await books.rate(statement)
+            if rated.is_nothing:
+                continue
             end = statement.period.ending_before
             rows.append(
                 {

@@ -28,6 +28,7 @@ class InvoiceType(StrEnum):
 
     USAGE = "USAGE"
     SCHEDULED = "SCHEDULED"
+    TRUEUP = "TRUEUP"
 
 
 class InvoiceStatus(StrEnum):

@@ -14,7 +14,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from app.core.grants import Grant, GrantType, Segment
-from app.core.money import ZERO, exact
+from app.core.lines import Line, LineType
+from app.core.money import ONE, ZERO, exact
 
 
 class TransferKind(StrEnum):
@@ -131,6 +132,22 @@ def _with_balances(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
                 )
             )  # fmt: skip
     return found
+
+
+def true_up_line(grant: Grant, missing: Decimal) -> Line:
+    """The line that bills what is missing of a commit."""
+    return Line(
+        type=LineType.TRUEUP,
+        product_id=None,
+        product_name=None,
+        unit=grant.unit,
+        quantity=ONE,
+        unit_price=missing,
+        amount=missing,
+        starting_at=None,
+        ending_before=None,
+        grant_id=grant.id,
+    )
 
 
 def status_at(grant: Grant, *, at: datetime, is_archived: bool = False, is_pending: bool = False) -> GrantStatus:

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
 from app.contracts.tables import Contract
+from app.core.invoice import InvoiceType
 from app.core.money import ZERO, canonical, exact
 from app.core.period import HOUR, floor_hour
 from app.customers.tables import BillingConfiguration
@@ -118,6 +119,9 @@ async def owed_through(session: AsyncSession, configuration: BillingConfiguratio
     ids = {row.id for row in routed}
     book = await CustomerBook.of(session, configuration.customer_id, now=now)
     for statement in book.open:
+        # What may be missing of a commit one day is not owed yet.
+        if statement.type is InvoiceType.TRUEUP:
+            continue
         if statement.contract.id in ids and statement.currency == "USD":
             draft = (await book.rate(statement)).draft
             later = (line.amount for line in draft.lines if line.charged_at is not None and line.charged_at >= now)

@@ -28,7 +28,8 @@ async def _drafts_of_contracts(context: Context, keys: Sequence[UUID]) -> Sequen
     books = Books(context.session, now=context.now)
     for statement in await open_statements(context.session, contracts.scalars().all(), now=context.now):
         if len(rated[statement.contract.id]) < MAX_DRAFTS:
-            rated[statement.contract.id].append(await books.rate(statement))
+            found = await books.rate(statement)
+            rated[statement.contract.id] += [] if found.is_nothing else [found]
     return [rated[key] for key in keys]
 
 
@@ -47,7 +48,8 @@ async def rated_drafts(
     found = (await context.session.execute(contracts)).scalars().all()
     open_ones = await open_statements(context.session, found, now=context.now)
     books = Books(context.session, now=context.now)
-    return [await books.rate(item) for item in open_ones[:first]]
+    rated = [await books.rate(item) for item in open_ones[:first]]
+    return [item for item in rated if not item.is_nothing]
 
 
 LOADERS["contract.drafts"] = _drafts_of_contracts

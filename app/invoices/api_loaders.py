@@ -39,6 +39,7 @@ InvoiceType = described_enum(
     description="What an invoice is for.",
     sentences={
         core.InvoiceType.USAGE: "The usage of one statement period of a contract, with fees and charges that go with it.",
+        core.InvoiceType.TRUEUP: "What was committed to and not used, after the last statement.",
         core.InvoiceType.SCHEDULED: "Fees and charges of a contract on one date, in one currency.",
     },
 )

@@ -19,9 +19,10 @@ from app.core.ledger import Movement, TransferKind
 from app.core.pots import pots_of
 from app.core.terms import Terms
 from app.grants.reading import StoredGrant, grants_of_customer
-from app.invoices.drafts import RatedStatement, rate
-from app.invoices.finding import running_contracts
-from app.invoices.open import Statement, open_statements
+from app.invoices import drafts, finding, missing
+from app.invoices.drafts import RatedStatement
+from app.invoices.open import open_statements
+from app.invoices.statements import Statement
 from app.usage.reading import HoursReader, hours_of_metric
 
 
@@ -47,7 +48,7 @@ class CustomerBook:
     ) -> CustomerBook:
         """The book as it stands now, with the invoices that are open by now."""
         grants = await grants_of_customer(session, customer_id)
-        contracts = await running_contracts(session, customer_id=customer_id)
+        contracts = await finding.running_contracts(session, customer_id=customer_id)
         book = cls(session, hours, grants, await open_statements(session, contracts, now=now))
         book._moved = {item.row.id: list(item.movements) for item in grants}
         return book
@@ -77,7 +78,11 @@ class CustomerBook:
             contracts = {item.contract.id: item.contract for item in self.open}
             self._terms = await terms_of_contracts(self.session, list(contracts.values()))
         terms = self._terms.get(statement.contract.id)
-        rated = await rate(self.session, statement, pots=pots, hours=self.hours, terms=terms)
+        if statement.type is InvoiceType.TRUEUP:
+            grant = next(item.grant for item in self.grants if item.row.id == statement.grant_id)
+            rated = missing.rated_true_up(statement, grant, self._moved[grant.id], self._terms[statement.contract.id])
+        else:
+            rated = await drafts.rate(self.session, statement, pots=pots, hours=self.hours, terms=terms)
         self._rated[statement.id] = rated
         for draw in rated.draws:
             movement = Movement(

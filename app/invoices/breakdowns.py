@@ -28,7 +28,7 @@ async def break_down_invoice(
     They add up to the invoice, except for usage that arrived after it became final.
     """
     if isinstance(invoice, RatedStatement):
-        if invoice.statement.type is InvoiceType.SCHEDULED:
+        if invoice.statement.type is not InvoiceType.USAGE:
             return (scheduled_window(invoice.statement.period.starting_at, invoice.draft.lines, size=size),)
         fees, charges = fees_and_charges(invoice.items)
         return break_down(
@@ -45,7 +45,7 @@ async def break_down_invoice(
         select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(col(InvoiceLine.position))
     )
     lines = [line_of(row) for row in rows.scalars()]
-    if invoice.type == InvoiceType.SCHEDULED:
+    if invoice.type != InvoiceType.USAGE:
         return (scheduled_window(invoice.starting_at, lines, size=size),)
     inputs = await session.get_one(InvoiceInputs, invoice.id)
     terms, period = terms_from_json(inputs.terms), period_of(invoice)

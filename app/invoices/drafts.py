@@ -21,7 +21,7 @@ from app.core.money import fiat
 from app.core.quantities import Usage
 from app.core.rating import Draw, Unrated, rate_fees, rate_statement
 from app.core.terms import Terms
-from app.invoices.open import Statement
+from app.invoices.statements import Statement
 from app.usage.reading import HoursReader, hours_of_metric, usage_of_products
 
 
@@ -40,6 +40,11 @@ class RatedStatement:
     usage: Usage
     pots: Sequence[Pot] = ()
     draws: Sequence[Draw] = ()
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there will be no invoice: of a commit that is used up nothing is missing."""
+        return self.statement.type is InvoiceType.TRUEUP and not self.draft.lines
 
     @property
     def id(self) -> UUID:

@@ -15,7 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.contracts.tables import Contract
-from app.invoices.open import Statement, open_statements, order_of
+from app.core.grants import GrantType
+from app.grants.tables import GrantRow
+from app.invoices.open import open_statements
+from app.invoices.statements import Statement, order_of
 
 log = structlog.get_logger("metrograph.invoices")
 
@@ -60,3 +63,13 @@ async def open_or_broken(
         except (ValueError, AssertionError):
             broken.append(contract.id)
     return sorted(found, key=order_of), broken
+
+
+async def contracts_with_shared_commits(session: AsyncSession, contract_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of the contracts on which a customer's own postpaid commit is billed, by id."""
+    rows = await session.execute(
+        select(GrantRow.invoice_contract_id)
+        .where(GrantRow.type == GrantType.POSTPAID, col(GrantRow.invoice_contract_id).in_(contract_ids))
+        .distinct()
+    )
+    return sorted(contract_id for contract_id in rows.scalars() if contract_id is not None)

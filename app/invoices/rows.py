@@ -8,11 +8,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from app.core.grants import SegmentKey
 from app.core.invoice import FinalInvoice, InvoiceHeader, fingerprint
+from app.core.ledger import TransferKind
 from app.core.lines import Line
 from app.core.money import canonical
 from app.grants.tables import TransferRow
-from app.grants.transfers import draw_rows
+from app.grants.transfers import draw_rows, invoice_account, transfer
 from app.invoices.balances import drawn_at
 from app.invoices.drafts import RatedStatement
 from app.invoices.tables import Invoice, InvoiceLine
@@ -57,7 +59,16 @@ def invoice_row(
 
 
 def transfer_rows(rated: RatedStatement, *, now: datetime) -> list[TransferRow]:
-    """What it takes from balances."""
+    """What it takes from balances, or bills of a commit that was not used up."""
+    statement = rated.statement
+    if statement.grant_id is not None:
+        [line] = rated.draft.lines
+        return [
+            transfer(
+                TransferKind.TRUEUP, SegmentKey(statement.grant_id, 0), -line.amount, other=invoice_account(rated.id),
+                at=statement.period.starting_at, now=now, invoice_id=rated.id,
+            )
+        ]  # fmt: skip
     return draw_rows(
         rated.draws, invoice_id=rated.id, contract_id=rated.contract_id, at=drawn_at(rated.statement), now=now
     )

@@ -20,7 +20,7 @@ from app.actor import Actor
 from app.change import Change
 from app.core.money import ZERO
 from app.errors import BillingError
-from app.invoices.finding import open_or_broken, running_contracts
+from app.invoices import finding
 from app.invoices.service import finalize_due, finalized_summary
 from app.store.engine import Store
 
@@ -44,9 +44,9 @@ class RunReport:
 
 async def due_contracts(session: AsyncSession, *, as_of: datetime) -> list[UUID]:
     """Contracts with at least one statement that is due by `as_of`; by the oldest due time, then id."""
-    contracts = await running_contracts(session)
+    contracts = await finding.running_contracts(session)
     due: dict[UUID, None] = {}
-    found, broken = await open_or_broken(session, contracts, now=as_of)
+    found, broken = await finding.open_or_broken(session, contracts, now=as_of)
     # A broken contract counts as due, so that the run reports it.
     due.update(dict.fromkeys(broken))
     for statement in found:
@@ -66,7 +66,10 @@ async def finalize_contracts(
 ) -> RunReport:
     """Finalize what is due of each contract; one that fails is reported and does not stop the others."""
     report = RunReport()
-    for contract_id in contract_ids:
+    # What is missing of a customer's commit waits for the statements of other contracts, so those come again.
+    async with store.transaction() as session:
+        again = await finding.contracts_with_shared_commits(session, contract_ids)
+    for contract_id in [*contract_ids, *again]:
         try:
             async with store.transaction() as session:
                 for made in await finalize_due(session, contract_id, as_of=as_of, now=now):

@@ -30,9 +30,11 @@ from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.invoices.balances import Books
 from app.invoices.finding import find_draft
 from app.invoices.inputs import inputs_row
-from app.invoices.open import Statement, open_statements
+from app.invoices.open import open_statements
 from app.invoices.rows import invoice_row, line_row, transfer_rows
+from app.invoices.statements import Statement
 from app.invoices.tables import Invoice
+from app.invoices.waiting import waiting_true_ups
 from app.jobs.service import enqueue
 from app.store.ids import to_text
 from app.store.locks import lock_customer
@@ -78,6 +80,8 @@ def _dated(statement: Statement) -> str:
 async def finalize_due(session: AsyncSession, contract_id: UUID, *, as_of: datetime, now: datetime) -> list[Finalized]:
     """Finalize every statement of a contract that is due by `as_of`, oldest first.
 
+    A true-up waits until the statements that count towards its commit are final.
+
     Errors: NOT_DUE when `as_of` lies in the future, since usage up to it may still arrive.
     """
     if as_of > now:
@@ -86,6 +90,8 @@ async def finalize_due(session: AsyncSession, contract_id: UUID, *, as_of: datet
     await lock_customer(session, contract.customer_id)
     await session.refresh(contract)
     due = [item for item in await open_statements(session, [contract], now=as_of) if item.due_at <= as_of]
+    waiting = await waiting_true_ups(session, due, now=as_of)
+    due = [item for item in due if item.id not in waiting]
     return [Finalized(invoice, is_new=True) for invoice in await _finalize(session, due, now=now)]
 
 
@@ -101,7 +107,14 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
     found = next((item for item in still_open if item.id == statement.id), None)
     if found is None:
         raise NotFound("Invoice", to_text("invoice", statement.id), path=("id",))
-    [invoice] = await _finalize(session, [found], now=now)
+    made = [] if await waiting_true_ups(session, [found], now=now) else await _finalize(session, [found], now=now)
+    if not made:
+        raise InvalidState(
+            ErrorCode.NOT_DUE,
+            "What is missing of a commit is billed when the last statement that counts towards it is final.",
+            path=("id",),
+        )
+    [invoice] = made
     note_change(
         session, "invoice", invoice.id, before={"status": InvoiceStatus.DRAFT}, after=finalized_summary(invoice)
     )
@@ -117,13 +130,14 @@ async def _finalize(session: AsyncSession, statements: Sequence[Statement], *, n
     """Rate, round, freeze, number. The caller holds the customer's lock, and none of the statements is final yet."""
     assert next_status(InvoiceStatus.DRAFT, InvoiceTrigger.FINALIZE) is InvoiceStatus.FINALIZED
     books = Books(session, now=now)
-    rated = [await books.rate(statement) for statement in statements]
+    every = [await books.rate(statement) for statement in statements]
+    rated = [item for item in every if not item.is_nothing]
     finals = [finalize(item.draft) for item in rated]
     watermark = await EVENTS.watermark(session)
     inputs = [inputs_row(item, ingest_batch=watermark) for item in rated]
-    routes = [await route_of(session, statement.contract) for statement in statements]
+    routes = [await route_of(session, item.statement.contract) for item in rated]
     # Numbers come last: their counter stays locked to the end of the transaction, for everybody.
-    first = await _take_numbers(session, len(statements))
+    first = await _take_numbers(session, len(rated))
     invoices = [
         invoice_row(item, final, route=route, number=first + place, now=now)
         for place, (item, final, route) in enumerate(zip(rated, finals, routes, strict=True))

@@ -15,7 +15,7 @@ from app.grants.reading import StoredGrant
 from app.grants.tables import GrantRow
 from app.invoices.balances import CustomerBook
 from app.invoices.tables import Invoice
-from app.scenario.invoices import draft_ref, final_ref
+from app.scenario.references import draft_ref, final_ref
 from app.scenario.spelling import spell_instant
 from app.scenario.world import Json, World
 

@@ -13,12 +13,13 @@ from sqlmodel import col, select
 from app.contracts.tables import Contract
 from app.core.money import canonical
 from app.invoices.balances import Books
-from app.invoices.books import line_of, period_of
+from app.invoices.books import line_of
 from app.invoices.drafts import RatedStatement
 from app.invoices.inputs import unrated_to_json
-from app.invoices.open import Statement, open_statements
+from app.invoices.open import open_statements
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
-from app.scenario.spelling import head, lines_of, spell_instant, with_unrated
+from app.scenario.references import draft_head, final_head
+from app.scenario.spelling import lines_of, spell_instant, with_unrated
 from app.scenario.world import Json, World
 
 
@@ -33,7 +34,8 @@ async def invoices(world: World, query: Json, *, at: datetime) -> list[Json]:
         contracts = (await session.execute(statement)).scalars().all()
         books = Books(session, now=at)
         open_ones = await open_statements(session, contracts, now=at)
-        drafts = [_draft(world, await books.rate(item)) for item in open_ones]
+        rated = [await books.rate(item) for item in open_ones]
+        drafts = [_draft(world, item) for item in rated if not item.is_nothing]
         rows = await session.execute(
             select(Invoice).where(col(Invoice.contract_id).in_([contract.id for contract in contracts]))
         )
@@ -84,30 +86,3 @@ async def _final(session: AsyncSession, world: World, invoice: Invoice) -> Json:
         world,
         inputs.unrated,
     )
-
-
-def draft_head(world: World, statement: Statement) -> Json:
-    """What names an open invoice."""
-    return head(
-        world, statement.contract.id, kind=statement.type, period=statement.period, unit=statement.currency,
-        ordinal=statement.ordinal, own_unit=statement.contract.currency,
-    )  # fmt: skip
-
-
-async def final_head(session: AsyncSession, world: World, invoice: Invoice) -> Json:
-    """What names a final invoice."""
-    contract = await session.get_one(Contract, invoice.contract_id)
-    return head(
-        world, invoice.contract_id, kind=invoice.type, period=period_of(invoice), unit=invoice.currency,
-        ordinal=invoice.ordinal, own_unit=contract.currency,
-    )  # fmt: skip
-
-
-def draft_ref(world: World, statement: Statement) -> str:
-    """The reference of an open invoice."""
-    return str(draft_head(world, statement)["ref"])
-
-
-async def final_ref(session: AsyncSession, world: World, invoice: Invoice) -> str:
-    """The reference of a final invoice."""
-    return str((await final_head(session, world, invoice))["ref"])

@@ -84,7 +84,7 @@ KNOWN_VALUES = {
     "aggregation": frozenset({"COUNT", "SUM", "MAX", "UNIQUE", "LATEST"}),
     "product type": frozenset({"USAGE", "COMPOSITE", "SUBSCRIPTION", "FIXED"}),
     "rate_type": frozenset({"FLAT", "TIERED", "PERCENTAGE", "TIERED_PERCENTAGE"}),
-    "balance type": frozenset({"PREPAID", "CREDIT"}),
+    "balance type": frozenset({"PREPAID", "POSTPAID", "CREDIT"}),
     "action": frozenset({"ingest", "finalize", "set_aliases", "observe", "edit", "manual", "add_balance"}),
     "what": frozenset({"invoices", "metered", "breakdown", "balances", "usage", "lifetime", "ledger", "net_balance"}),
 }

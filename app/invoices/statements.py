@@ -1,0 +1,81 @@
+"""Open invoices: what each is for, when it is due, and the id that it will have.
+
+Owns the value and its making; which of them are open is told by `open.py`, what they say by `drafts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from app.contracts.tables import Contract
+from app.core.invoice import InvoiceType, due_at, invoice_id, scheduled_due_at
+from app.core.items import DueItem
+from app.core.period import Period
+from app.core.placement import ScheduledDate
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An open invoice: a usage statement that has begun, a scheduled invoice or a true-up. `id` becomes the invoice's id.
+
+    Of the latter two the period has no end: its start is the date. `items` are the fees and charges on it. A true-up is
+    that of the commit `grant_id`, and waits for the statements of contracts up to an instant, by contract.
+    """
+
+    id: UUID
+    contract: Contract
+    type: InvoiceType
+    period: Period
+    currency: str
+    due_at: datetime
+    ordinal: int = 0
+    regeneration: int = 0
+    items: Sequence[DueItem] = ()
+    grant_id: UUID | None = None
+    waits_for: Mapping[UUID, datetime] = field(default_factory=dict[UUID, datetime])
+
+
+def usage_statement(
+    contract: Contract, period: Period, *, items: Sequence[DueItem] = (), regeneration: int = 0
+) -> Statement:
+    """The statement of one period, with the id that is derived from it."""
+    identifier = invoice_id(
+        contract_id=contract.id,
+        invoice_type=InvoiceType.USAGE,
+        starting_at=period.starting_at,
+        regeneration=regeneration,
+    )
+    due = due_at(period, timedelta(hours=contract.grace_hours))
+    return Statement(identifier, contract, InvoiceType.USAGE, period, contract.currency, due, 0, regeneration, items)
+
+
+def scheduled_invoice(
+    contract: Contract, date: ScheduledDate, *, items: Sequence[DueItem], regeneration: int = 0
+) -> Statement:
+    """The scheduled invoice of one instant and unit, with the id that is derived from them."""
+    identifier = invoice_id(
+        contract_id=contract.id,
+        invoice_type=InvoiceType.SCHEDULED,
+        starting_at=date.at,
+        regeneration=regeneration,
+        unit=date.unit,
+        ordinal=date.ordinal,
+    )
+    due = scheduled_due_at(date.at, created_at=contract.created_at)
+    return Statement(
+        identifier, contract, InvoiceType.SCHEDULED, Period(date.at), date.unit, due, date.ordinal, regeneration,
+        items,
+    )  # fmt: skip
+
+
+_RANK = {InvoiceType.SCHEDULED: 0, InvoiceType.USAGE: 1, InvoiceType.TRUEUP: 2}
+
+
+def order_of(item: Statement) -> tuple[object, ...]:
+    """The order in which open invoices become final (golden decision 25); what is missing of a commit comes last."""
+    contract = item.contract
+    place_of = (contract.priority, contract.starting_at, contract.id)
+    return item.due_at, _RANK[item.type], *place_of, item.period.starting_at, item.currency, item.ordinal
