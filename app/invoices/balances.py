@@ -19,9 +19,8 @@ from app.core.ledger import Movement, TransferKind
 from app.core.pots import pots_of
 from app.core.terms import Terms
 from app.grants.reading import StoredGrant, grants_of_customer
-from app.invoices import drafts, finding, missing
-from app.invoices.drafts import RatedStatement
-from app.invoices.open import open_statements
+from app.invoices import finding, missing
+from app.invoices.drafts import RatedStatement, rate
 from app.invoices.statements import Statement
 from app.usage.reading import HoursReader, hours_of_metric
 
@@ -48,8 +47,7 @@ class CustomerBook:
     ) -> CustomerBook:
         """The book as it stands now, with the invoices that are open by now."""
         grants = await grants_of_customer(session, customer_id)
-        contracts = await finding.running_contracts(session, customer_id=customer_id)
-        book = cls(session, hours, grants, await open_statements(session, contracts, now=now))
+        book = cls(session, hours, grants, await finding.open_of_customer(session, customer_id, now=now))
         book._moved = {item.row.id: list(item.movements) for item in grants}
         return book
 
@@ -82,7 +80,7 @@ class CustomerBook:
             grant = next(item.grant for item in self.grants if item.row.id == statement.grant_id)
             rated = missing.rated_true_up(statement, grant, self._moved[grant.id], self._terms[statement.contract.id])
         else:
-            rated = await drafts.rate(self.session, statement, pots=pots, hours=self.hours, terms=terms)
+            rated = await rate(self.session, statement, pots=pots, hours=self.hours, terms=terms)
         self._rated[statement.id] = rated
         for draw in rated.draws:
             movement = Movement(

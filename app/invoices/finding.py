@@ -39,6 +39,11 @@ async def find_drafts(
     return {statement.id: statement for statement in found if statement.id in identifiers}
 
 
+async def open_of_customer(session: AsyncSession, customer_id: UUID, *, now: datetime) -> list[Statement]:
+    """The open invoices of all contracts of a customer, in the order in which they become final."""
+    return await open_statements(session, await running_contracts(session, customer_id=customer_id), now=now)
+
+
 async def running_contracts(session: AsyncSession, *, customer_id: UUID | None = None) -> Sequence[Contract]:
     """The contracts, of one customer or of all, that still make invoices, by id."""
     contracts = select(Contract).where(col(Contract.archived_at).is_(None)).order_by(col(Contract.id))
