@@ -105,8 +105,7 @@ async def plan_slot(
 async def owed_through(session: AsyncSession, configuration: BillingConfiguration, *, now: datetime) -> Decimal:
     """What the customer owes so far over the contracts routed here: finalized invoices, and drafts as they stand.
 
-    A fee, charge or purchase counts in the hour that begins at its date; one that is dated later is on a draft already
-    and not owed yet (golden decision 44).
+    A fee, charge or purchase that is dated later is on a draft already and not owed yet (golden decision 44).
     """
     finalized = await session.execute(
         select(func.coalesce(func.sum(Invoice.total), 0)).where(
@@ -124,7 +123,7 @@ async def owed_through(session: AsyncSession, configuration: BillingConfiguratio
             continue
         if statement.contract.id in ids and statement.currency == "USD":
             draft = (await book.rate(statement)).draft
-            later = (line.amount for line in draft.lines if line.charged_at is not None and line.charged_at >= now)
+            later = (line.amount for line in draft.lines if line.charged_at is not None and line.charged_at > now)
             with exact():
                 owed += draft.subtotal - sum(later, ZERO)
     return owed

@@ -28,9 +28,9 @@ CODES = {ErrorCode.UNIQUENESS_KEY_CONFLICT: "CONFLICT", ErrorCode.ALIAS_TAKEN: "
 
 
 async def advance(world: World, stream: Stream, *, previous: datetime | None, at: datetime) -> None:
-    """Let time pass up to a step: usage arrives, and the meter runs at every full hour."""
-    if world.providers:
-        hour = ceil_hour(at if previous is None else previous + timedelta(microseconds=1))
+    """Let time pass up to a step: usage arrives, and the meter runs at every full hour after the first step."""
+    if world.providers and previous is not None:
+        hour = ceil_hour(previous + timedelta(microseconds=1))
         while hour <= at:
             await receive(world, stream, hour)
             place = sync.Target(world.store, world.connections, lambda now=hour: now)
