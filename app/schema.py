@@ -24,6 +24,7 @@ from app.catalog.api_units import PricingUnitMutation, PricingUnitQuery
 from app.contracts.api import ContractsMutation, ContractsQuery
 from app.contracts.api_changes import ContractChangesMutation
 from app.contracts.api_fees import FeesMutation
+from app.contracts.api_seat_changes import SeatsMutation
 from app.custom_fields.api import CustomFieldsMutation, CustomFieldsQuery
 from app.customers.api import CustomersMutation, CustomersQuery
 from app.delivery.api import DeliveryMutation, DeliveryQuery
@@ -68,6 +69,7 @@ class Mutation(
     ContractsMutation,
     ContractChangesMutation,
     FeesMutation,
+    SeatsMutation,
     InvoicesMutation,
     DeliveryMutation,
     AccessMutation,

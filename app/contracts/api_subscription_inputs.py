@@ -13,8 +13,10 @@ import strawberry
 
 from app.checks import Path, within
 from app.contracts.api_fee_kinds import CollectionTiming, FeePlacement, FeeRoundingMethod, IncreaseBilling
+from app.contracts.seat_rules import NewSeats
 from app.contracts.subscription_rules import NewSubscription
 from app.core import fees
+from app.errors import ErrorCode, InvalidInput
 from app.graphql.values import Cadence
 from app.store import ids
 
@@ -39,6 +41,13 @@ class SubscriptionProrationInput:
     )
 
 
+@strawberry.input(description="The seats with which a subscription begins.")
+class SeatsInput:
+    group_key: str = strawberry.field(description="The property by which events name a seat, 1 to 200 characters.")
+    seat_ids: list[str] = strawberry.field(default_factory=list, description="Who has a seat, at most 1,000.")
+    unassigned: int = strawberry.field(default=0, description="How many are free, 0 to 10,000.")
+
+
 @strawberry.input(description="A quantity to be paid for by the period.")
 class SubscriptionInput:
     product_id: strawberry.ID = strawberry.field(
@@ -48,7 +57,10 @@ class SubscriptionInput:
         description="How long a billing period is; not SEMI_ANNUAL."
     )
     collection: CollectionTiming = strawberry.field(description="When fees are charged.")  # type: ignore[valid-type]
-    initial_quantity: Decimal = strawberry.field(description="Its quantity at its start, 0 or more.")
+    initial_quantity: Decimal | None = strawberry.field(
+        default=None, description="Its quantity at its start, 0 or more; give it or seats, one of the two."
+    )
+    seats: SeatsInput | None = strawberry.field(default=None, description="The seats that its quantity is made of.")
     starting_at: datetime | None = strawberry.field(
         default=None, description="Its start, a full hour within the contract; default: the contract's start."
     )
@@ -93,11 +105,19 @@ def new_subscription(found: SubscriptionInput, *, path: Path) -> NewSubscription
         place = (*path, "proration", "rounding", "decimalPlaces")
         places = within(found.proration.rounding.decimal_places, low=-5, high=5, path=place)
         rounding = fees.FeeRounding(found.proration.rounding.method, places)
+    if (found.initial_quantity is None) is (found.seats is None):
+        raise InvalidInput(
+            ErrorCode.REQUIRED, "Give an initialQuantity or seats, one of the two.", path=(*path, "initialQuantity")
+        )
+    seats = None
+    if found.seats is not None:
+        seats = NewSeats(found.seats.group_key, found.seats.seat_ids, found.seats.unassigned)
     return NewSubscription(
         product_id=ids.from_text("product", found.product_id, path=(*path, "productId")),
         frequency=found.billing_frequency,
         collection=found.collection,
-        initial_quantity=found.initial_quantity,
+        initial_quantity=seats.quantity if seats is not None else found.initial_quantity or Decimal(0),
+        seats=seats,
         starting_at=found.starting_at,
         ending_before=found.ending_before,
         proration=fees.Proration(found.proration.prorate, found.proration.increases, rounding),

@@ -1,4 +1,4 @@
-"""The parts of a subscription in GraphQL: its proration, its quantities, its billing periods.
+"""The parts of a subscription in GraphQL: its quantities and its billing periods.
 
 Owns their types and how they follow from what is stored.
 """
@@ -13,8 +13,8 @@ from uuid import UUID
 import strawberry
 
 from app.contracts import tables
-from app.contracts.api_fee_kinds import FeeRoundingMethod, IncreaseBilling
-from app.contracts.fees import subscription_of, updates_of
+from app.contracts.fees import subscription_of
+from app.contracts.quantity_history import History, histories_of
 from app.contracts.terms import contract_period, schedule_of
 from app.core.fees import Subscription
 from app.core.period import Period
@@ -22,21 +22,6 @@ from app.core.subscriptions import billing_periods, quantity_steps
 from app.graphql.context import Context, Info
 from app.graphql.nodes import LOADERS
 from app.graphql.values import Interval
-
-
-@strawberry.type(description="How a prorated fee is rounded.")
-class FeeRounding:
-    method: FeeRoundingMethod = strawberry.field(description="Where a fee between two steps goes.")  # type: ignore[valid-type]
-    decimal_places: int = strawberry.field(description="Decimals of the major unit; negative for tens and hundreds.")
-
-
-@strawberry.type(description="What a part of a billing period costs.")
-class SubscriptionProration:
-    prorate: bool = strawberry.field(description="Whether a part costs its share of the time; else the whole fee.")
-    increases: IncreaseBilling = strawberry.field(  # type: ignore[valid-type]
-        description="When an increase in mid-period is charged."
-    )
-    rounding: FeeRounding | None = strawberry.field(description="How a share is rounded; null: it stays exact.")
 
 
 @strawberry.type(description="The quantity of a subscription from an instant on.")
@@ -52,25 +37,17 @@ class BillingPeriods:
     next: Interval | None = strawberry.field(description="The first one that begins later.")
 
 
-async def _histories(context: Context, keys: Sequence[UUID]) -> Sequence[list[tables.QuantityUpdateRow]]:
-    found = await updates_of(context.session, keys)
+async def _histories(context: Context, keys: Sequence[UUID]) -> Sequence[History]:
+    found = await histories_of(context.session, keys)
     return [found[key] for key in keys]
 
 
-LOADERS["subscription.updates"] = _histories
+LOADERS["subscription.history"] = _histories
 
 
 async def whole_subscription(info: Info, row: tables.SubscriptionRow) -> Subscription:
     """A subscription with the history of its quantity."""
-    return subscription_of(row, await info.context.load("subscription.updates", row.id))
-
-
-def proration_shown(row: tables.SubscriptionRow) -> SubscriptionProration:
-    """What a part of a billing period of a subscription costs."""
-    rounding = None
-    if row.rounding_method is not None and row.rounding_places is not None:
-        rounding = FeeRounding(method=FeeRoundingMethod(row.rounding_method), decimal_places=row.rounding_places)
-    return SubscriptionProration(prorate=row.prorate, increases=IncreaseBilling(row.increases), rounding=rounding)
+    return subscription_of(row, await info.context.load("subscription.history", row.id))
 
 
 def steps_shown(subscription: Subscription) -> list[QuantityStep]:

@@ -14,12 +14,12 @@ import strawberry
 from app.catalog.api_types import Product
 from app.contracts import tables
 from app.contracts.api_fee_kinds import CollectionTiming, FeePlacement
+from app.contracts.api_proration import SubscriptionProration, proration_shown
+from app.contracts.api_seats import QuantityManagement, SubscriptionSeats, seats_shown
 from app.contracts.api_subscription_parts import (
     BillingPeriods,
     QuantityStep,
-    SubscriptionProration,
     periods_around,
-    proration_shown,
     steps_shown,
     whole_subscription,
 )
@@ -96,6 +96,14 @@ class ContractSubscription(Node):
             step for step in steps_shown(await whole_subscription(info, row)) if step.starting_at > info.context.now
         ]
         return list_connection(shown, key=lambda step: step.starting_at.isoformat(), first=first, after=after)
+
+    @strawberry.field(description="What its quantity is made of.")
+    def quantity_management(self, row: strawberry.Parent[tables.SubscriptionRow]) -> QuantityManagement:  # type: ignore[valid-type]
+        return QuantityManagement.QUANTITY_ONLY if row.seats_from is None else QuantityManagement.SEAT_BASED
+
+    @strawberry.field(description="Its seats; null when its quantity is only a number.")
+    async def seats(self, info: Info, row: strawberry.Parent[tables.SubscriptionRow]) -> SubscriptionSeats | None:
+        return await seats_shown(info, row)
 
     @strawberry.field(description="Its billing periods around now.")
     async def billing_periods(self, info: Info, row: strawberry.Parent[tables.SubscriptionRow]) -> BillingPeriods:

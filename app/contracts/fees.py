@@ -12,7 +12,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.contracts.tables import Contract, QuantityUpdateRow, ScheduledChargeRow, SubscriptionRow
+from app.contracts.quantity_history import History, first_seats, histories_of
+from app.contracts.tables import Contract, ScheduledChargeRow, SubscriptionRow
 from app.core.fees import (
     BilledItem,
     Collection,
@@ -30,6 +31,7 @@ from app.core.fees import (
 from app.core.lines import LineType
 from app.core.money import fiat
 from app.core.period import Frequency, Period
+from app.core.seats import quantity_updates
 from app.grants.purchases import purchases_of
 from app.invoices.tables import Invoice, InvoiceLine
 
@@ -96,25 +98,10 @@ async def _subscriptions(session: AsyncSession, contract_ids: Sequence[UUID]) ->
         .order_by(col(SubscriptionRow.contract_id), col(SubscriptionRow.added))
     )
     subscriptions = rows.scalars().all()
-    changes = await updates_of(session, [row.id for row in subscriptions])
+    histories = await histories_of(session, [row.id for row in subscriptions])
     found: dict[UUID, list[Subscription]] = {}
     for row in subscriptions:
-        found.setdefault(row.contract_id, []).append(subscription_of(row, changes[row.id]))
-    return found
-
-
-async def updates_of(session: AsyncSession, subscription_ids: Sequence[UUID]) -> dict[UUID, list[QuantityUpdateRow]]:
-    """The history of each subscription's quantity, in the order of addition."""
-    found: dict[UUID, list[QuantityUpdateRow]] = {identifier: [] for identifier in subscription_ids}
-    if not subscription_ids:
-        return found
-    rows = await session.execute(
-        select(QuantityUpdateRow)
-        .where(col(QuantityUpdateRow.subscription_id).in_(subscription_ids))
-        .order_by(col(QuantityUpdateRow.subscription_id), col(QuantityUpdateRow.added))
-    )
-    for row in rows.scalars():
-        found[row.subscription_id].append(row)
+        found.setdefault(row.contract_id, []).append(subscription_of(row, histories[row.id]))
     return found
 
 
@@ -150,8 +137,8 @@ def charge_of(row: ScheduledChargeRow) -> ScheduledCharge:
     return ScheduledCharge(row.id, row.product_id, fiat(row.unit), row.schedule, row.added)
 
 
-def subscription_of(row: SubscriptionRow, updates: Sequence[QuantityUpdateRow]) -> Subscription:
-    """A subscription as the core reads it, with the history of its quantity."""
+def subscription_of(row: SubscriptionRow, history: History) -> Subscription:
+    """A subscription as the core reads it, with the history of its quantity, that of its seats at the end."""
     rounding = None
     if row.rounding_method is not None and row.rounding_places is not None:
         rounding = FeeRounding(FeeRoundingMethod(row.rounding_method), row.rounding_places)
@@ -162,7 +149,10 @@ def subscription_of(row: SubscriptionRow, updates: Sequence[QuantityUpdateRow]) 
         collection=Collection(row.collection),
         period=Period(row.starting_at, row.ending_before),
         initial_quantity=row.initial_quantity,
-        updates=tuple(QuantityUpdate(item.starting_at, item.quantity, item.delta) for item in updates),
+        updates=(
+            *(QuantityUpdate(item.starting_at, item.quantity, item.delta) for item in history.updates),
+            *quantity_updates(first_seats(row), history.seat_changes),
+        ),
         proration=Proration(row.prorate, IncreaseBilling(row.increases), rounding),
         placement=FeePlacement(row.placement),
         anchor=row.anchor,

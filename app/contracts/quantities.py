@@ -12,12 +12,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
-from app.contracts.fees import fees_of
+from app.contracts.changing import changeable_subscription
 from app.contracts.quantity_rules import checked_update
-from app.contracts.reading import changeable_contract
 from app.contracts.tables import QuantityUpdateRow, SubscriptionRow
 from app.core.money import canonical
-from app.errors import NotFound
+from app.errors import ErrorCode, InvalidInput
 from app.store.ids import to_text
 from app.store.unique import once
 
@@ -39,15 +38,10 @@ async def update_quantity(
     Errors: `NotFound`, ARCHIVED, REQUIRED, INVALID, QUANTITY_NEGATIVE, NOT_HOUR_ALIGNED, INVALID_INTERVAL,
     ALREADY_FINALIZED, `Conflict`, `LimitExceeded` above 5,000 updates.
     """
-    row = await session.get(SubscriptionRow, subscription_id)
-    if row is None:
-        raise NotFound("Subscription", to_text("subscription", subscription_id), path=("id",))
-    contract = await changeable_contract(session, row.contract_id)
-    fees = (await fees_of(session, [contract]))[contract.id]
-    subscription = next(item for item in fees.subscriptions if item.id == row.id)
-    update = checked_update(
-        subscription, contract, fees.billed, starting_at=starting_at, quantity=quantity, delta=delta
-    )
+    row, contract, subscription, billed = await changeable_subscription(session, subscription_id)
+    if row.seats_from is not None:
+        raise InvalidInput(ErrorCode.INVALID, "Its quantity is made of seats; change those.", path=("id",))
+    update = checked_update(subscription, contract, billed, starting_at=starting_at, quantity=quantity, delta=delta)
     async with once(session, QuantityUpdateRow, uniqueness_key):
         session.add(
             QuantityUpdateRow(

@@ -32,7 +32,7 @@ def checked_update(
     at_most(range(len(subscription.updates) + 1), MAX_UPDATES, path=("input", "quantityUpdates"))
     _check_change(quantity, delta)
     start = hour_of(starting_at, path=("input", "startingAt"))
-    _check_instant(subscription, contract, billed, start)
+    check_instant(subscription, contract, billed, start)
     update = QuantityUpdate(start, quantity, delta)
     try:
         quantity_steps(subscription.initial_quantity, (*subscription.updates, update))
@@ -54,7 +54,8 @@ def _check_change(quantity: Decimal | None, delta: Decimal | None) -> None:
         raise InvalidInput(ErrorCode.INVALID, "A delta of 0 changes nothing.", path=("input", "delta"))
 
 
-def _check_instant(subscription: Subscription, contract: Contract, billed: Sequence[BilledItem], at: datetime) -> None:
+def check_instant(subscription: Subscription, contract: Contract, billed: Sequence[BilledItem], at: datetime) -> None:
+    """A change lies within the subscription and the contract, and behind no final fee."""
     within = subscription.period.intersect(Period(contract.starting_at, contract.ending_before))
     if within is None or not within.contains(at):
         raise InvalidInput(

@@ -16,6 +16,7 @@ from sqlmodel import select
 
 from app.catalog.tables import ProductRow, RateRow
 from app.checks import Path, hour_of, interval_of, name_of
+from app.contracts.seat_rules import NewSeats, checked_seats
 from app.contracts.tables import Contract, SubscriptionRow
 from app.core.fees import Collection, FeePlacement, Proration
 from app.core.period import Frequency
@@ -26,7 +27,10 @@ from app.store.ids import to_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSubscription:
-    """A subscription to add. Without a start and an end it lasts as long as the contract."""
+    """A subscription to add. Without a start and an end it lasts as long as the contract.
+
+    With `seats` its quantity is made of them, and the initial one is their number.
+    """
 
     product_id: UUID
     frequency: Frequency
@@ -38,6 +42,7 @@ class NewSubscription:
     placement: FeePlacement = FeePlacement.ON_USAGE_INVOICE
     anchor: datetime | None = None
     name: str | None = None
+    seats: NewSeats | None = None
 
 
 async def check_product(session: AsyncSession, contract: Contract, entry: NewSubscription, *, path: Path) -> None:
@@ -46,7 +51,7 @@ async def check_product(session: AsyncSession, contract: Contract, entry: NewSub
         raise InvalidInput(
             ErrorCode.NOT_SUPPORTED,
             "A billing frequency is WEEKLY, MONTHLY, QUARTERLY or ANNUAL, not SEMI_ANNUAL.",
-            path=(*path, "frequency"),
+            path=(*path, "billingFrequency"),
         )
     product = await session.get(ProductRow, entry.product_id)
     if product is not None and product.type != ProductType.SUBSCRIPTION:
@@ -85,6 +90,7 @@ def row_of(entry: NewSubscription, contract: Contract, *, added: int, path: Path
             + ("." if contract.ending_before is None else f" and ends at {contract.ending_before.isoformat()}."),
             path=(*path, "startingAt"),
         )
+    seats = None if entry.seats is None else checked_seats(entry.seats, path=(*path, "seats"))
     if entry.initial_quantity < 0:
         raise InvalidInput(
             ErrorCode.QUANTITY_NEGATIVE,
@@ -101,5 +107,9 @@ def row_of(entry: NewSubscription, contract: Contract, *, added: int, path: Path
         prorate=proration.prorate, increases=proration.increases,
         rounding_method=None if rounding is None else rounding.method,
         rounding_places=None if rounding is None else rounding.places,
+        seats_from=None if seats is None else start,
+        seat_group_key=None if seats is None else seats.group_key,
+        seat_ids=[] if seats is None else list(seats.seat_ids),
+        unassigned_seats=0 if seats is None else seats.unassigned,
         added=added,
     )  # fmt: skip

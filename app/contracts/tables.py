@@ -97,7 +97,8 @@ class ScheduledChargeRow(Row, Unique, table=True):
 class SubscriptionRow(Row, Unique, table=True):
     """A quantity that is paid for by the period. Without an end it ends with the contract.
 
-    `quantity_updates` hold the history of the quantity after the initial one.
+    `quantity_updates` hold the history of the quantity after the initial one. From `seats_from` on it is made of seats:
+    who had one then, and how many were free, stands here, and `seat_changes` hold what came after.
     """
 
     __tablename__ = "subscriptions"
@@ -116,6 +117,10 @@ class SubscriptionRow(Row, Unique, table=True):
     increases: str = Field(max_length=32)
     rounding_method: str | None = Field(default=None, max_length=16)
     rounding_places: int | None = None
+    seats_from: datetime | None = instant(default=None, nullable=True)
+    seat_group_key: str | None = Field(default=None, max_length=200)
+    seat_ids: list[str] = Field(default_factory=list, sa_type=JSONB)
+    unassigned_seats: int = 0
     added: int
 
 
@@ -128,4 +133,17 @@ class QuantityUpdateRow(Row, Unique, table=True):
     starting_at: datetime = instant()
     quantity: Decimal | None = exact(default=None, nullable=True)
     delta: Decimal | None = exact(default=None, nullable=True)
+    added: int
+
+
+class SeatChangeRow(Row, Unique, table=True):
+    """Seats given and taken from an hour on; `unassigned` is negative where free ones are taken away. Only added."""
+
+    __tablename__ = "seat_changes"
+    __table_args__ = (UniqueConstraint("subscription_id", "added"),)
+    subscription_id: UUID = Field(foreign_key="subscriptions.id")
+    starting_at: datetime = instant()
+    add: list[str] = Field(default_factory=list, sa_type=JSONB)
+    remove: list[str] = Field(default_factory=list, sa_type=JSONB)
+    unassigned: int = 0
     added: int

@@ -300,7 +300,7 @@ async def test_refused_charges(deal: Deal, fields: dict[str, Any], code: str, pa
 @pytest.mark.parametrize(
     ("fields", "code", "path"),
     [
-        ({"billingFrequency": "SEMI_ANNUAL"}, "NOT_SUPPORTED", ["frequency"]),
+        ({"billingFrequency": "SEMI_ANNUAL"}, "NOT_SUPPORTED", ["billingFrequency"]),
         ({"billingFrequency": "ANNUAL"}, "PRODUCT_NOT_ON_CARD", ["productId"]),
         ({"initialQuantity": "-1"}, "QUANTITY_NEGATIVE", ["initialQuantity"]),
         ({"startingAt": OCTOBER}, "INVALID_INTERVAL", ["startingAt"]),
