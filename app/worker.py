@@ -19,6 +19,7 @@ import structlog
 from app.access import audit, idempotency
 from app.actor import system
 from app.clock import parse_instant
+from app.contracts import recurring_children
 from app.delivery import metering, service, sync
 from app.delivery.actions import SYNC_JOB
 from app.invoices import due, run
@@ -66,6 +67,11 @@ async def resend_slots(runtime: Runtime) -> None:
     """Send slots again whose answer was lost."""
     for connection in runtime.connections.all():
         await metering.send_slots(runtime.store, runtime.connections, connection.name, clock=runtime.clock.now)
+
+
+async def make_children(runtime: Runtime) -> None:
+    """Make the recurring commits and credits whose period has begun."""
+    await recurring_children.make_all_children(runtime.store, now=runtime.clock.now())
 
 
 async def run_invoices(runtime: Runtime) -> None:
@@ -124,6 +130,7 @@ HANDLERS: dict[str, Handler] = {
     SYNC_JOB: sync_providers,
     "metering.hour": meter_hour,
     "metering.resend": resend_slots,
+    "grants.children": make_children,
     "invoices.run": run_invoices,
     due.FINALIZE_JOB: finalize,
     "usage.fold": fold_buckets,
@@ -138,6 +145,7 @@ SCHEDULES: dict[str, str] = {
     "delivery.sweep": "* * * * * 15",
     "metering.hour": "0 * * * *",
     "metering.resend": "*/5 * * * * 45",
+    "grants.children": "0 * * * *",
     "invoices.run": "5 * * * *",
     "usage.fold": "* * * * * */5",
     "usage.partitions": "30 */6 * * *",

@@ -14,7 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.filters import NewUsageFilter, insert_usage_filters
 from app.contracts.new_fees import NewFees, insert_fees
+from app.contracts.new_recurring import NewRecurringGrant
 from app.contracts.overrides import OwnPrices, insert_overrides
+from app.contracts.recurring_children import make_children
+from app.contracts.recurring_grants import insert_recurring_grants
 from app.contracts.tables import Contract
 from app.custom_fields.service import insert_custom_fields
 from app.grants.definitions import NewGrant
@@ -28,6 +31,7 @@ class OwnTerms:
     prices: OwnPrices = field(default_factory=OwnPrices)
     usage_filters: Sequence[NewUsageFilter] = ()
     grants: Sequence[NewGrant] = ()
+    recurring: Sequence[NewRecurringGrant] = ()
     custom_fields: Mapping[str, str] = field(default_factory=dict)
     fees: NewFees = field(default_factory=NewFees)
 
@@ -38,8 +42,16 @@ async def insert_own_terms(
     """Check and store the terms; gives what the audit log says of them. Errors: those of each part."""
     # Overrides may name balances that come with the same contract.
     grants = await insert_grants(session, contract, own.grants, path=("input", "grants"), now=now)
+    recurring = await insert_recurring_grants(session, contract, own.recurring, path=("input", "recurring"), now=now)
+    await make_children(session, [contract], now=now)
     overrides = await insert_overrides(session, contract, own.prices.overrides, now=now)
     filters = await insert_usage_filters(session, contract, own.usage_filters, now=now)
     fees = await insert_fees(session, contract, own.fees, now=now)
     fields = await insert_custom_fields(session, contract, own.custom_fields)
-    return {"grants": len(grants), "overrides": len(overrides), "usageFilters": len(filters), **fees} | fields
+    return {
+        "grants": len(grants),
+        "recurring": len(recurring),
+        "overrides": len(overrides),
+        "usageFilters": len(filters),
+        **fees,
+    } | fields

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from app.contracts.recurring_children import make_children
 from app.contracts.tables import Contract
 from app.core.grants import GrantType
 from app.grants.tables import GrantRow
@@ -42,6 +43,11 @@ async def find_drafts(
 async def open_of_customer(session: AsyncSession, customer_id: UUID, *, now: datetime) -> list[Statement]:
     """The open invoices of all contracts of a customer, in the order in which they become final."""
     return await open_statements(session, await running_contracts(session, customer_id=customer_id), now=now)
+
+
+async def make_children_of(session: AsyncSession, contract: Contract, *, now: datetime) -> None:
+    """Make the recurring commits and credits that began by now, of all contracts of a customer whose lock is held."""
+    await make_children(session, await running_contracts(session, customer_id=contract.customer_id), now=now)
 
 
 async def running_contracts(session: AsyncSession, *, customer_id: UUID | None = None) -> Sequence[Contract]:

@@ -27,8 +27,8 @@ from app.core.invoice import (
 from app.core.money import canonical
 from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
+from app.invoices import finding
 from app.invoices.balances import Books
-from app.invoices.finding import find_draft
 from app.invoices.inputs import inputs_row
 from app.invoices.open import open_statements
 from app.invoices.rows import invoice_row, line_row, transfer_rows
@@ -59,7 +59,7 @@ async def finalize_invoice(session: AsyncSession, identifier: UUID, *, now: date
     existing = await session.get(Invoice, identifier)
     if existing is not None:
         return Finalized(existing, is_new=False)
-    statement = await find_draft(session, identifier, now=now)
+    statement = await finding.find_draft(session, identifier, now=now)
     if statement is None:
         raise NotFound("Invoice", to_text("invoice", identifier), path=("id",))
     if statement.due_at > now:
@@ -89,6 +89,7 @@ async def finalize_due(session: AsyncSession, contract_id: UUID, *, as_of: datet
     contract = await session.get_one(Contract, contract_id)
     await lock_customer(session, contract.customer_id)
     await session.refresh(contract)
+    await finding.make_children_of(session, contract, now=now)
     due = [item for item in await open_statements(session, [contract], now=as_of) if item.due_at <= as_of]
     waiting = await waiting_true_ups(session, due, now=as_of)
     due = [item for item in due if item.id not in waiting]

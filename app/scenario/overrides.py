@@ -53,4 +53,5 @@ def _specifier(world: World, specifier: Json) -> Specifier:
         presentation=tuple(sorted(specifier.get("presentation", {}).items())),
         billing_frequency=None if frequency is None else Frequency(frequency),
         grant_ids=tuple(world.grants[name] for name in specifier.get("balances", ())),
+        recurring_ids=tuple(world.recurring[name] for name in specifier.get("recurring", ())),
     )

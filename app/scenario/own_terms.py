@@ -11,6 +11,7 @@ from app.scenario.fee_inputs import new_fees
 from app.scenario.grants import name_grants, new_grant
 from app.scenario.overrides import own_prices
 from app.scenario.prices import optional_instant
+from app.scenario.recurring import new_recurring
 from app.scenario.world import Json, World
 
 
@@ -20,6 +21,9 @@ def own_terms(world: World, contract: Json) -> OwnTerms:
     name_grants(world, balances)
     return OwnTerms(
         grants=[new_grant(world, balance) for balance in balances],
+        recurring=[
+            new_recurring(world, item) for item in sorted(contract.get("recurring", []), key=lambda item: item["id"])
+        ],
         prices=own_prices(world, contract),
         usage_filters=[
             NewUsageFilter(item["key"], item["values"], optional_instant(item.get("starting_at")))

@@ -40,6 +40,12 @@ FIELDS: dict[str, frozenset[str]] = {
             "created_at", "uniqueness_key", "trueup_disabled", "contracts", "invoice_contract", "product", "customer", "invoice",
         }
     ),
+    "recurring balance": frozenset(
+        {
+            "id", "type", "unit", "priority", "products", "tags", "specifiers", "rate_type", "rollover_fraction", "product",
+            "access_amount", "invoice_amount", "duration", "starting_at", "ending_before", "frequency", "proration",
+        }
+    ),
     "access": frozenset({"amount", "starting_at", "ending_before"}),
     "balance invoice": frozenset({"unit", "do_not_invoice", "items", "recurring", "timestamp", "amount"}),
     "custom unit": frozenset({"custom"}),
@@ -48,7 +54,7 @@ FIELDS: dict[str, frozenset[str]] = {
         {
             "id", "customer", "rate_card", "starting_at", "ending_before", "created_at", "priority", "grace_hours",
             "statement", "provider", "uniqueness_key", "overrides", "override_priority", "usage_filter",
-            "scheduled_charges", "consolidate", "subscriptions", "balances",
+            "scheduled_charges", "consolidate", "subscriptions", "balances", "recurring",
         }
     ),
     "scheduled charge": frozenset({"id", "product", "unit", "items", "recurring"}),
@@ -71,7 +77,7 @@ FIELDS: dict[str, frozenset[str]] = {
         }
     ),
     "override rate": frozenset({"rate_type", "price", "tiers"}),
-    "specifier": frozenset({"product", "tags", "pricing", "presentation", "billing_frequency", "balances"}),
+    "specifier": frozenset({"product", "tags", "pricing", "presentation", "billing_frequency", "balances", "recurring"}),
     "usage filter": frozenset({"key", "values", "starting_at"}),
     "statement": frozenset({"frequency", "day", "anchor", "generate_from"}),
     "event": frozenset(
@@ -140,6 +146,8 @@ def read(file: Path) -> Json:
                 known("specifier", specifier)
         _known_fees(contract.get("scheduled_charges", []), contract.get("subscriptions", []))
         _known_balances(contract.get("balances", []))
+        for item in contract.get("recurring", []):
+            known("recurring balance", item)
     for event in content.get("events", []):
         known("event", event)
     for step in content["steps"]:

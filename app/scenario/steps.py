@@ -16,7 +16,7 @@ from app.customers.aliases import set_ingest_aliases
 from app.delivery import sync
 from app.errors import BillingError, ErrorCode
 from app.invoices import run
-from app.scenario import grants, observing
+from app.scenario import children, grants, observing
 from app.scenario.fees import edit_fees
 from app.scenario.reading import NotUnderstood, expand
 from app.scenario.stream import ACTOR, Stream, incoming, receive
@@ -37,6 +37,7 @@ async def advance(world: World, stream: Stream, *, previous: datetime | None, at
             await sync.meter(place, sync.Sweep())
             hour += HOUR
     await receive(world, stream, at)
+    await children.keep_children(world, at=at)
 
 
 async def carry_out(world: World, step: Json, *, number: int, at: datetime) -> Any:

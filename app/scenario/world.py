@@ -28,6 +28,7 @@ class World:
     customers: dict[str, UUID] = field(default_factory=dict)
     contracts: dict[str, UUID] = field(default_factory=dict)
     grants: dict[str, UUID] = field(default_factory=dict)
+    recurring: dict[str, UUID] = field(default_factory=dict)
     providers: dict[str, UUID] = field(default_factory=dict)
     charges: dict[str, UUID] = field(default_factory=dict)
     subscriptions: dict[str, UUID] = field(default_factory=dict)

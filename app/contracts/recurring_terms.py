@@ -1,0 +1,60 @@
+"""Rows to recurring commits and credits as the core reads them, and their children as definitions.
+
+Owns both mappings; which children are missing is told by `recurring_children.py`.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from app.core.fees import ScheduledItem
+from app.core.grants import GrantType
+from app.core.money import ONE, exact
+from app.core.overrides import specifier_from_json
+from app.core.period import Frequency, Period
+from app.core.recurring import Child, GrantProration, RecurringGrant
+from app.core.terms import RateTarget
+from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule, Scope
+from app.grants.tables import RecurringGrantRow
+
+
+def recurring_of(row: RecurringGrantRow) -> RecurringGrant:
+    """A recurring commit or credit as the core reads it."""
+    with exact():
+        access = row.access_unit_price * row.access_quantity
+        invoice = None
+        if row.invoice_unit_price is not None and row.invoice_quantity is not None:
+            invoice = row.invoice_unit_price * row.invoice_quantity
+    return RecurringGrant(
+        period=Period(row.starting_at, row.ending_before),
+        access_amount=access,
+        invoice_amount=invoice,
+        frequency=None if row.frequency is None else Frequency(row.frequency),
+        duration=row.duration,
+        proration=GrantProration(row.proration),
+    )
+
+
+def definition_of(row: RecurringGrantRow, child: Child) -> NewGrant:
+    """A child as the grants slice makes it; it is paid for where its access begins."""
+    start, end = child.access.starting_at, child.access.ending_before
+    assert end is not None, "a period of a frequency has an end"
+    payment = None
+    if child.invoice_amount is not None:
+        payment = PaymentSchedule((ScheduledItem(start, child.invoice_amount, ONE),), row.invoice_unit)
+    return NewGrant(
+        type=GrantType(row.type),
+        segments=[NewSegment(child.access_amount, start, end)],
+        product_id=row.product_id,
+        name=row.name,
+        unit=row.unit,
+        priority=row.priority,
+        scope=Scope(
+            product_ids=[UUID(item) for item in row.product_ids],
+            tags=row.tags,
+            specifiers=[specifier_from_json(item) for item in row.specifiers],
+        ),
+        rate_type=RateTarget(row.rate_type),
+        rollover_fraction=row.rollover_fraction,
+        payment=payment,
+    )
