@@ -95,6 +95,28 @@ class InvoiceInputs(SQLModel, table=True):
     digest: str = Field(max_length=64)
 
 
+class InvoiceVoid(SQLModel, table=True):
+    """An invoice that counts no more since `created_at`; it keeps its number. Rows are only ever added.
+
+    `in_provider`: what was delivered is to be taken back at the provider as well.
+    """
+
+    __tablename__ = "invoice_voids"
+    invoice_id: UUID = Field(foreign_key="invoices.id", primary_key=True)
+    created_at: datetime = instant()
+    reason: str = Field(max_length=500)
+    in_provider: bool = False
+
+
+class InvoiceRegeneration(SQLModel, table=True):
+    """A void invoice, `source_id`, was made again as `invoice_id`; once at most. Rows are only ever added."""
+
+    __tablename__ = "invoice_regenerations"
+    invoice_id: UUID = Field(foreign_key="invoices.id", primary_key=True)
+    source_id: UUID = Field(foreign_key="invoice_voids.invoice_id", unique=True)
+    created_at: datetime = instant()
+
+
 class Counter(SQLModel, table=True):
     """The next invoice number; one row, taken last before commit so that numbers have no gaps."""
 
