@@ -42,17 +42,25 @@ RULES: dict[str, tuple[str, str]] = {
         "select abs((select next - 1 from counters where name = 'invoice') - (select count(*) from invoices)) "
         "+ (select coalesce(max(number), 0) - count(*) from invoices)",
     ),
-    "every statement is final at most once, and statements of a contract do not overlap": (
+    "every statement is final at most once beside void ones, and statements of a contract do not overlap": (
         "select count(*) from invoices",
         "select count(*) from invoices a join invoices b on a.contract_id = b.contract_id and a.type = b.type "
-        "and a.id < b.id and a.regeneration = b.regeneration "
-        "and a.starting_at < b.ending_before and b.starting_at < a.ending_before",
+        "and a.id < b.id and a.starting_at < b.ending_before and b.starting_at < a.ending_before "
+        "where not exists (select 1 from invoice_voids v where v.invoice_id in (a.id, b.id))",
     ),
     "every fee and every instalment of a charge is billed at most once": (
         "select count(*) from invoice_lines where type in ('subscription', 'scheduled')",
         "select count(*) from (select 1 from invoice_lines l join invoices i on i.id = l.invoice_id "
-        "where l.type in ('subscription', 'scheduled') group by i.regeneration, l.subscription_id, l.charge_id, "
+        "where l.type in ('subscription', 'scheduled') "
+        "and not exists (select 1 from invoice_voids v where v.invoice_id = i.id) "
+        "group by l.subscription_id, l.charge_id, "
         "case when l.charge_id is null then l.starting_at else l.charged_at end, l.ordinal having count(*) > 1) twice",
+    ),
+    "a void invoice gave back what it took from balances": (
+        "select count(*) from invoice_voids",
+        "select count(*) from invoice_voids v where "
+        "(select coalesce(sum(amount), 0) from transfers where target = 'invoice:' || v.invoice_id) <> "
+        "(select coalesce(sum(amount), 0) from transfers where source = 'invoice:' || v.invoice_id)",
     ),
     "every event has one id, and every id one event": (
         "select count(*) from event_ids",

@@ -33,7 +33,7 @@ from app.core.money import fiat
 from app.core.period import Frequency, Period
 from app.core.seats import quantity_updates
 from app.grants.purchases import purchases_of
-from app.invoices.tables import Invoice, InvoiceLine
+from app.invoices.tables import Invoice, InvoiceLine, InvoiceRegeneration
 
 BILLING = (LineType.SUBSCRIPTION, LineType.SCHEDULED, LineType.COMMIT_PURCHASE)
 KINDS = {
@@ -106,13 +106,20 @@ async def _subscriptions(session: AsyncSession, contract_ids: Sequence[UUID]) ->
 
 
 async def _billed(session: AsyncSession, contract_ids: set[UUID]) -> dict[UUID, list[BilledItem]]:
-    """What final invoices carry, void ones too: an item on one of those comes back with its regeneration only."""
+    """What final invoices carry, void ones too: an item on one of those comes back with its regeneration only.
+
+    One that was made again says nothing any more; the new one does.
+    """
     if not contract_ids:
         return {}
     rows = await session.execute(
         select(Invoice.contract_id, InvoiceLine)
         .join(InvoiceLine, col(InvoiceLine.invoice_id) == Invoice.id)
-        .where(col(Invoice.contract_id).in_(contract_ids), col(InvoiceLine.type).in_(BILLING))
+        .where(
+            col(Invoice.contract_id).in_(contract_ids),
+            col(InvoiceLine.type).in_(BILLING),
+            ~select(InvoiceRegeneration.invoice_id).where(InvoiceRegeneration.source_id == Invoice.id).exists(),
+        )
         .order_by(col(InvoiceLine.charged_at), col(InvoiceLine.invoice_id), col(InvoiceLine.position))
     )
     found: dict[UUID, list[BilledItem]] = {}

@@ -7,7 +7,7 @@ a period is left to others. All instants are aware and in UTC; nothing here know
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import InitVar, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -159,6 +159,25 @@ def statement_period_at(schedule: StatementSchedule, *, contract: Period, at: da
     if schedule.generate_from is not None and not _ends_after(period, schedule.generate_from):
         return None
     return period
+
+
+def uncovered(period: Period, covered: Iterable[Period]) -> Iterator[Period]:
+    """What is left of a period beside those that are covered, in order of time; all of them have an end.
+
+    A statement that became final before its contract was extended covers the first part of a period; the rest is a
+    statement of its own (golden decision 39).
+    """
+    assert period.ending_before is not None, "a statement has an end"
+    start = period.starting_at
+    for other in sorted(covered, key=lambda item: item.starting_at):
+        assert other.ending_before is not None, "a statement has an end"
+        if other.ending_before <= start or other.starting_at >= period.ending_before:
+            continue
+        if start < other.starting_at:
+            yield Period(start, other.starting_at)
+        start = other.ending_before
+    if start < period.ending_before:
+        yield Period(start, period.ending_before)
 
 
 def recurring_periods(

@@ -33,6 +33,7 @@ from app.delivery.tables import Delivery, MeteringReceipt, MeteringSlot
 from app.failpoints import reached
 from app.invoices.balances import CustomerBook
 from app.invoices.service import route_of
+from app.invoices.standing import IS_VOID
 from app.invoices.tables import Invoice
 from app.store.engine import Store
 from app.store.ids import to_text
@@ -109,7 +110,7 @@ async def owed_through(session: AsyncSession, configuration: BillingConfiguratio
     """
     finalized = await session.execute(
         select(func.coalesce(func.sum(Invoice.total), 0)).where(
-            Invoice.billing_configuration_id == configuration.id, Invoice.currency == "USD"
+            Invoice.billing_configuration_id == configuration.id, Invoice.currency == "USD", ~IS_VOID
         )
     )
     owed = Decimal(finalized.scalar_one())

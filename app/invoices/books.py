@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from decimal import Decimal
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -61,6 +62,14 @@ def final_of(invoice: Invoice, rows: list[InvoiceLine]) -> FinalInvoice:
         total=invoice.total,
         unit=fiat(invoice.currency),
     )
+
+
+async def lines_of(session: AsyncSession, invoice_id: UUID) -> list[Line]:
+    """The lines of a final invoice, in order."""
+    rows = await session.execute(
+        select(InvoiceLine).where(InvoiceLine.invoice_id == invoice_id).order_by(col(InvoiceLine.position))
+    )
+    return [line_of(row) for row in rows.scalars()]
 
 
 def line_of(row: InvoiceLine) -> Line:

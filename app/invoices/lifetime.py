@@ -1,6 +1,6 @@
 """Lifetime billings: what all final invoices of a customer come to.
 
-Owns the sum of semantics 6.9. Currencies are never added up.
+Owns the sum of semantics 6.9. Void invoices do not count. Currencies are never added up.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
+from app.invoices.standing import IS_VOID
 from app.invoices.tables import Invoice
 
 
@@ -19,7 +20,7 @@ async def lifetime_billings(session: AsyncSession, customer_ids: Sequence[UUID])
     """The totals of each customer's final invoices by currency, in the order of their codes."""
     rows = await session.execute(
         select(Invoice.customer_id, Invoice.currency, func.sum(Invoice.total))
-        .where(col(Invoice.customer_id).in_(customer_ids))
+        .where(col(Invoice.customer_id).in_(customer_ids), ~IS_VOID)
         .group_by(col(Invoice.customer_id), col(Invoice.currency))
         .order_by(col(Invoice.currency))
     )

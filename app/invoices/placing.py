@@ -27,6 +27,7 @@ def placed(
     periods: Sequence[Period],
     *,
     final: Collection[datetime],
+    waiting: Collection[datetime] = (),
     scheduled: Mapping[tuple[datetime, str], int],
     now: datetime,
 ) -> Placed:
@@ -38,7 +39,7 @@ def placed(
         unit=terms.unit.code,
         statements=periods,
         final=final,
-        waiting=(),
+        waiting=waiting,
         scheduled=scheduled,
         now=now,
     )

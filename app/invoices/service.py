@@ -29,6 +29,7 @@ from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.invoices import finding
 from app.invoices.balances import Books
+from app.invoices.drafts import RatedStatement
 from app.invoices.inputs import inputs_row
 from app.invoices.open import open_statements
 from app.invoices.rows import invoice_row, line_row, transfer_rows
@@ -128,11 +129,18 @@ def finalized_summary(invoice: Invoice) -> dict[str, Any]:
 
 
 async def _finalize(session: AsyncSession, statements: Sequence[Statement], *, now: datetime) -> list[Invoice]:
-    """Rate, round, freeze, number. The caller holds the customer's lock, and none of the statements is final yet."""
+    """Rate, and write. The caller holds the customer's lock, and none of the statements is final yet."""
     assert next_status(InvoiceStatus.DRAFT, InvoiceTrigger.FINALIZE) is InvoiceStatus.FINALIZED
     books = Books(session, now=now)
     every = [await books.rate(statement) for statement in statements]
-    rated = [item for item in every if not item.is_nothing]
+    return await write_invoices(session, [item for item in every if not item.is_nothing], now=now)
+
+
+async def write_invoices(session: AsyncSession, rated: Sequence[RatedStatement], *, now: datetime) -> list[Invoice]:
+    """Round, freeze, number, and enqueue the delivery; the caller holds the customer's lock.
+
+    `now` is when the rows are made; the invoices are issued when their statements are due.
+    """
     finals = [finalize(item.draft) for item in rated]
     watermark = await EVENTS.watermark(session)
     inputs = [inputs_row(item, ingest_batch=watermark) for item in rated]

@@ -17,7 +17,7 @@ from app.contracts.tables import Contract
 from app.contracts.terms import contract_period, schedule_of
 from app.core.grants import GrantType
 from app.core.invoice import InvoiceType, due_at, invoice_id
-from app.core.ledger import remaining
+from app.core.ledger import TransferKind, remaining
 from app.core.period import HOUR, Period, statement_period_at
 from app.grants.definitions import payment_from_json
 from app.grants.reading import StoredGrant, stored_grants
@@ -47,7 +47,9 @@ async def open_true_ups(session: AsyncSession, contracts: Sequence[Contract], *,
         assert contract_id is not None, "a postpaid commit is billed on a contract"
         ordinal = places[contract_id] = places.get(contract_id, -1) + 1
         [segment] = item.grant.segments
-        if segment.period.starting_at <= now and remaining(segment, item.movements) > 0:
+        # Billed once: what comes back to the commit afterwards is billed when the true-up is made again.
+        is_billed = any(moved.kind is TransferKind.TRUEUP for moved in item.movements)
+        if segment.period.starting_at <= now and not is_billed and remaining(segment, item.movements) > 0:
             found.append(_true_up(item, by_id[contract_id], served[item.row.id], ordinal=ordinal))
     return found
 

@@ -16,6 +16,7 @@ from app.core.invoice import InvoiceType
 from app.invoices.breakdowns import break_down_invoice
 from app.invoices.drafts import RatedStatement, rate
 from app.invoices.open import open_statements
+from app.invoices.standing import IS_REGENERATED
 from app.invoices.tables import Invoice
 from app.scenario.spelling import spell_window
 from app.scenario.world import Json, World
@@ -32,6 +33,7 @@ async def breakdown(world: World, query: Json, *, at: datetime) -> list[Json]:
                 Invoice.contract_id == contract.id,
                 Invoice.starting_at == starting_at,
                 Invoice.type == InvoiceType.USAGE,
+                ~IS_REGENERATED,
             )
         )
         invoice: Invoice | RatedStatement | None = final.scalar_one_or_none()

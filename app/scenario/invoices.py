@@ -17,6 +17,7 @@ from app.invoices.books import line_of
 from app.invoices.drafts import RatedStatement
 from app.invoices.inputs import unrated_to_json
 from app.invoices.open import open_statements
+from app.invoices.standing import voids_of
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
 from app.scenario.references import draft_head, final_head
 from app.scenario.spelling import lines_of, spell_instant, with_unrated
@@ -76,7 +77,7 @@ async def _final(session: AsyncSession, world: World, invoice: Invoice) -> Json:
     return with_unrated(
         {
             **named,
-            "status": "FINALIZED",
+            "status": "VOID" if await voids_of(session, [invoice.id]) else "FINALIZED",
             "issued_at": spell_instant(invoice.issued_at),
             "unit": invoice.currency,
             "subtotal": canonical(invoice.subtotal),

@@ -83,7 +83,7 @@ FIELDS: dict[str, frozenset[str]] = {
     "event": frozenset(
         {"customer", "type", "timestamp", "received_at", "transaction_id", "properties", "every", "from", "to", "cycle"}
     ),
-    "step": frozenset({"at", "action", "expect", "events", "historical", "as_of", "customer", "aliases", "observe", *EDITS, "contract", "balance", "segment", "amount", "reason", "timestamp"}),
+    "step": frozenset({"at", "action", "expect", "events", "historical", "as_of", "customer", "aliases", "observe", *EDITS, "contract", "balance", "segment", "amount", "reason", "timestamp", "invoice"}),
     "query": frozenset({"what", "contract", "customer", "type", "status", "ref", "provider", "starting_at", "window", "from", "to", "metric", "group_by", "balance", "unit", "types", "mode"}),
 }  # fmt: skip
 KNOWN_VALUES = {
@@ -91,7 +91,9 @@ KNOWN_VALUES = {
     "product type": frozenset({"USAGE", "COMPOSITE", "SUBSCRIPTION", "FIXED"}),
     "rate_type": frozenset({"FLAT", "TIERED", "PERCENTAGE", "TIERED_PERCENTAGE"}),
     "balance type": frozenset({"PREPAID", "POSTPAID", "CREDIT"}),
-    "action": frozenset({"ingest", "finalize", "set_aliases", "observe", "edit", "manual", "add_balance"}),
+    "action": frozenset(
+        {"ingest", "finalize", "set_aliases", "observe", "edit", "manual", "add_balance", "void", "regenerate"}
+    ),
     "what": frozenset({"invoices", "metered", "breakdown", "balances", "usage", "lifetime", "ledger", "net_balance"}),
 }
 

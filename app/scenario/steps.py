@@ -10,15 +10,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.clock import parse_instant
 from app.core.period import HOUR, ceil_hour
 from app.customers.aliases import set_ingest_aliases
 from app.delivery import sync
 from app.errors import BillingError, ErrorCode
-from app.invoices import run
 from app.scenario import children, grants, observing
+from app.scenario.billing import BILLING
 from app.scenario.fees import edit_fees
-from app.scenario.reading import NotUnderstood, expand
+from app.scenario.reading import expand
 from app.scenario.stream import ACTOR, Stream, incoming, receive
 from app.scenario.world import Json, World
 from app.usage.service import ingest
@@ -59,16 +58,6 @@ async def _ingest(world: World, step: Json, number: int, at: datetime) -> Any:
     return {"accepted": found.accepted, "duplicates": found.duplicates}
 
 
-async def _finalize(world: World, step: Json, _number: int, at: datetime) -> Any:
-    as_of = parse_instant(step["as_of"]) if "as_of" in step else at
-    async with world.store.transaction() as session:
-        due = await run.due_contracts(session, as_of=as_of)
-    report = await run.finalize_contracts(world.store, due, actor=ACTOR, as_of=as_of, now=at)
-    if report.failures:
-        raise NotUnderstood(f"finalization failed: {report.failures}")
-    return {"ok": True}
-
-
 async def _set_aliases(world: World, step: Json, _number: int, at: datetime) -> Any:
     async with world.store.transaction() as session:
         await set_ingest_aliases(session, world.customers[step["customer"]], step["aliases"], now=at)
@@ -99,7 +88,7 @@ async def _observe(world: World, step: Json, _number: int, at: datetime) -> Any:
 
 ACTIONS: dict[str, Callable[[World, Json, int, datetime], Awaitable[Any]]] = {
     "ingest": _ingest,
-    "finalize": _finalize,
+    **BILLING,
     "set_aliases": _set_aliases,
     "edit": _edit,
     "manual": _manual,

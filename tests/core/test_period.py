@@ -22,6 +22,7 @@ from app.core.period import (
     statement_period_at,
     statement_periods,
     step,
+    uncovered,
 )
 
 FAR = datetime(2200, 1, 1, tzinfo=UTC)
@@ -249,3 +250,18 @@ def test_statements_tile_the_contract(schedule: StatementSchedule, one: datetime
 def test_steps_grow(anchor: datetime, frequency: Frequency, count: int) -> None:
     assert step(anchor, frequency, count) < step(anchor, frequency, count + 1)
     assert step(anchor, frequency, 0) == anchor
+
+
+@pytest.mark.parametrize(
+    ("covered", "left"),
+    [
+        ([], ["2025-01-01..2025-02-01"]),
+        ([span("2025-01-01", "2025-02-01")], []),
+        ([span("2025-01-01", "2025-01-20")], ["2025-01-20..2025-02-01"]),
+        ([span("2025-01-20", "2025-02-10"), span("2024-12-01", "2025-01-05")], ["2025-01-05..2025-01-20"]),
+        ([span("2024-12-01", "2025-01-01"), span("2025-02-01", "2025-03-01")], ["2025-01-01..2025-02-01"]),
+        ([span("2025-01-10", "2025-01-12")], ["2025-01-01..2025-01-10", "2025-01-12..2025-02-01"]),
+    ],
+)
+def test_what_final_statements_leave_of_a_period(covered: list[Period], left: list[str]) -> None:
+    assert shown(uncovered(span("2025-01-01", "2025-02-01"), covered)) == left

@@ -1,0 +1,79 @@
+"""What an invoice would say if it were made again now: current usage, prices and terms, and what final invoices left.
+
+Owns the balances of it (golden decision 42): open drafts give way. What it is for is in `again_statement.py`. Nothing is
+stored here; `regenerating.py` stores it, and a preview shows it before anything is voided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contracts import fees, terms
+from app.contracts.tables import Contract
+from app.core.invoice import InvoiceType
+from app.core.items import key_of
+from app.core.ledger import Movement, TransferKind
+from app.core.lines import LineType
+from app.core.pots import pots_of
+from app.grants.reading import StoredGrant, grants_of_customer
+from app.invoices import again_statement, books, drafts, giving_back, missing
+from app.invoices.tables import Invoice
+
+
+@dataclass(frozen=True, slots=True)
+class MadeAgain:
+    """An invoice as it would be made again, and what the void of the first one took from commits that it sells."""
+
+    rated: drafts.RatedStatement
+    restored: Sequence[tuple[UUID, Movement]]
+
+
+async def make_again(session: AsyncSession, invoice: Invoice, *, is_void: bool, now: datetime) -> MadeAgain | None:
+    """Rate an invoice again; None when there is nothing left to bill: the contract does not cover its time any more.
+
+    Of one that is not void yet, its own draws are left out of the balances, as they would be given back.
+    """
+    contract = await session.get_one(Contract, invoice.contract_id)
+    if contract.archived_at is not None:
+        return None
+    lines = await books.lines_of(session, invoice.id)
+    current = await terms.terms_of(session, contract)
+    keys = {key_of(line) for line in lines if line.type in fees.BILLING}
+    # What it carried is owed again; what others carry is not.
+    current = replace(current, billed=tuple(item for item in current.billed if item.key not in keys))
+    statement = again_statement.statement_again(invoice, contract, current, lines, keys, now=now)
+    if statement is None:
+        return None
+    sold = {item.line.grant_id for item in statement.items if item.line.type is LineType.COMMIT_PURCHASE}
+    grants = await grants_of_customer(session, contract.customer_id)
+    restored = [
+        (item.row.id, replace(moved, kind=TransferKind.CREDITED, amount=-moved.amount, at=now))
+        for item in grants
+        if item.row.id in sold
+        for moved in item.movements
+        if moved.kind is TransferKind.CANCELED and moved.invoice_id == invoice.id
+    ]
+    moved = {item.row.id: _moved(item, invoice, restored, is_void=is_void) for item in grants}
+    if statement.type is InvoiceType.TRUEUP:
+        grant = next(item.grant for item in grants if item.row.id == statement.grant_id)
+        rated = missing.rated_true_up(statement, grant, moved[grant.id], current)
+        return None if rated.is_nothing else MadeAgain(rated, ())
+    pots = pots_of([item.grant for item in grants if item.may_serve(contract.id)], moved)
+    return MadeAgain(await drafts.rate(session, statement, pots=pots, terms=current), restored)
+
+
+def _moved(
+    item: StoredGrant, invoice: Invoice, restored: Sequence[tuple[UUID, Movement]], *, is_void: bool
+) -> list[Movement]:
+    """What moved in the book of a balance before the invoice is made again."""
+    stored = [
+        moved
+        for moved in item.movements
+        if is_void or moved.invoice_id != invoice.id or moved.kind not in giving_back.TAKEN
+    ]
+    return [*stored, *(moved for grant_id, moved in restored if grant_id == item.row.id)]

@@ -1,0 +1,65 @@
+"""What a void moves in the ledgers: draws are credited, and commits that the invoice sold are canceled.
+
+Owns those entries (golden decision 29). The caller holds the customer's lock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.core.grants import SegmentKey
+from app.core.ledger import TransferKind, remaining
+from app.core.lines import LineType
+from app.grants.reading import stored_grants
+from app.grants.tables import GrantRow, TransferRow
+from app.grants.transfers import CANCELED, transfer
+from app.invoices.tables import Invoice, InvoiceLine
+
+TAKEN = (TransferKind.AUTOMATED_INVOICE_DEDUCTION, TransferKind.TRUEUP)
+"""What an invoice takes from balances."""
+
+
+async def give_back(session: AsyncSession, invoice: Invoice, *, now: datetime) -> None:
+    """Credit every draw of an invoice to the segment from which it came."""
+    rows = await session.execute(
+        select(TransferRow)
+        .where(TransferRow.invoice_id == invoice.id, col(TransferRow.kind).in_(TAKEN))
+        .order_by(col(TransferRow.created_at), col(TransferRow.id))
+    )
+    for row in rows.scalars().all():
+        session.add(
+            TransferRow(
+                created_at=now, kind=TransferKind.CREDITED, source=row.target, target=row.source, amount=row.amount,
+                grant_id=row.grant_id, segment=row.segment, at=now, invoice_id=invoice.id,
+                contract_id=invoice.contract_id,
+            )
+        )  # fmt: skip
+    await session.flush()
+
+
+async def cancel_purchases(session: AsyncSession, invoice: Invoice, *, now: datetime) -> None:
+    """Take away what is left now of the commits that were to be paid with an invoice."""
+    grants = await session.execute(
+        select(GrantRow)
+        .where(
+            col(GrantRow.id).in_(
+                select(InvoiceLine.grant_id).where(
+                    InvoiceLine.invoice_id == invoice.id, InvoiceLine.type == LineType.COMMIT_PURCHASE
+                )
+            )
+        )
+        .order_by(col(GrantRow.id))
+    )
+    for item in await stored_grants(session, grants.scalars().all()):
+        for segment in item.grant.segments:
+            left = remaining(segment, item.movements)
+            if left > 0:
+                session.add(
+                    transfer(
+                        TransferKind.CANCELED, SegmentKey(item.row.id, segment.number), -left, other=CANCELED, at=now,
+                        now=now, invoice_id=invoice.id, contract_id=invoice.contract_id,
+                    )
+                )  # fmt: skip
