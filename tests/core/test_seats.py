@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.seats import SeatChange, Seats, changed, quantity_updates, seat_steps
+from app.core.seats import SeatChange, Seats, changed, quantity_updates, seat_steps, seats_at
 from tests.core.agreements import D, day
 
 TEN = day("01-10")
@@ -50,6 +50,12 @@ def test_the_quantity_follows_in_order_of_time() -> None:
     assert [(item.starting_at, item.quantity) for item in quantity_updates(Seats(("ann",), 1), changes)] == [
         (TEN, D(5)), (day("01-20"), D(4)),
     ]  # fmt: skip
+
+
+def test_the_seats_at_an_instant() -> None:
+    changes = [SeatChange(day("01-20"), remove=("ann",)), SeatChange(TEN, add=("bob",))]
+    found = [seats_at(Seats(("ann",)), changes, day(at)).assigned for at in ("01-09", "01-10", "01-19", "01-20")]
+    assert found == [("ann",), ("ann", "bob"), ("ann", "bob"), ("bob",)]
 
 
 names = st.lists(st.sampled_from("abcde"), max_size=4).map(tuple)
