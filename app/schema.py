@@ -35,6 +35,7 @@ from app.graphql.nodes import KINDS
 from app.graphql.scalars import SCALARS
 from app.invoices.api import InvoicesMutation, InvoicesQuery
 from app.invoices.api_previews import PreviewsQuery
+from app.invoices.api_voids import VoidsMutation, VoidsQuery
 from app.usage.api import UsageMutation
 from app.usage.api_reading import UsageReading
 from app.usage.api_search import UsageSearch
@@ -51,6 +52,7 @@ class Query(
     ContractsQuery,
     InvoicesQuery,
     PreviewsQuery,
+    VoidsQuery,
     DeliveryQuery,
     AccessQuery,
     AuditQuery,
@@ -71,6 +73,7 @@ class Mutation(
     FeesMutation,
     SeatsMutation,
     InvoicesMutation,
+    VoidsMutation,
     DeliveryMutation,
     AccessMutation,
 ):

@@ -20,7 +20,7 @@ from app.access import audit, idempotency
 from app.actor import system
 from app.clock import parse_instant
 from app.contracts import recurring_children
-from app.delivery import metering, service, sync
+from app.delivery import metering, service, sync, voids
 from app.delivery.actions import SYNC_JOB
 from app.invoices import due, run
 from app.invoices.service import DELIVERIES_JOB
@@ -42,7 +42,8 @@ async def deliver(runtime: Runtime, delivery: str) -> None:
 
 
 async def open_deliveries(runtime: Runtime) -> None:
-    """Make the deliveries of new invoices, and enqueue those that are due, one job each."""
+    """Make the deliveries of new invoices, call off those of void ones, and enqueue what is due, one job each."""
+    await voids.settle_voids(runtime.store, runtime.connections, clock=runtime.clock.now)
     async with runtime.store.transaction() as session:
         now = runtime.clock.now()
         await service.open_deliveries(session, runtime.connections, now=now)

@@ -61,7 +61,7 @@ async def cancel(session: AsyncSession, delivery_id: UUID, *, reason: str, now: 
         raise _illegal(delivery, "it is closed")
     if delivery.mode == "metering":
         raise _illegal(delivery, "a marketplace is sent hours, not invoices; they go on as long as something is owed")
-    if await _may_be_there(session, delivery):
+    if await may_be_there(session, delivery):
         raise _illegal(delivery, "an attempt may have reached the provider; retry it, then void the invoice there")
     before = _shown(delivery)
     delivery.status, delivery.next_attempt_at, delivery.updated_at = DeliveryStatus.CANCELED, None, now
@@ -86,7 +86,7 @@ async def _locked(session: AsyncSession, delivery_id: UUID) -> Delivery:
     return delivery
 
 
-async def _may_be_there(session: AsyncSession, delivery: Delivery) -> bool:
+async def may_be_there(session: AsyncSession, delivery: Delivery) -> bool:
     """Whether some attempt has no receipt that proves it billed nothing."""
     harmless = await session.execute(
         select(func.count(col(DeliveryReceipt.id)))

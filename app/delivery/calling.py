@@ -6,14 +6,14 @@ the database refuses, or because the connector itself made a mistake: without a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 import structlog
 
 from app.delivery.registry import Connection
-from connectors.base import Document, Outcome, Terminal, Transient
+from connectors.base import Document, Outcome, Receipt, Terminal, Transient
 
 log = structlog.get_logger("metrograph.delivery")
 
@@ -33,6 +33,28 @@ async def ask(connection: Connection, document: Document, key: str) -> Answer:
         log.exception("connector failed", connection=connection.name, key=key)
         return Transient(f"The connector failed ({type(fault).__name__})", unknown=True)
     return [_kept(outcome) for outcome in found]
+
+
+async def look_up(connection: Connection, document: Document) -> Outcome | Transient | Terminal | None:
+    """What the provider has under our reference; None when there is nothing."""
+    return await _answered(connection, connection.connector.find(document))
+
+
+async def take_back(connection: Connection, receipt: Receipt) -> Outcome | Transient | Terminal:
+    """Void at the provider what was delivered."""
+    found = await _answered(connection, connection.connector.void(receipt))
+    return found or Terminal("NO_ANSWER", "The connector did not say what became of it")
+
+
+async def _answered(connection: Connection, call: Awaitable[Outcome | None]) -> Outcome | Transient | Terminal | None:
+    try:
+        found = await call
+    except (Transient, Terminal) as failure:
+        return _storable(failure)
+    except Exception as fault:
+        log.exception("connector failed", connection=connection.name)
+        return Transient(f"The connector failed ({type(fault).__name__})", unknown=True)
+    return None if found is None else _kept(found)
 
 
 def _kept(outcome: Outcome) -> Outcome:

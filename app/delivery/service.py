@@ -23,7 +23,8 @@ from app.delivery.registry import Connection, Connections
 from app.delivery.states import CLOSED, NO_EFFECT, UNKNOWN_EFFECT, DeliveryStatus
 from app.delivery.tables import Delivery, DeliveryAttempt, DeliveryReceipt
 from app.failpoints import reached
-from app.invoices.tables import Invoice
+from app.invoices.standing import IS_VOID
+from app.invoices.tables import Invoice, InvoiceVoid
 from app.store.engine import Store
 from app.store.ids import to_text
 from app.store.locks import hold, lock_named
@@ -42,7 +43,7 @@ async def open_deliveries(session: AsyncSession, connections: Connections, *, no
     found = await session.execute(
         select(Invoice, BillingConfiguration)
         .join(BillingConfiguration, col(Invoice.billing_configuration_id) == BillingConfiguration.id)
-        .where(~select(Delivery.id).where(Delivery.invoice_id == Invoice.id).exists())
+        .where(~select(Delivery.id).where(Delivery.invoice_id == Invoice.id).exists(), ~IS_VOID)
         .order_by(col(Invoice.due_at), col(Invoice.id))
     )
     made = [_opened(invoice, configuration, connections, now=now) for invoice, configuration in found]
@@ -56,6 +57,7 @@ async def due_deliveries(session: AsyncSession, *, now: datetime, at_once: bool 
     statement = select(Delivery).where(
         Delivery.mode == "invoice",
         col(Delivery.status).in_([DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.FAILED]),
+        ~select(InvoiceVoid.invoice_id).where(InvoiceVoid.invoice_id == Delivery.invoice_id).exists(),
     )
     if not at_once:
         statement = statement.where(col(Delivery.next_attempt_at) <= now)
@@ -115,7 +117,8 @@ async def _intent(
 ) -> tuple[DeliveryAttempt, Connection] | None:
     """Freeze what will be sent. The document and the key are those of the first try, for as long as it takes."""
     delivery = await session.get_one(Delivery, delivery_id, with_for_update=True)
-    if delivery.status in CLOSED:
+    # A void invoice is not sent any more; `voids.py` decides what becomes of it.
+    if delivery.status in CLOSED or await session.get(InvoiceVoid, delivery.invoice_id) is not None:
         return None
     connection = connections.find(delivery.connection)
     if connection is None:

@@ -17,6 +17,7 @@ from app.delivery.service import deliver, due_deliveries, open_deliveries
 from app.delivery.settlement import settle
 from app.delivery.states import DeliveryStatus
 from app.delivery.tables import Delivery
+from app.delivery.voids import settle_voids
 from app.store.engine import Store
 
 
@@ -51,6 +52,7 @@ async def sweep(target: Target, *, at_once: bool = False) -> Sweep:
     done = Sweep()
     async with target.store.transaction() as session:
         done.opened = len(await open_deliveries(session, target.connections, now=target.clock()))
+    await settle_voids(target.store, target.connections, clock=target.clock)
     await _invoices(target, done, at_once=at_once)
     await meter(target, done)
     return done

@@ -29,7 +29,7 @@ async def summary(runtime: Runtime, usage: Usage, *, seconds: float) -> dict[str
             await session.execute(
                 text(
                     "select (select count(*) from customers), (select count(*) from contracts),"
-                    " (select count(*) from invoices)"
+                    " (select count(*) from invoices), (select count(*) from invoice_voids)"
                 )
             )
         ).one()
@@ -45,7 +45,7 @@ async def summary(runtime: Runtime, usage: Usage, *, seconds: float) -> dict[str
         "customers": counts[0],
         "contracts": counts[1],
         "events": {"accepted": usage.accepted, "duplicates": usage.duplicates, "conflicts": usage.conflicts},
-        "invoices": {"draft": drafts, "finalized": counts[2], "void": 0},
+        "invoices": {"draft": drafts, "finalized": counts[2] - counts[3], "void": counts[3]},
         "deliveries": deliveries,
         "seconds": seconds,
     }

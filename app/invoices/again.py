@@ -38,7 +38,7 @@ async def make_again(session: AsyncSession, invoice: Invoice, *, is_void: bool, 
 
     Of one that is not void yet, its own draws are left out of the balances, as they would be given back.
     """
-    contract = await session.get_one(Contract, invoice.contract_id)
+    contract = await session.get_one(Contract, invoice.contract_id, populate_existing=True)
     if contract.archived_at is not None:
         return None
     lines = await books.lines_of(session, invoice.id)

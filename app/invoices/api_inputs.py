@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Annotated, Any
 
 import strawberry
-from sqlalchemy import Select, false
+from sqlalchemy import Select, false, or_
 
 from app.core.invoice import InvoiceStatus as Status
 from app.errors import ErrorCode, InvalidInput
@@ -18,6 +18,7 @@ from app.graphql.scalars import CurrencyCode
 from app.graphql.values import DateTimeFilter, Direction, OrderDirection, described_enum
 from app.invoices import tables
 from app.invoices.api_loaders import InvoiceStatus
+from app.invoices.standing import IS_VOID
 from app.store import ids
 
 COLUMNS = tables.Invoice.__table__.c  # type: ignore[attr-defined]
@@ -66,8 +67,11 @@ def filtered(statement: Select[Any], wanted: InvoiceFilter | None) -> Select[Any
     """The statement with the conditions of the filter."""
     if wanted is None:
         return statement
-    if wanted.status is not None and Status.FINALIZED not in wanted.status:
-        statement = statement.where(false())
+    if wanted.status is not None:
+        conditions = [
+            IS_VOID if status is Status.VOID else ~IS_VOID for status in wanted.status if status is not Status.DRAFT
+        ]
+        statement = statement.where(or_(false(), *conditions))
     for kind, text in (("customer", wanted.customer_id), ("contract", wanted.contract_id)):
         if text is not None:
             identifier = ids.from_text(kind, text, path=("filter", f"{kind}Id"))

@@ -149,7 +149,8 @@ async def _product(info: Info, product_id: UUID | None) -> Any:
     return await info.context.load("product", product_id)
 
 
-def _groups(pairs: Any) -> list[GroupValue]:
+def groups(pairs: Any) -> list[GroupValue]:
+    """Group values as they are shown, sorted by key."""
     return [GroupValue(key=key, value=value) for key, value in sorted(dict(pairs).items())]
 
 
@@ -168,8 +169,8 @@ def line_shown(position: int, line: Line, origin: Terms | UUID) -> InvoiceLine:
         interval=None
         if line.starting_at is None
         else Interval(starting_at=line.starting_at, ending_before=line.ending_before),
-        pricing=_groups(line.pricing),
-        presentation=_groups(line.presentation),
+        pricing=groups(line.pricing),
+        presentation=groups(line.presentation),
         tier=None if tier is None else LineTier(level=tier.level, starting_at=tier.starting_at, size=tier.size),
         in_total=line.in_total,
         charged_at=line.charged_at,
@@ -186,7 +187,7 @@ def unrated_shown(item: dict[str, Any]) -> UnratedUsage:
     """Usage without a price, from the form in which an invoice keeps it."""
     return UnratedUsage(
         quantity=Decimal(item["quantity"]),
-        pricing=_groups(item["pricing"]),
-        presentation=_groups(item["presentation"]),
+        pricing=groups(item["pricing"]),
+        presentation=groups(item["presentation"]),
         product_id=UUID(item["product"]),
     )

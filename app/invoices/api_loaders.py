@@ -119,12 +119,6 @@ async def unrated_of(info: Info, invoice: Either) -> list[UnratedUsage]:
     return [unrated_shown(item) for item in items[:MAX_UNRATED]]
 
 
-def status_of(invoice: Any) -> core.InvoiceStatus:
-    """A row is a fact, anything else a view."""
-    is_final = isinstance(invoice, tables.Invoice)
-    return core.InvoiceStatus.FINALIZED if is_final else core.InvoiceStatus.DRAFT
-
-
 def type_of(invoice: Any) -> core.InvoiceType:
     """What it is for."""
     return core.InvoiceType(invoice.type) if isinstance(invoice, tables.Invoice) else invoice.statement.type

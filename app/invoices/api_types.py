@@ -19,17 +19,15 @@ from app.graphql.fields import object_field
 from app.graphql.nodes import Node, node_type
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import Interval, Money
-from app.invoices import drafts, tables
+from app.invoices import api_standing, drafts, tables
 from app.invoices.api_breakdowns import BreakdownWindowSize, InvoiceBreakdown, WindowSize, windows_of
 from app.invoices.api_lines import InvoiceLine, UnratedUsage
 from app.invoices.api_loaders import (
     Either,
-    InvoiceStatus,
     InvoiceType,
     lines_of,
     load_invoices,
     number_of,
-    status_of,
     type_of,
     unrated_of,
 )
@@ -50,9 +48,24 @@ class Invoice(Node):
     def number(self, invoice: strawberry.Parent[Either]) -> str | None:
         return number_of(invoice)
 
-    @strawberry.field(description="Where it stands.")
-    def status(self, invoice: strawberry.Parent[Either]) -> InvoiceStatus:  # type: ignore[valid-type]
-        return status_of(invoice)
+    status = strawberry.field(resolver=api_standing.status, description="Where it stands.")
+    voided_at = strawberry.field(
+        resolver=api_standing.voided_at, description="When it was voided; null while it counts, and for a draft."
+    )
+    void_reason = strawberry.field(
+        resolver=api_standing.void_reason, description="Why it was voided; null for tokens of one customer."
+    )
+    regenerated_from = strawberry.field(
+        resolver=api_standing.regenerated_from, description="The void invoice in whose place it stands."
+    )
+    regenerated_to = strawberry.field(
+        resolver=api_standing.regenerated_to, description="The invoice that was made in its place after it was voided."
+    )
+    late_usage = strawberry.field(
+        resolver=api_standing.late_usage,
+        description="Usage of its period that came, or was taken back, after it was final, at most 100 entries. It is on "
+        "no invoice until this one is voided and made again.",
+    )
 
     @strawberry.field(description="What it is for.")
     def type(self, invoice: strawberry.Parent[Either]) -> InvoiceType:  # type: ignore[valid-type]

@@ -1,0 +1,83 @@
+"""Late usage: what arrived, or was taken back, after a statement became final, and the money that it would be worth.
+
+Owns the comparison (shared decision 13). The statement is rated again with the terms and the balances that it saw, as its
+breakdowns are; the invoice itself does not change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contracts.frozen import terms_from_json
+from app.core.invoice import InvoiceType
+from app.core.items import fees_and_charges
+from app.core.lines import Line, LineType
+from app.core.money import ZERO, exact
+from app.core.pots import pots_from_json
+from app.core.rating import UsageKey, rate_statement
+from app.invoices.books import lines_of, period_of
+from app.invoices.tables import Invoice, InvoiceInputs
+from app.usage.reading import usage_of_products
+
+
+@dataclass(frozen=True, slots=True)
+class LateUsage:
+    """Usage of a product and group that a final statement lacks; below zero where it has too much."""
+
+    key: UsageKey
+    quantity: Decimal
+    amount: Decimal
+
+
+async def late_usage(session: AsyncSession, invoice: Invoice) -> list[LateUsage]:
+    """By product and group; empty for what is no usage statement. `amount` is before balances, in the lines' unit."""
+    if invoice.type != InvoiceType.USAGE:
+        return []
+    inputs = await session.get_one(InvoiceInputs, invoice.id)
+    terms, period = terms_from_json(inputs.terms), period_of(invoice)
+    usage = await usage_of_products(
+        session, customer_id=invoice.customer_id, products=terms.products, period=period, filters=terms.usage_filters
+    )
+    with exact():
+        then = {_key(form): sum((Decimal(text) for _, text in form["hours"]), ZERO) for form in inputs.usage}
+        now = {key: sum((hour.quantity for hour in hours), ZERO) for key, hours in usage.items()}
+        late = {key: now.get(key, ZERO) - then.get(key, ZERO) for key in dict.fromkeys([*then, *now])}
+    if not any(late.values()):
+        return []
+    billed = await lines_of(session, invoice.id)
+    fees, _ = fees_and_charges(billed)
+    rated = rate_statement(terms, period, usage, pots=pots_from_json(inputs.pots), fees=fees).lines
+    with exact():
+        return [
+            LateUsage(key, quantity, _worth(rated, key) - _worth(billed, key))
+            for key, quantity in late.items()
+            if quantity
+        ]
+
+
+def _worth(lines: list[Line] | tuple[Line, ...], key: UsageKey) -> Decimal:
+    with exact():
+        return sum(
+            (
+                line.amount
+                for line in lines
+                if line.type is LineType.USAGE and UsageKey(_product(line), line.pricing, line.presentation) == key
+            ),
+            ZERO,
+        )
+
+
+def _product(line: Line) -> UUID:
+    assert line.product_id is not None, "usage is that of a product"
+    return line.product_id
+
+
+def _key(form: dict[str, Any]) -> UsageKey:
+    return UsageKey(
+        UUID(form["product"]), tuple(sorted(form["pricing"].items())), tuple(sorted(form["presentation"].items()))
+    )
