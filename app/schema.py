@@ -28,11 +28,13 @@ from app.contracts.api_seat_changes import SeatsMutation
 from app.custom_fields.api import CustomFieldsMutation, CustomFieldsQuery
 from app.customers.api import CustomersMutation, CustomersQuery
 from app.delivery.api import DeliveryMutation, DeliveryQuery
+from app.grants.api import BalancesMutation, BalancesQuery
 from app.graphql.context import Outcome
 from app.graphql.execution import Documents
 from app.graphql.limits import Limits
 from app.graphql.nodes import KINDS
 from app.graphql.scalars import SCALARS
+from app.invoices import api_balances as _api_balances  # noqa: F401 - registers a loader
 from app.invoices.api import InvoicesMutation, InvoicesQuery
 from app.invoices.api_previews import PreviewsQuery
 from app.invoices.api_voids import VoidsMutation, VoidsQuery
@@ -49,6 +51,7 @@ class Query(
     UsageReading,
     UsageSearch,
     PricingUnitQuery,
+    BalancesQuery,
     ContractsQuery,
     InvoicesQuery,
     PreviewsQuery,
@@ -67,6 +70,7 @@ class Mutation(
     CustomersMutation,
     CatalogMutation,
     PricingUnitMutation,
+    BalancesMutation,
     UsageMutation,
     ContractsMutation,
     ContractChangesMutation,

@@ -16,10 +16,10 @@ from app.contracts.api_overrides import OverridePriority
 from app.contracts.api_standing import ContractStatus, StatementDay
 from app.contracts.own_terms import OwnTerms
 from app.contracts.statements import statement_schedule
+from app.core import period, terms
 from app.core.period import Frequency, StatementSchedule
-from app.core.period import StatementDay as CoreStatementDay
-from app.core.terms import OverridePriority as CoreOverridePriority
 from app.custom_fields.api_types import custom_fields_in
+from app.grants.api_inputs import BalanceInput, new_grants
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import Cadence, IntervalInput, KeyValueInput
 
@@ -39,7 +39,7 @@ class StatementScheduleInput:
         default=Frequency.MONTHLY, description="How long a statement period is; half years are not offered."
     )
     day: StatementDay = strawberry.field(  # type: ignore[valid-type]
-        default=CoreStatementDay.FIRST_OF_MONTH, description="Where periods begin."
+        default=period.StatementDay.FIRST_OF_MONTH, description="Where periods begin."
     )
     anchor: datetime | None = strawberry.field(
         default=None, description="The date of CUSTOM_DATE, on a full hour; it may lie before the contract."
@@ -84,7 +84,7 @@ class ContractCreateInput:
         description="Its own changes of list prices, at most 500, in the order in which they count.",
     )
     override_priority: OverridePriority = strawberry.field(  # type: ignore[valid-type]
-        default=CoreOverridePriority.LOWEST_MULTIPLIER,
+        default=terms.OverridePriority.LOWEST_MULTIPLIER,
         description="Which of several multipliers that reach the same usage counts.",
     )
     usage_filters: list[UsageFilterInput] = strawberry.field(
@@ -100,6 +100,9 @@ class ContractCreateInput:
     consolidate_scheduled_charges: bool = strawberry.field(
         default=False,
         description="Whether a scheduled charge goes on the usage statement that ends on its day; it stays so.",
+    )
+    balances: list[BalanceInput] = strawberry.field(
+        default_factory=list, description="Its commits and credits, at most 500."
     )
     custom_fields: list[KeyValueInput] = strawberry.field(
         default_factory=list, description="Values of its custom fields, whose keys are registered."
@@ -124,4 +127,5 @@ def own_terms_of(found: ContractCreateInput) -> OwnTerms:
         usage_filters=[filter_of(item) for item in found.usage_filters],
         fees=new_fees(found.scheduled_charges, found.subscriptions, consolidate=found.consolidate_scheduled_charges),
         custom_fields=custom_fields_in(found.custom_fields),
+        grants=new_grants(found.balances, path=("input", "balances")),
     )

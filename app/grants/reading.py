@@ -47,6 +47,14 @@ async def grants_of_customer(session: AsyncSession, customer_id: UUID) -> list[S
     return await stored_grants(session, rows.scalars().all())
 
 
+async def rows_of_customer(session: AsyncSession, customer_id: UUID, *, limit: int) -> list[GrantRow]:
+    """The commits and credits of a customer, its contracts' included, by id; at most so many."""
+    rows = await session.execute(
+        select(GrantRow).where(GrantRow.customer_id == customer_id).order_by(col(GrantRow.id)).limit(limit)
+    )
+    return list(rows.scalars())
+
+
 async def stored_grants(session: AsyncSession, rows: Sequence[GrantRow]) -> list[StoredGrant]:
     """The rows with their segments and movements, in the order given."""
     ids = [row.id for row in rows]

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
-from app.checks import Path
+from app.checks import Path, at_most
 from app.contracts.tables import Contract
 from app.core.grants import DEFAULT_PRIORITY
 from app.core.overrides import specifier_to_json
@@ -24,18 +24,21 @@ from app.grants.references import check_references
 from app.grants.tables import GrantRow, SegmentRow
 from app.store.unique import once
 
+MAX_GRANTS = 500
 KINDS = {"PREPAID": "commit", "POSTPAID": "commit", "CREDIT": "credit"}
 """The kind of object, by type: commits and credits are one table and two kinds of id."""
 
 
-async def create_grant(session: AsyncSession, customer_id: UUID, entry: NewGrant, *, now: datetime) -> GrantRow:
+async def create_grant(
+    session: AsyncSession, customer_id: UUID, entry: NewGrant, *, path: Path = ("input", "terms"), now: datetime
+) -> GrantRow:
     """A commit or credit of a customer, usable by all of its contracts or by some.
 
     Errors: `NotFound`, ARCHIVED, those of `check_grant`, and `Conflict` when the uniqueness key was used for any commit
     or credit before.
     """
     await changeable_customer(session, customer_id, path=("input", "customerId"))
-    row = await insert_grant(session, customer_id, None, entry, path=("input",), now=now)
+    row = await insert_grant(session, customer_id, None, entry, path=path, now=now)
     note_change(session, KINDS[row.type], row.id, after=shown(row))
     return row
 
@@ -43,7 +46,8 @@ async def create_grant(session: AsyncSession, customer_id: UUID, entry: NewGrant
 async def insert_grants(
     session: AsyncSession, contract: Contract, entries: Sequence[NewGrant], *, path: Path, now: datetime
 ) -> list[GrantRow]:
-    """The commits and credits of a contract, in the order given. Errors as of `create_grant`."""
+    """The commits and credits of a contract, in the order given. Errors as of `create_grant`; at most 500."""
+    at_most(entries, MAX_GRANTS, path=path)
     return [
         await insert_grant(session, contract.customer_id, contract, entry, path=(*path, str(index)), now=now)
         for index, entry in enumerate(entries)

@@ -33,6 +33,11 @@ class NodeKind:
     sources: tuple[type, ...]
     scope: str
     shown_as: type
+    when: Callable[[Any], bool] | None = None
+
+    def holds(self, value: object) -> bool:
+        """Whether a row or core value is of this kind."""
+        return isinstance(value, self.sources) and (self.when is None or self.when(value))
 
 
 KINDS: dict[str, NodeKind] = {}
@@ -49,20 +54,27 @@ class Node:
 
 
 def node_type(
-    kind: str, *, of: type | tuple[type, ...], scope: str, description: str, load: Batch | None = None
+    kind: str,
+    *,
+    of: type | tuple[type, ...],
+    scope: str,
+    description: str,
+    load: Batch | None = None,
+    when: Callable[[Any], bool] | None = None,
 ) -> Callable[[T], T]:
     """Make a class that derives from `Node` the GraphQL type of the rows `of`, found by `node(id:)`.
 
-    `kind` is a key of `ids.PREFIXES`; `scope` shows it. Without `load`, rows of the first class are found by id.
+    `kind` is a key of `ids.PREFIXES`; `scope` shows it. Without `load`, rows of the first class are found by id. `when`
+    tells kinds apart that share a table.
     """
     sources = of if isinstance(of, tuple) else (of,)
     assert kind in ids.PREFIXES, f"{kind} has no prefix"
 
     def decorate(cls: T) -> T:
         # Resolvers return rows, so the executor must not ask for an instance of the GraphQL class.
-        cls.is_type_of = staticmethod(lambda value, _info: isinstance(value, sources))  # type: ignore[attr-defined]
+        cls.is_type_of = staticmethod(lambda value, _info: KINDS[kind].holds(value))  # type: ignore[attr-defined]
         shown_as = strawberry.type(cls, description=description)
-        KINDS[kind] = NodeKind(kind, sources, scope, shown_as)
+        KINDS[kind] = NodeKind(kind, sources, scope, shown_as, when)
         LOADERS[kind] = load or rows_by_id(sources[0])
         return shown_as
 
@@ -102,12 +114,12 @@ def node_id(value: Any) -> str:
 
 def kind_of(value: object) -> NodeKind:
     """The kind whose rows include this value."""
-    return next(kind for kind in KINDS.values() if isinstance(value, kind.sources))
+    return next(kind for kind in KINDS.values() if kind.holds(value))
 
 
 def as_node(value: object, actor: Actor) -> object | None:
     """The value when the API shows its kind and this caller may see it, else None: errors may name any row."""
-    kind = next((kind for kind in KINDS.values() if isinstance(value, kind.sources)), None)
+    kind = next((kind for kind in KINDS.values() if kind.holds(value)), None)
     return value if kind is not None and actor.may(kind.scope) and visible(actor, value) else None
 
 
@@ -130,4 +142,4 @@ async def load_node(context: Context, text: str) -> Any | None:
     if not context.actor.may(kind.scope):
         raise forbidden(kind.scope)
     row = await context.load(kind.kind, found[1])
-    return row if row is not None and visible(context.actor, row) else None
+    return row if row is not None and kind.holds(row) and visible(context.actor, row) else None

@@ -17,7 +17,7 @@ from app.contracts.api_overrides import Override
 from app.core import terms as core
 from app.core.lines import Line, LineType
 from app.core.list_prices import list_unit_price
-from app.core.terms import Terms
+from app.grants.api_types import Balance
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.values import Interval, KeyValue, Money, described_enum, key_values
@@ -72,11 +72,24 @@ class InvoiceLine:
         description="The date of a fee or scheduled charge, by which it falls into an hour or day; null for others."
     )
     subscription_id: strawberry.ID | None = strawberry.field(description="The subscription whose fee it is; else null.")
+    applied_to: InvoiceLineType | None = strawberry.field(  # type: ignore[valid-type]
+        description="The type of line whose amount a balance takes off; null for others."
+    )
+    segment: int | None = strawberry.field(description="Number of the balance's segment; else null.")
+    converted_unit: str | None = strawberry.field(description="The pricing unit that is converted; else null.")
     scheduled_charge_id: strawberry.ID | None = strawberry.field(
         description="The scheduled charge of which it is an instalment; else null."
     )
     line: strawberry.Private[Line]
-    origin: strawberry.Private[Terms | UUID]
+    origin: strawberry.Private[core.Terms | UUID]
+
+    @object_field(
+        scope="contracts:read",
+        description="The commit or credit that pays it, is bought with it, or of which it bills what is missing; else null. "
+        "Scope: contracts:read.",
+    )
+    async def balance(self, info: Info) -> Balance | None:
+        return None if self.line.grant_id is None else await info.context.load("commit", self.line.grant_id)
 
     @object_field(
         scope="catalog:read",
@@ -123,7 +136,7 @@ class InvoiceLine:
         at = self.line.starting_at or self.line.charged_at
         return product if product is None or at is None else product.at(at)
 
-    async def _terms(self, info: Info) -> Terms:
+    async def _terms(self, info: Info) -> core.Terms:
         """What the invoice was made from: at hand for a draft, frozen with a final one."""
         return await info.context.load("invoice.terms", self.origin) if isinstance(self.origin, UUID) else self.origin
 
@@ -154,7 +167,7 @@ def groups(pairs: Any) -> list[GroupValue]:
     return [GroupValue(key=key, value=value) for key, value in sorted(dict(pairs).items())]
 
 
-def line_shown(position: int, line: Line, origin: Terms | UUID) -> InvoiceLine:
+def line_shown(position: int, line: Line, origin: core.Terms | UUID) -> InvoiceLine:
     """A line at its place on the invoice; `origin` is the terms behind it, or the id of a final invoice."""
     tier = line.tier
     return InvoiceLine(
@@ -174,6 +187,9 @@ def line_shown(position: int, line: Line, origin: Terms | UUID) -> InvoiceLine:
         tier=None if tier is None else LineTier(level=tier.level, starting_at=tier.starting_at, size=tier.size),
         in_total=line.in_total,
         charged_at=line.charged_at,
+        applied_to=line.applied_to,
+        segment=line.segment,
+        converted_unit=line.converted_unit,
         subscription_id=_id("subscription", line.subscription_id),
         scheduled_charge_id=_id("scheduled_charge", line.charge_id),
     )

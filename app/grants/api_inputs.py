@@ -1,0 +1,183 @@
+"""What callers send to make commits and credits.
+
+Owns the GraphQL inputs and their way to what the service takes; the rules are in `definitions.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import strawberry
+
+from app.checks import Path
+from app.core import terms
+from app.core.fees import ScheduledItem
+from app.core.money import ONE
+from app.errors import ErrorCode, InvalidInput
+from app.grants.api_types import BalanceKind, BalanceRateType, BalanceStatus
+from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule, Scope
+from app.graphql.scalars import CurrencyCode
+from app.graphql.values import KeyValueInput
+from app.store import ids
+
+ONCE = "Makes the create safe to repeat: a second use, for any commit or credit, is refused and names the first object."
+
+
+@strawberry.input(description="An amount that may be used for a time.")
+class SegmentInput:
+    amount: Decimal = strawberry.field(description="How much, 0 or more, in the unit of the balance.")
+    starting_at: datetime = strawberry.field(description="First instant, a full hour.")
+    ending_before: datetime = strawberry.field(description="First instant after it, a full hour.")
+
+
+@strawberry.input(description="A payment for a commit: a unit price times a quantity.")
+class PaymentItemInput:
+    at: datetime = strawberry.field(description="When it is due.")
+    unit_price: Decimal = strawberry.field(description="Price, 0 or more.")
+    quantity: Decimal = strawberry.field(default=ONE, description="How often it is paid.")
+
+
+@strawberry.input(description="What is paid for a commit.")
+class PaymentScheduleInput:
+    items: list[PaymentItemInput] = strawberry.field(description="The payments, 1 to 1,000.")
+    currency: CurrencyCode | None = strawberry.field(default=None, description="Default: the unit of the balance.")
+    do_not_invoice: bool = strawberry.field(default=False, description="Record the amounts and ask for nothing.")
+
+
+@strawberry.input(description="Usage that a balance may pay; every given part must hold.")
+class BalanceSpecifierInput:
+    product_id: strawberry.ID | None = strawberry.field(default=None, description="This product.")
+    tags: list[str] = strawberry.field(default_factory=list, description="Products that have all these tags.")
+    pricing: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Usage with these pricing values."
+    )
+    presentation: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Usage with these presentation values."
+    )
+
+
+@strawberry.input(description="What a balance may pay: products and tags, or specifiers; nothing named is everything.")
+class AppliesToInput:
+    product_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description="These products.")
+    tags: list[str] = strawberry.field(default_factory=list, description="Products with any of these tags.")
+    specifiers: list[BalanceSpecifierInput] = strawberry.field(
+        default_factory=list, description="Whatever any of these reaches."
+    )
+
+
+@strawberry.input(description="A commit or credit.")
+class BalanceInput:
+    kind: BalanceKind = strawberry.field(description="What it is.")  # type: ignore[valid-type]
+    access: list[SegmentInput] = strawberry.field(description="When how much may be used; one for POSTPAID.")
+    unit: CurrencyCode = strawberry.field(description="A currency, or the code of a pricing unit.")
+    name: str | None = strawberry.field(default=None, description="What invoices call it.")
+    description: str | None = strawberry.field(default=None, description="What it is for.")
+    product_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The FIXED product as which it is sold."
+    )
+    priority: Decimal | None = strawberry.field(
+        default=None, description="The lowest number is drawn first; 100 on a contract, needed for a customer's own."
+    )
+    applies_to: AppliesToInput | None = strawberry.field(
+        default=None, description="What it may pay; default: everything."
+    )
+    rate_type: BalanceRateType = strawberry.field(  # type: ignore[valid-type]
+        default=terms.RateTarget.LIST_RATE, description="Which price usage has that draws on it."
+    )
+    payment: PaymentScheduleInput | None = strawberry.field(default=None, description="What is paid; default: nothing.")
+    rollover_fraction: Decimal | None = strawberry.field(default=None, description="0 to 1 of a segment may roll over.")
+    uniqueness_key: str | None = strawberry.field(default=None, description=ONCE)
+
+
+@strawberry.input(description="A commit or credit of a customer, for all of its contracts or for some.")
+class BalanceCreateInput:
+    customer_id: strawberry.ID = strawberry.field(description="Whose it is.")
+    terms: BalanceInput = strawberry.field(description="What it is.")
+    contract_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description="Default: all contracts.")
+    invoice_contract_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The contract on which it is billed; needed when something is."
+    )
+
+
+@strawberry.input(description="Which balances to list; conditions add up.")
+class BalanceFilter:
+    status: list[BalanceStatus] | None = strawberry.field(  # type: ignore[valid-type]
+        default=None, description="Standing in one of these ways now; default: all but expired and voided ones."
+    )
+    kind: list[BalanceKind] | None = strawberry.field(default=None, description="Of these kinds.")  # type: ignore[valid-type]
+    exclude_exhausted: bool = strawberry.field(default=False, description="Only those with something to use now.")
+
+
+@strawberry.input(description="An entry by hand in the ledger of a balance.")
+class BalanceAdjustInput:
+    id: strawberry.ID = strawberry.field(description="The balance.")
+    amount: Decimal = strawberry.field(description="Above zero gives, below zero takes.")
+    reason: str = strawberry.field(description="Why, 1 to 500 characters.")
+    segment: int = strawberry.field(default=0, description="Number of the segment.")
+    at: datetime | None = strawberry.field(
+        default=None, description="Under which instant it stands; default: the segment's start. It counts at once."
+    )
+
+
+def new_grants(inputs: Sequence[BalanceInput], *, path: Path) -> list[NewGrant]:
+    """The balances of a contract, as the service takes them."""
+    return [new_grant(item, path=(*path, str(index))) for index, item in enumerate(inputs)]
+
+
+def new_grant(found: BalanceInput, *, path: Path) -> NewGrant:
+    """A balance as the service takes it."""
+    product_id = None
+    if found.product_id is not None:
+        product_id = ids.from_text("product", found.product_id, path=(*path, "productId"))
+    payment = None
+    if found.payment is not None:
+        items = tuple(ScheduledItem(item.at, item.unit_price, item.quantity) for item in found.payment.items)
+        payment = PaymentSchedule(items, found.payment.currency, found.payment.do_not_invoice)
+    return NewGrant(
+        type=found.kind,
+        segments=[NewSegment(item.amount, item.starting_at, item.ending_before) for item in found.access],
+        product_id=product_id,
+        name=found.name,
+        description=found.description,
+        unit=found.unit,
+        priority=found.priority,
+        scope=_scope(found.applies_to or AppliesToInput(), path=(*path, "appliesTo")),
+        rate_type=found.rate_type,
+        rollover_fraction=found.rollover_fraction,
+        payment=payment,
+        uniqueness_key=found.uniqueness_key,
+    )
+
+
+def _scope(found: AppliesToInput, *, path: Path) -> Scope:
+    return Scope(
+        product_ids=[
+            ids.from_text("product", item, path=(*path, "productIds", str(index)))
+            for index, item in enumerate(found.product_ids)
+        ],
+        tags=found.tags,
+        specifiers=[
+            _specifier(item, path=(*path, "specifiers", str(index))) for index, item in enumerate(found.specifiers)
+        ],
+    )
+
+
+def _specifier(found: BalanceSpecifierInput, *, path: Path) -> terms.Specifier:
+    product_id = None
+    if found.product_id is not None:
+        product_id = ids.from_text("product", found.product_id, path=(*path, "productId"))
+    return terms.Specifier(
+        product_id=product_id,
+        tags=tuple(found.tags),
+        pricing=_group(found.pricing, path=(*path, "pricing")),
+        presentation=_group(found.presentation, path=(*path, "presentation")),
+    )
+
+
+def _group(pairs: Sequence[KeyValueInput], *, path: Path) -> terms.Group:
+    values = {pair.key: pair.value for pair in pairs}
+    if len(values) < len(pairs):
+        raise InvalidInput(ErrorCode.INVALID, f"{path[-1]} names a property twice.", path=path)
+    return tuple(sorted(values.items()))

@@ -1,0 +1,188 @@
+"""How commits and credits are shown.
+
+Owns their GraphQL types. What one is worth includes the draws of drafts, so it is worked out by the invoices slice, whose
+loader is asked for it: once for each customer, however many balances are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import strawberry
+
+from app.core import grants, ledger
+from app.core.terms import RateTarget
+from app.grants.tables import GrantRow
+from app.graphql.connection import After, Connection, First, list_connection
+from app.graphql.context import Info
+from app.graphql.nodes import Node, node_type
+from app.graphql.values import Interval, Money, described_enum
+
+BalanceKind = described_enum(
+    grants.GrantType,
+    name="BalanceKind",
+    description="What a balance is.",
+    sentences={
+        grants.GrantType.PREPAID: "A commit that is paid for in advance.",
+        grants.GrantType.POSTPAID: "A commit that usage counts towards; what is missing is billed at the end.",
+        grants.GrantType.CREDIT: "A gift.",
+    },
+)
+BalanceStatus = described_enum(
+    ledger.GrantStatus,
+    name="BalanceStatus",
+    description="Where a balance stands.",
+    sentences={
+        ledger.GrantStatus.ACTIVE: "A segment can be used now.",
+        ledger.GrantStatus.UPCOMING: "A segment is still to begin, and none can be used now.",
+        ledger.GrantStatus.PENDING: "It waits to be paid.",
+        ledger.GrantStatus.EXPIRED: "Every segment has ended.",
+        ledger.GrantStatus.VOIDED: "It is archived.",
+    },
+)
+BalanceRateType = described_enum(
+    RateTarget,
+    name="BalanceRateType",
+    description="Which price usage has that draws on a balance.",
+    sentences={
+        RateTarget.LIST_RATE: "The list price.",
+        RateTarget.COMMIT_RATE: "The commit price, where a product has one.",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the core says of a balance: the grant, and everything that moved, drafts included."""
+
+    grant: grants.Grant
+    movements: Sequence[ledger.Movement]
+
+
+@strawberry.type(description="A stretch of time in which an amount may be used.")
+class BalanceSegment:
+    number: int = strawberry.field(description="Its number, from 0.")
+    interval: Interval = strawberry.field(description="From when to when.")
+    amount: Money = strawberry.field(description="What it began with.")
+    remaining: Money = strawberry.field(
+        description="What is left of it, whether it can be used now or not; below zero where entries by hand took more."
+    )
+
+
+@strawberry.type(description="An entry in the ledger of a balance.")
+class LedgerEntry:
+    type: str = strawberry.field(
+        description="What it is, such as CREDIT_SEGMENT_START, PREPAID_COMMIT_AUTOMATED_INVOICE_DEDUCTION, "
+        "POSTPAID_COMMIT_TRUEUP or CREDIT_EXPIRATION."
+    )
+    at: datetime = strawberry.field(description="Under which instant it stands.")
+    segment: int = strawberry.field(description="Number of its segment.")
+    amount: Money = strawberry.field(description="Above zero into the balance, below zero out of it.")
+    running_balance: Money = strawberry.field(description="Sum of the segment's entries up to and with this one.")
+    reason: str | None = strawberry.field(description="Why, for an entry by hand.")
+    is_draft: bool = strawberry.field(description="Whether it is the draw of a draft, which may change still.")
+
+
+@strawberry.interface(description="A commit or credit.")
+class Balance(Node):
+    name: str | None = strawberry.field(description="What invoices call it.")
+    description: str | None = strawberry.field(description="What it is for.")
+    priority: Decimal = strawberry.field(description="The lowest number is drawn first, among balances of its kind.")
+    tags: list[str] = strawberry.field(description="Products with any of these tags can be paid.")
+    rollover_fraction: Decimal | None = strawberry.field(description="How much of a segment may roll over.")
+    uniqueness_key: str | None = strawberry.field(description="The key that made its creation safe to repeat.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    archived_at: datetime | None = strawberry.field(description="From when on it pays nothing.")
+
+    @strawberry.field(description="What it is.")
+    def kind(self, row: strawberry.Parent[GrantRow]) -> BalanceKind:  # type: ignore[valid-type]
+        return grants.GrantType(row.type)
+
+    @strawberry.field(description="Which price usage has that draws on it.")
+    def rate_type(self, row: strawberry.Parent[GrantRow]) -> BalanceRateType:  # type: ignore[valid-type]
+        return RateTarget(row.rate_type)
+
+    @strawberry.field(description="Where it stands now.")
+    async def status(self, info: Info, row: strawberry.Parent[GrantRow]) -> BalanceStatus:  # type: ignore[valid-type]
+        return status_of(row, await _state(info, row.id), at=info.context.now)
+
+    @strawberry.field(description="Whether it is active and nothing can be used of it now.")
+    async def is_exhausted(self, info: Info, row: strawberry.Parent[GrantRow]) -> bool:
+        state, now = await _state(info, row.id), info.context.now
+        is_active = status_of(row, state, at=now) is ledger.GrantStatus.ACTIVE
+        return is_active and not ledger.balance_at(state.grant, state.movements, at=now)
+
+    @strawberry.field(
+        description="What can be used now: what is left of the active segments, each at least zero; drafts have drawn."
+    )
+    async def balance(self, info: Info, row: strawberry.Parent[GrantRow]) -> Money:
+        state = await _state(info, row.id)
+        return Money.of(ledger.balance_at(state.grant, state.movements, at=info.context.now), row.unit)
+
+    @strawberry.field(description="Its segments, by number.")
+    async def segments(self, info: Info, row: strawberry.Parent[GrantRow]) -> list[BalanceSegment]:
+        state = await _state(info, row.id)
+        return [
+            BalanceSegment(
+                number=item.number,
+                interval=Interval(starting_at=item.period.starting_at, ending_before=item.period.ending_before),
+                amount=Money.of(item.amount, row.unit),
+                remaining=Money.of(ledger.remaining(item, state.movements), row.unit),
+            )
+            for item in state.grant.segments
+        ]
+
+    @strawberry.field(description="Its entries by instant, the draws of drafts among them.")
+    async def ledger(
+        self, info: Info, row: strawberry.Parent[GrantRow], first: First = 50, after: After = None
+    ) -> Connection[LedgerEntry]:
+        state = await _state(info, row.id)
+        entries = ledger.ledger(state.grant, state.movements, now=info.context.now)
+        shown = [(str(place), _entry(entry, row.unit)) for place, entry in enumerate(entries)]
+        places = {id(entry): place for place, entry in shown}
+        return list_connection(
+            [entry for _, entry in shown], key=lambda entry: places[id(entry)], first=first, after=after
+        )
+
+
+@node_type(
+    "commit", of=GrantRow, scope="contracts:read", when=lambda row: row.type != grants.GrantType.CREDIT,
+    description="An amount that a customer commits to, paid in advance or counted as it is used.",
+)  # fmt: skip
+class Commit(Balance):
+    pass
+
+
+@node_type(
+    "credit", of=GrantRow, scope="contracts:read", when=lambda row: row.type == grants.GrantType.CREDIT,
+    description="An amount that a customer may use and does not pay for.",
+)  # fmt: skip
+class Credit(Balance):
+    pass
+
+
+def status_of(row: GrantRow, state: State, *, at: datetime) -> ledger.GrantStatus:
+    """Where a balance stands at an instant."""
+    return ledger.status_at(state.grant, at=at, is_archived=row.archived_at is not None)
+
+
+async def _state(info: Info, grant_id: UUID) -> State:
+    state: Any = await info.context.load("balance.state", grant_id)
+    return state
+
+
+def _entry(entry: ledger.LedgerEntry, unit: str) -> LedgerEntry:
+    return LedgerEntry(
+        type=entry.type,
+        at=entry.at,
+        segment=entry.segment,
+        amount=Money.of(entry.amount, unit),
+        running_balance=Money.of(entry.balance, unit),
+        reason=entry.reason,
+        is_draft=entry.is_draft,
+    )

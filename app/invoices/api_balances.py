@@ -1,0 +1,31 @@
+"""What balances are worth, for the API: every customer's book is opened once for an answer.
+
+Owns that loader. The types are the grants slice's; only here are the drafts that draw on a balance known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from app.grants.api_types import State
+from app.grants.tables import GrantRow
+from app.graphql.context import Context
+from app.graphql.nodes import LOADERS
+from app.invoices.balances import Books
+
+
+async def _states(context: Context, keys: Sequence[UUID]) -> Sequence[State]:
+    rows = await context.session.execute(select(GrantRow.customer_id).where(col(GrantRow.id).in_(keys)).distinct())
+    books = Books(context.session, now=context.now)
+    found: dict[UUID, State] = {}
+    for customer_id in sorted(rows.scalars()):
+        book = await books.of(customer_id)
+        moved = await book.movements()
+        found |= {item.row.id: State(item.grant, moved[item.row.id]) for item in book.grants}
+    return [found[key] for key in keys]
+
+
+LOADERS["balance.state"] = _states
