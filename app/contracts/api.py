@@ -145,16 +145,6 @@ class ContractsMutation:
         )
         return ContractPayload(contract=row)  # type: ignore[arg-type]
 
-    @mutation_field(
-        scope="contracts:write",
-        action="contract.archive",
-        description="End a contract for good: its drafts disappear, its finalized invoices stay.",
-    )
-    async def contract_archive(self, info: Info, id: ID) -> ContractPayload:
-        contract_id = ids.from_text("contract", id, path=("id",))
-        row = await service.archive_contract(info.context.session, contract_id, now=info.context.now)
-        return ContractPayload(contract=row)  # type: ignore[arg-type]
-
 
 def _optional(kind: str, text: str | None, *, path: tuple[str, ...]) -> Any:
     return None if text is None else ids.from_text(kind, text, path=path)

@@ -1,4 +1,4 @@
-"""Contracts: created, sent to a provider, archived.
+"""Contracts: created, and sent to a provider.
 
 Owns what a contract needs to be billable: a customer, a period on full hours, prices or a currency, statements, and a
 provider that takes the currency. Pricing reads the rows through `terms.py`; invoices are above this slice.
@@ -114,17 +114,6 @@ async def set_billing_configuration(
     await check_route(session, directory, contract, configuration_id=configuration_id, path=("billingConfigurationId",))
     before = shown(contract)
     contract.billing_configuration_id = configuration_id
-    contract.revision += 1
-    await session.flush()
-    note_change(session, "contract", contract.id, before=before, after=shown(contract))
-    return contract
-
-
-async def archive_contract(session: AsyncSession, contract_id: UUID, *, now: datetime) -> Contract:
-    """End a contract for good: its drafts disappear, its finalized invoices stay."""
-    contract = await changeable_contract(session, contract_id)
-    before = shown(contract)
-    contract.archived_at = now
     contract.revision += 1
     await session.flush()
     note_change(session, "contract", contract.id, before=before, after=shown(contract))

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from app.clock import parse_instant
-from app.invoices import run
+from app.invoices import ending, run
 from app.invoices.regenerating import regenerate_invoice
 from app.invoices.voiding import void_invoice
 from app.scenario.finding import invoice_of
@@ -42,8 +42,27 @@ async def _regenerate(world: World, step: Json, _number: int, at: datetime) -> A
     return {"ok": True}
 
 
+async def _end(world: World, step: Json, _number: int, at: datetime) -> Any:
+    async with world.store.transaction() as session:
+        await ending.update_end_date(
+            session,
+            world.contracts[step["contract"]],
+            parse_instant(step["ending_before"]) if "ending_before" in step else None,
+            allow_ending_before_invoice=step.get("allow_ending_before_finalized_invoice", True),
+        )
+    return {"ok": True}
+
+
+async def _archive_contract(world: World, step: Json, _number: int, at: datetime) -> Any:
+    async with world.store.transaction() as session:
+        await ending.archive(session, world.contracts[step["contract"]], void_invoices=step["void_invoices"], now=at)
+    return {"ok": True}
+
+
 BILLING: dict[str, Callable[[World, Json, int, datetime], Awaitable[Any]]] = {
     "finalize": _finalize,
     "void": _void,
     "regenerate": _regenerate,
+    "end": _end,
+    "archive_contract": _archive_contract,
 }

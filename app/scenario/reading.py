@@ -83,7 +83,7 @@ FIELDS: dict[str, frozenset[str]] = {
     "event": frozenset(
         {"customer", "type", "timestamp", "received_at", "transaction_id", "properties", "every", "from", "to", "cycle"}
     ),
-    "step": frozenset({"at", "action", "expect", "events", "historical", "as_of", "customer", "aliases", "observe", *EDITS, "contract", "balance", "segment", "amount", "reason", "timestamp", "invoice"}),
+    "step": frozenset({"at", "action", "expect", "events", "historical", "as_of", "customer", "aliases", "observe", *EDITS, "contract", "balance", "segment", "amount", "reason", "timestamp", "invoice", "ending_before", "allow_ending_before_finalized_invoice", "void_invoices"}),
     "query": frozenset({"what", "contract", "customer", "type", "status", "ref", "provider", "starting_at", "window", "from", "to", "metric", "group_by", "balance", "unit", "types", "mode"}),
 }  # fmt: skip
 KNOWN_VALUES = {
@@ -92,7 +92,19 @@ KNOWN_VALUES = {
     "rate_type": frozenset({"FLAT", "TIERED", "PERCENTAGE", "TIERED_PERCENTAGE"}),
     "balance type": frozenset({"PREPAID", "POSTPAID", "CREDIT"}),
     "action": frozenset(
-        {"ingest", "finalize", "set_aliases", "observe", "edit", "manual", "add_balance", "void", "regenerate"}
+        {
+            "ingest",
+            "finalize",
+            "set_aliases",
+            "observe",
+            "edit",
+            "manual",
+            "add_balance",
+            "void",
+            "regenerate",
+            "end",
+            "archive_contract",
+        }
     ),
     "what": frozenset({"invoices", "metered", "breakdown", "balances", "usage", "lifetime", "ledger", "net_balance"}),
 }

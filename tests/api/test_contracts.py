@@ -37,7 +37,7 @@ async def app(settings: Settings, store: Store, now: datetime) -> AsyncIterator[
 
 
 async def archive(api: Api, contract: dict[str, Any]) -> dict[str, Any]:
-    return await build.change(api, "contractArchive(id: $id)", "contract", id=contract["id"])
+    return await build.change(api, "contractArchive(id: $id, voidInvoices: false)", "contract", id=contract["id"])
 
 
 async def route(api: Api, contract: dict[str, Any], configuration_id: str | None) -> dict[str, Any]:

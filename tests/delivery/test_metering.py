@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from sqlmodel import select
 
-from app.contracts.service import archive_contract
+from app.contracts.ending import archive_contract
 from app.contracts.tables import Contract
 from app.core.rates import Tier, Tiered
 from app.customers.billing import archive_billing_configuration

@@ -14,7 +14,7 @@ from app.catalog.products import create_product
 from app.catalog.rate_rules import NewRate
 from app.catalog.rates import add_rates
 from app.catalog.tables import MetricRow
-from app.contracts.service import archive_contract
+from app.contracts.ending import archive_contract
 from app.contracts.tables import Contract
 from app.core.rates import Flat, Tier, Tiered
 from app.customers.aliases import set_ingest_aliases

@@ -1,0 +1,70 @@
+"""The end of a contract, moved: earlier, later, or away; and for good.
+
+Owns what the contract's own terms make of it (semantics 4.2, golden decision 38). Whether final invoices stand in the way
+is decided above, in the invoices slice.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.change import note_change
+from app.checks import hour_of
+from app.contracts.reading import changeable_contract, shown
+from app.contracts.tables import Contract, SubscriptionRow
+from app.errors import ErrorCode, InvalidInput
+from app.grants.archiving import archive_of_contract
+from app.grants.tables import RecurringGrantRow
+
+PATH = ("endingBefore",)
+
+
+async def move_end(session: AsyncSession, contract_id: UUID, ending_before: datetime | None) -> Contract:
+    """Let a contract end at another hour; None leaves it open-ended. Holds the customer's lock.
+
+    An earlier end cuts terms and drops what would have been charged after it. A later one lengthens the contract only:
+    subscriptions and recurring terms without an end of their own stop at the old one, overrides go on.
+    Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, INVALID_INTERVAL.
+    """
+    contract = await changeable_contract(session, contract_id)
+    end = None if ending_before is None else hour_of(ending_before, path=PATH)
+    if end is not None and end <= contract.starting_at:
+        raise InvalidInput(
+            ErrorCode.INVALID_INTERVAL,
+            f"The contract starts at {contract.starting_at:%Y-%m-%dT%H:%MZ}; it ends after that.",
+            path=PATH,
+        )
+    before, old = shown(contract), contract.ending_before
+    if old is not None and (end is None or end > old):
+        await _stop_at(session, contract_id, old)
+    contract.ending_before = end
+    contract.revision += 1
+    await session.flush()
+    note_change(session, "contract", contract.id, before=before, after=shown(contract))
+    return contract
+
+
+async def archive_contract(session: AsyncSession, contract_id: UUID, *, now: datetime) -> Contract:
+    """End a contract for good, with its commits and credits: its drafts disappear, its finalized invoices stay."""
+    contract = await changeable_contract(session, contract_id)
+    before = shown(contract)
+    contract.archived_at = now
+    await archive_of_contract(session, contract_id, now=now)
+    contract.revision += 1
+    await session.flush()
+    note_change(session, "contract", contract.id, before=before, after=shown(contract))
+    return contract
+
+
+async def _stop_at(session: AsyncSession, contract_id: UUID, end: datetime) -> None:
+    """Give those terms an end that had none and shall not grow with the contract."""
+    for table in (SubscriptionRow, RecurringGrantRow):
+        rows = await session.scalars(
+            select(table).where(col(table.contract_id) == contract_id, col(table.ending_before).is_(None))
+        )
+        for row in rows.all():
+            row.ending_before = end

@@ -1,0 +1,82 @@
+"""The end of a contract: guarded by final invoices, extended without its terms, and archived with or without invoices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.api.conftest import Api
+from tests.api.test_invoice_voids import regenerate, void
+from tests.api.test_invoices import LIST, app, drafts_of, finalized, seller
+
+__all__ = ["app"]
+
+ANSWER = (
+    "{ contract { interval { endingBefore } archivedAt } warnings userErrors { code status path conflicting { id } } }"
+)
+END = f"""mutation ($id: ID!, $end: DateTime, $allow: Boolean!) {{ contractUpdateEndDate(
+  id: $id, endingBefore: $end, allowEndingBeforeFinalizedInvoice: $allow) {ANSWER} }}"""
+ARCHIVE = f"mutation ($id: ID!, $void: Boolean!) {{ contractArchive(id: $id, voidInvoices: $void) {ANSWER} }}"
+
+
+async def end(api: Api, contract: dict[str, Any], at: str | None, *, allow: bool = True) -> dict[str, Any]:
+    return (await api(END, id=contract["id"], end=at, allow=allow))["contractUpdateEndDate"]
+
+
+async def statuses(api: Api) -> dict[str, list[str]]:
+    return {
+        status: [item["number"] for item in (await api(LIST, filter={"status": [status]}))["invoices"]["nodes"]]
+        for status in ("FINALIZED", "VOID")
+    }
+
+
+async def test_an_end_before_a_final_invoice_is_refused_or_warned_of(api: Api) -> None:
+    made = await seller(api)
+    contract = made["contract"]
+    [october, _] = await drafts_of(api, contract=contract["id"])
+    final = await finalized(api, october["id"])
+    [error] = (await end(api, contract, "2026-10-06T00:00:00Z", allow=False))["userErrors"]
+    assert (error["code"], error["status"], error["path"]) == ("ENDS_BEFORE_FINALIZED_INVOICE", 400, ["endingBefore"])
+    assert error["conflicting"] == {"id": final["id"]}
+    assert len(await drafts_of(api, contract=contract["id"])) == 1, "a refusal changes nothing"
+    answer = await end(api, contract, "2026-10-06T00:00:00Z")
+    assert answer["contract"]["interval"] == {"endingBefore": "2026-10-06T00:00:00Z"}
+    [warning] = answer["warnings"]
+    assert "INV-000001" in warning
+    assert await drafts_of(api, contract=contract["id"]) == []
+    # The European usage of the 5th is in, the American one of the 6th is not: 0.25295.
+    await void(api, final["id"])
+    assert (await regenerate(api, final["id"]))["invoice"]["total"]["amount"] == "0.25"
+    # Extended again: the rest of October is a statement of its own, and the new final one is left alone.
+    assert (await end(api, contract, None))["warnings"] == []
+    rest, november = await drafts_of(api, contract=contract["id"])
+    assert rest["servicePeriod"] == {"startingAt": "2026-10-06T00:00:00Z", "endingBefore": "2026-11-01T00:00:00Z"}
+    assert rest["subtotal"]["amount"] == "1"
+    assert november["servicePeriod"]["startingAt"] == "2026-11-01T00:00:00Z"
+
+
+async def test_nothing_is_left_of_an_invoice_before_which_the_contract_ends(api: Api) -> None:
+    made = await seller(api)
+    contract = made["contract"]
+    for wrong, code in (("2026-10-06T00:30:00Z", "NOT_HOUR_ALIGNED"), ("2026-10-01T00:00:00Z", "INVALID_INTERVAL")):
+        assert (await end(api, contract, wrong))["userErrors"][0]["code"] == code
+    [october, _] = await drafts_of(api, contract=contract["id"])
+    final = await finalized(api, october["id"])
+    await void(api, final["id"])
+    await api(ARCHIVE, id=contract["id"], void=False)
+    [error] = (await regenerate(api, final["id"]))["userErrors"]
+    assert error["code"] == "NOTHING_TO_REGENERATE"
+    assert (await end(api, contract, None))["userErrors"][0]["code"] == "ARCHIVED"
+
+
+async def test_an_archived_contract_keeps_its_invoices_or_takes_them_along(api: Api) -> None:
+    made = await seller(api)
+    [october, _] = await drafts_of(api, contract=made["contract"]["id"])
+    await finalized(api, october["id"])
+    keeper = await api.with_scopes("contracts:write", "contracts:read", "invoices:read")
+    [error] = await keeper.errors(ARCHIVE, id=made["contract"]["id"], void=True)
+    assert error["extensions"]["code"] == "FORBIDDEN"
+    assert await statuses(api) == {"FINALIZED": ["INV-000001"], "VOID": []}
+    answer = (await api(ARCHIVE, id=made["contract"]["id"], void=True))["contractArchive"]
+    assert answer["contract"]["archivedAt"] is not None
+    assert await statuses(api) == {"FINALIZED": [], "VOID": ["INV-000001"]}
+    assert await drafts_of(api, contract=made["contract"]["id"]) == []
