@@ -122,10 +122,14 @@ def schedule_of(found: StatementScheduleInput | None) -> StatementSchedule:
 
 def own_terms_of(found: ContractCreateInput) -> OwnTerms:
     """What a new contract agrees on beside its dates."""
+    balances = new_grants(found.balances, path=("input", "balances"))
+    coming = {
+        item.temporary_id: made.id for item, made in zip(found.balances, balances, strict=True) if item.temporary_id
+    }
     return OwnTerms(
-        prices=own_prices(found.overrides, found.override_priority),
+        prices=own_prices(found.overrides, found.override_priority, coming=coming),
         usage_filters=[filter_of(item) for item in found.usage_filters],
         fees=new_fees(found.scheduled_charges, found.subscriptions, consolidate=found.consolidate_scheduled_charges),
         custom_fields=custom_fields_in(found.custom_fields),
-        grants=new_grants(found.balances, path=("input", "balances")),
+        grants=balances,
     )

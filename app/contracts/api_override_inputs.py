@@ -5,9 +5,10 @@ Owns the GraphQL inputs and their way to the service. What an override may say i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 import strawberry
 
@@ -16,7 +17,8 @@ from app.checks import Path
 from app.contracts.override_rules import NewOverride
 from app.contracts.overrides import OwnPrices
 from app.core import terms
-from app.errors import ErrorCode, InvalidInput
+from app.errors import ErrorCode, InvalidInput, NotFound
+from app.grants.api_types import BalanceRateType
 from app.graphql.values import Cadence, KeyValueInput
 from app.store import ids
 
@@ -55,6 +57,11 @@ class OverrideSpecifierInput:
     billing_frequency: Cadence | None = strawberry.field(  # type: ignore[valid-type]
         default=None, description="Subscriptions of this frequency; needed with a SUBSCRIPTION product, and only there."
     )
+    balance_ids: list[strawberry.ID] = strawberry.field(
+        default_factory=list,
+        description="Usage that draws on any of these commits and credits, by id or by the temporaryId of one that comes "
+        "with the same contract; only for commitSpecific overrides.",
+    )
 
 
 @strawberry.input(description="A contract's own change of list prices. Without a target it reaches every product.")
@@ -70,6 +77,12 @@ class OverrideInput:
     priority: int | None = strawberry.field(
         default=None, description="With explicit priorities, the lowest number counts; 1 or more."
     )
+    commit_specific: bool = strawberry.field(
+        default=False, description="Price only what draws on a commit or credit, on any unless specifiers name some."
+    )
+    target: BalanceRateType = strawberry.field(  # type: ignore[valid-type]
+        default=terms.RateTarget.LIST_RATE, description="Which price a commitSpecific override changes."
+    )
     product_id: strawberry.ID | None = strawberry.field(default=None, description="The one product it reaches.")
     any_tags: list[str] = strawberry.field(
         default_factory=list, description="Products with any of these tags, at most 50."
@@ -79,14 +92,16 @@ class OverrideInput:
     )
 
 
-def own_prices(inputs: Sequence[OverrideInput], priority: terms.OverridePriority) -> OwnPrices:
-    """What a new contract changes of list prices."""
+def own_prices(
+    inputs: Sequence[OverrideInput], priority: terms.OverridePriority, *, coming: Mapping[str, UUID]
+) -> OwnPrices:
+    """What a new contract changes of list prices; `coming` are balances of the same request by temporary id."""
     path = ("input", "overrides")
-    found = [_new_override(item, path=(*path, str(index))) for index, item in enumerate(inputs)]
+    found = [_new_override(item, coming, path=(*path, str(index))) for index, item in enumerate(inputs)]
     return OwnPrices(found, priority)
 
 
-def _new_override(found: OverrideInput, *, path: Path) -> NewOverride:
+def _new_override(found: OverrideInput, coming: Mapping[str, UUID], *, path: Path) -> NewOverride:
     change = found.change or PriceChangeInput()
     product_id = None
     if found.product_id is not None:
@@ -102,12 +117,15 @@ def _new_override(found: OverrideInput, *, path: Path) -> NewOverride:
         product_id=product_id,
         any_tags=found.any_tags,
         specifiers=[
-            _specifier(item, path=(*path, "specifiers", str(index))) for index, item in enumerate(found.specifiers)
+            _specifier(item, coming, path=(*path, "specifiers", str(index)))
+            for index, item in enumerate(found.specifiers)
         ],
+        is_commit_specific=found.commit_specific,
+        target=found.target,
     )
 
 
-def _specifier(found: OverrideSpecifierInput, *, path: Path) -> terms.Specifier:
+def _specifier(found: OverrideSpecifierInput, coming: Mapping[str, UUID], *, path: Path) -> terms.Specifier:
     product_id = None
     if found.product_id is not None:
         product_id = ids.from_text("product", found.product_id, path=(*path, "productId"))
@@ -117,7 +135,18 @@ def _specifier(found: OverrideSpecifierInput, *, path: Path) -> terms.Specifier:
         pricing=_group(found.pricing, path=(*path, "pricing")),
         presentation=_group(found.presentation, path=(*path, "presentation")),
         billing_frequency=found.billing_frequency,
+        grant_ids=tuple(
+            coming.get(item) or _balance_id(item, path=(*path, "balanceIds", str(index)))
+            for index, item in enumerate(found.balance_ids)
+        ),
     )
+
+
+def _balance_id(text: str, *, path: Path) -> UUID:
+    found = ids.parse(text)
+    if found is None or found[0] not in ("commit", "credit"):
+        raise NotFound("Balance", text, path=path)
+    return found[1]
 
 
 def _group(pairs: Sequence[KeyValueInput], *, path: Path) -> terms.Group:

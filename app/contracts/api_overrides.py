@@ -16,6 +16,7 @@ from app.catalog.api_types import Product
 from app.contracts import tables
 from app.core import terms
 from app.core.overrides import specifier_from_json
+from app.grants.api_types import BalanceRateType
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by
@@ -86,6 +87,14 @@ class Override(Node):
     )
     priority: int | None = strawberry.field(description="With explicit priorities, the lowest counts.")
     created_at: datetime = strawberry.field(description="When it was added.")
+
+    @strawberry.field(description="Whether it prices only what draws on a commit or credit.")
+    def commit_specific(self, row: strawberry.Parent[tables.OverrideRow]) -> bool:
+        return row.is_commit_specific
+
+    @strawberry.field(description="Which price it changes.")
+    def target(self, row: strawberry.Parent[tables.OverrideRow]) -> BalanceRateType:  # type: ignore[valid-type]
+        return terms.RateTarget(row.target)
 
     @strawberry.field(description="What it makes of the list price; null when it changes no price.")
     def change(self, row: strawberry.Parent[tables.OverrideRow]) -> PriceChange | None:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contracts.filters import NewUsageFilter, insert_usage_filters
 from app.contracts.new_fees import NewFees, insert_fees
 from app.contracts.new_recurring import NewRecurringGrant
+from app.contracts.override_balances import check_balances
 from app.contracts.overrides import OwnPrices, insert_overrides
 from app.contracts.recurring_children import make_children
 from app.contracts.recurring_grants import insert_recurring_grants
@@ -44,6 +45,7 @@ async def insert_own_terms(
     grants = await insert_grants(session, contract, own.grants, path=("input", "balances"), now=now)
     recurring = await insert_recurring_grants(session, contract, own.recurring, path=("input", "recurring"), now=now)
     await make_children(session, [contract], now=now)
+    await check_balances(session, contract, own.prices.overrides, path=("input", "overrides"))
     overrides = await insert_overrides(session, contract, own.prices.overrides, now=now)
     filters = await insert_usage_filters(session, contract, own.usage_filters, now=now)
     fees = await insert_fees(session, contract, own.fees, now=now)

@@ -88,6 +88,9 @@ class BalanceInput:
     )
     payment: PaymentScheduleInput | None = strawberry.field(default=None, description="What is paid; default: nothing.")
     rollover_fraction: Decimal | None = strawberry.field(default=None, description="0 to 1 of a segment may roll over.")
+    temporary_id: str | None = strawberry.field(
+        default=None, description="A name by which overrides of the same request can mean it."
+    )
     uniqueness_key: str | None = strawberry.field(default=None, description=ONCE)
 
 

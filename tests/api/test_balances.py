@@ -152,3 +152,50 @@ async def test_expired_balances_are_hidden_until_asked_for(api: Api) -> None:
     assert [item["name"] for item in await listed(api, customer, status=["EXPIRED"])] == ["old"]
     assert await listed(api, customer, kind=["PREPAID"]) == []
     assert [item["name"] for item in await listed(api, customer, excludeExhausted=True)] == ["now"]
+
+
+async def test_an_override_prices_what_one_balance_pays(api: Api) -> None:
+    """Half price for what the commit pays: 1.00 buys the two units of us at 0.25 and more; the rest is as ever."""
+    made = await seller(
+        api,
+        balances=[{**credit("0.5"), "kind": "PREPAID", "temporaryId": "a"}],
+        overrides=[{
+            "change": {"multiplier": "0.5"}, "commitSpecific": True,
+            "specifiers": [{"pricing": build.pairs({"region": "us"}), "balanceIds": ["a"]}],
+        }],
+    )  # fmt: skip
+    [october, _november] = await drafts_of(api, customer=made["customer"]["id"])
+    assert october["total"]["amount"] == "0.25295"
+    shown = await api(
+        "query ($id: ID!) { contract(id: $id) { overrides { commitSpecific target } } }",
+        id=made["contract"]["id"],
+    )
+    assert shown["contract"]["overrides"] == [{"commitSpecific": True, "target": "LIST_RATE"}]
+
+
+@pytest.mark.parametrize(
+    ("override", "code", "path"),
+    [
+        ({"target": "COMMIT_RATE"}, "TARGET_NEEDS_COMMIT_SPECIFIC", ["target"]),
+        ({"specifiers": [{"tags": ["a"], "balanceIds": ["a"]}]}, "INVALID", ["specifiers"]),
+        ({"commitSpecific": True, "entitled": True}, "INVALID", ["entitled"]),
+        (
+            {"commitSpecific": True, "specifiers": [{"tags": ["a"], "balanceIds": ["com_" + "0" * 32]}]},
+            "NOT_FOUND", ["specifiers", "0", "balanceIds", "0"],
+        ),
+        (
+            {"commitSpecific": True, "specifiers": [{"tags": ["a"], "balanceIds": ["b"]}]},
+            "NOT_FOUND", ["specifiers", "0", "balanceIds", "0"],
+        ),
+    ],
+)  # fmt: skip
+async def test_overrides_for_balances_that_are_refused(
+    api: Api, override: dict[str, Any], code: str, path: list[str]
+) -> None:
+    card = await build.rate_card(api, rates=[build.rate((await build.product(api))["id"])])
+    error = await build.refusal(
+        api, "contract", customerId=(await build.customer(api))["id"], rateCardId=card["id"],
+        interval=build.interval("2026-11-01T00:00:00Z"), balances=[credit(temporaryId="a")],
+        overrides=[{"change": {"multiplier": "0.5"}, **override}],
+    )  # fmt: skip
+    assert (error["code"], error["path"]) == (code, ["input", "overrides", "0", *path])
