@@ -20,7 +20,7 @@ from app.core.metering import HourQuantity
 from app.core.period import SINCE_EVER, Period
 from app.core.quantities import UsageKey
 from app.core.rates import Package, Percentage, Rate, Tier, Volume
-from app.core.rating import Rating, rate_statement
+from app.core.rating import Rating, rate_fees, rate_statement
 from app.core.terms import (
     Composite,
     Multiplier,
@@ -334,6 +334,39 @@ def test_a_fee_stays_whole_and_what_pays_it_follows() -> None:
 def test_a_fee_of_a_product_that_a_balance_does_not_pay() -> None:
     rating = rated(ONE_DOLLAR, {}, grant(1, product_ids=(A,)), fees=[fee("50"), fee("0")])
     assert spelled(rating.lines) == ["usage data 10@5=50", "usage data 10@0=0"]
+
+
+@pytest.mark.parametrize(
+    ("fees", "balances", "left", "lines"),
+    [
+        pytest.param([], [grant(1)], {}, [], id="no fees"),
+        pytest.param([fee("50")], [], {}, ["usage data 10@5=50"], id="no balances"),
+        pytest.param(
+            [fee("20", "01-11"), fee("90")], [grant(1)], {},
+            ["applied to usage data g1/0 -90", "usage data 10@9=90", "applied to usage data g1/0 -10", "usage data 10@2=20"],
+            id="the earlier service first",
+        ),
+        pytest.param(
+            [fee("50"), fee("20", product_id=A)], [grant(1, product_ids=(A,)), grant(2)], {"g2_0": "30"},
+            ["applied to usage data g1/0 -20", "usage data 10@2=20", "applied to usage data g2/0 -30", "usage data 10@5=50"],
+            id="each what it may pay, in the order of products",
+        ),
+        pytest.param(
+            [fee("50")], [grant(1, POSTPAID)], {}, ["(applied to usage data g1/0 -50)", "usage data 10@5=50"],
+            id="a postpaid commit takes nothing off",
+        ),
+        pytest.param([fee("50")], [grant(1, unit="EUR")], {}, ["usage data 10@5=50"], id="another unit"),
+    ],
+)  # fmt: skip
+def test_the_fees_of_a_scheduled_invoice(
+    fees: list[Line], balances: list[Grant], left: dict[str, str], lines: list[str]
+) -> None:
+    given_pots = pots(*balances, **left)
+    rating = rate_fees(ONE_DOLLAR, fees, pots=given_pots)
+    assert spelled(rating.lines) == lines
+    taken = sum((line.amount for line in rating.lines if line.type is LineType.APPLIED), D(0))
+    assert sum((draw.amount for draw in rating.draws), D(0)) == -taken
+    assert rating.unrated == ()
 
 
 TOKENS = replace(

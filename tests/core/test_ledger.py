@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.grants import Grant
-from app.core.ledger import GrantStatus, LedgerEntry, Movement, TransferKind, balance_at, ledger, remaining, status_at
+from app.core.ledger import (
+    GrantStatus,
+    LedgerEntry,
+    Movement,
+    TransferKind,
+    balance_at,
+    ledger,
+    remaining,
+    status_at,
+    true_up_line,
+)
+from app.core.lines import Line, LineType
 from app.core.money import canonical
 from tests.core.agreements import day
 from tests.core.balances import CREDIT, POSTPAID, PREPAID, grant
@@ -126,3 +137,13 @@ def test_a_ledger_adds_up_to_what_is_left(moves: list[tuple[TransferKind, Decima
     assert sum((entry.amount for entry in before), D(0)) == left == before[-1].balance
     after = ledger(of, movements, now=day("02-01"))
     assert sum((entry.amount for entry in after), D(0)) == min(left, D(0))
+
+
+@pytest.mark.parametrize(("unit", "missing"), [("USD", "250.5"), ("EUR", "0.000000000001")])
+def test_the_line_of_what_is_missing(unit: str, missing: str) -> None:
+    """One commit of no product and no time, in the unit of the commit; whoever asks, it is the commit that it names."""
+    of = grant(1, POSTPAID, unit=unit)
+    assert true_up_line(of, D(missing)) == Line(
+        type=LineType.TRUEUP, product_id=None, product_name=None, unit=unit, quantity=D(1), unit_price=D(missing),
+        amount=D(missing), starting_at=None, ending_before=None, grant_id=of.id,
+    )  # fmt: skip

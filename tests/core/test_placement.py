@@ -12,6 +12,7 @@ import pytest
 
 from app.core.fees import BilledItem, Collection, FeePlacement, ItemKey, ItemKind, ScheduledCharge, ScheduledItem
 from app.core.items import DueItem, fees_and_charges, item_lines, items_due, key_of
+from app.core.lines import LineType
 from app.core.money import fiat
 from app.core.period import HOUR, Period
 from app.core.placement import Placed, ScheduledDate, place
@@ -153,3 +154,54 @@ def test_a_fee_that_costs_nothing_is_due_all_the_same() -> None:
     found = replace(agreed(price(1, "0")), subscriptions=(seats(collection=Collection.ADVANCE),))
     assert [item.line.amount for item in items_due(found, until=day("01-15"))] == [0]
     assert ScheduledDate(day("01-01"), "USD").ordinal == 0
+
+
+COMMIT, FREE = UUID(int=50), UUID(int=51)
+
+
+def purchase(
+    grant_id: UUID, *items: tuple[str, str], product_id: UUID | None = None, added: int = 1
+) -> ScheduledCharge:
+    found = tuple(ScheduledItem(day(at), D(amount), D(2)) for at, amount in items)
+    return ScheduledCharge(grant_id, product_id, fiat("USD"), found, added, is_purchase=True)
+
+
+def test_a_purchase_bills_its_commit() -> None:
+    """A line of the commit, not of a charge; two payments of one instant are told apart, and each is billed once."""
+    found = charging(purchase(COMMIT, ("01-10", "40"), ("01-10", "50")))
+    due = items_due(found, until=day("02-01"))
+    assert [(item.line.type, item.line.grant_id, item.line.charge_id, item.line.amount) for item in due] == [
+        (LineType.COMMIT_PURCHASE, COMMIT, None, 80), (LineType.COMMIT_PURCHASE, COMMIT, None, 100),
+    ]  # fmt: skip
+    assert [item.key for item in due] == [
+        ItemKey(ItemKind.PURCHASE, COMMIT, day("01-10"), 0), ItemKey(ItemKind.PURCHASE, COMMIT, day("01-10"), 1),
+    ]  # fmt: skip
+    billed = replace(found, billed=(BilledItem(due[0].key, D(2)),))
+    assert items_due(billed, until=day("02-01")) == due[1:]
+    charged = replace(found, billed=(BilledItem(due[0].key._replace(kind=ItemKind.SCHEDULED), D(2)),))
+    assert items_due(charged, until=day("02-01")) == due, "a charge of the same id is something else"
+
+
+@pytest.mark.parametrize(
+    ("consolidate", "expected"),
+    [(False, ["alone on 02-01T00 USD: 80"]), (True, ["statement of 01-01: 80"])],
+)
+def test_a_purchase_finds_its_invoice_like_a_charge(consolidate: bool, expected: list[str]) -> None:
+    assert placed(replace(charging(purchase(COMMIT, ("02-01", "40"))), consolidate=consolidate)) == expected
+
+
+def test_purchases_without_a_product_come_last() -> None:
+    """By the card's order of products, then what is sold as none of them by date; balances pay for fees only."""
+    found = replace(
+        charging(purchase(FREE, ("01-05", "1")), charge(1, ("01-20", "3")), purchase(COMMIT, ("01-10", "4"), product_id=SETUP.id)),
+        product_order=(SETUP.id, SEAT.id), subscriptions=(seats(end="02-01"),),
+    )  # fmt: skip
+    lines = item_lines(items_due(found, until=day("02-01")), found)
+    assert [(line.type, line.product_name) for line in lines] == [
+        ("commit_purchase", "setup"), ("scheduled", "setup"), ("subscription", "seat"), ("commit_purchase", None),
+    ]  # fmt: skip
+    assert lines[-1].grant_id == FREE
+    fees, charges = fees_and_charges(lines)
+    assert [line.type for line in fees] == ["subscription"]
+    assert [line.type for line in charges] == ["commit_purchase", "scheduled", "commit_purchase"]
+    assert item_lines([], found) == ()

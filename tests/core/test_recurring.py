@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from app.core.money import canonical
-from app.core.period import Frequency, Period, StatementSchedule
+from app.core.period import HOUR, Frequency, Period, StatementDay, StatementSchedule
 from app.core.recurring import Child, GrantProration, RecurringGrant, children
 from tests.core.agreements import day
 
@@ -80,3 +84,82 @@ def test_only_periods_that_began_have_children() -> None:
 def test_a_child_is_usable_for_a_period_at_least() -> None:
     with pytest.raises(ValueError, match="at least one period"):
         RecurringGrant(YEAR, D(1), duration=0)
+
+
+hours = st.integers(0, 3 * 365 * 24).map(lambda number: day("01-01") + number * HOUR)
+schedules = st.builds(
+    StatementSchedule, st.sampled_from([item for item in Frequency if item is not Frequency.SEMI_ANNUAL]),
+    st.sampled_from([StatementDay.FIRST_OF_MONTH, StatementDay.CONTRACT_START]),
+)  # fmt: skip
+stretches = st.tuples(hours, st.integers(1, 2 * 365 * 24)).map(lambda part: Period(part[0], part[0] + part[1] * HOUR))
+
+
+@st.composite
+def agreements(draw: st.DrawFn) -> tuple[RecurringGrant, StatementSchedule, Period]:
+    """A recurring commit of at most 1000, its statements, and a contract that it meets."""
+    recurring = RecurringGrant(
+        draw(stretches), draw(st.decimals(1, 1000, places=2)), draw(st.none() | st.decimals(1, 1000, places=2)),
+        frequency=draw(st.none() | st.sampled_from(Frequency)), duration=draw(st.integers(1, 4)),
+        proration=draw(st.sampled_from(GrantProration)),
+    )  # fmt: skip
+    contract = draw(stretches)
+    assume(recurring.period.intersect(contract) is not None)
+    return recurring, draw(schedules), contract
+
+
+def of_all(agreement: tuple[RecurringGrant, StatementSchedule, Period]) -> list[Child]:
+    recurring, schedule, contract = agreement
+    assert contract.ending_before is not None
+    return list(children(recurring, schedule, contract=contract, begun_by=contract.ending_before))
+
+
+@given(agreements())
+def test_each_child_ends_where_the_one_after_its_duration_begins(
+    agreement: tuple[RecurringGrant, StatementSchedule, Period],
+) -> None:
+    """Children of one period meet, those of several overlap by all but one; the first begins with the term."""
+    recurring, _, contract = agreement
+    found, term = of_all(agreement), recurring.period.intersect(contract)
+    assert term is not None
+    assert contract.ending_before is not None
+    assert [child.number for child in found] == list(range(1, len(found) + 1))
+    assert found[0].access.starting_at == term.starting_at
+    for child, later in zip(found, found[recurring.duration :], strict=False):
+        assert child.access.ending_before == later.access.starting_at
+    for child in found:
+        assert contract.intersect(child.access) == child.access
+    ends = (found[-1].access.ending_before, term.ending_before)
+    assert None not in ends
+    assert ends[0] == ends[1] if recurring.duration == 1 else ends[0] >= ends[1]  # type: ignore[operator]
+
+
+@given(agreements())
+def test_only_the_first_and_the_last_amount_are_cut(
+    agreement: tuple[RecurringGrant, StatementSchedule, Period],
+) -> None:
+    """Without proration every amount is whole; with it nothing is more than whole, and all between stay whole."""
+    recurring, schedule, contract = agreement
+    found, full = of_all(agreement), recurring.access_amount
+    whole = of_all((replace(recurring, proration=GrantProration.NONE), schedule, contract))
+    assert [child.access for child in found] == [child.access for child in whole]
+    assert {(child.access_amount, child.invoice_amount) for child in whole} == {(full, recurring.invoice_amount)}
+    assert all(child.access_amount == full for child in found[1:-1])
+    assert all(D(0) < child.access_amount <= full for child in found)
+    assert found[0].access_amount + found[-1].access_amount <= 2 * full
+    if recurring.proration is GrantProration.FIRST and len(found) > 1:
+        assert found[-1].access_amount == full
+    if recurring.proration is GrantProration.LAST and len(found) > 1:
+        assert found[0].access_amount == full
+    for child in found:
+        assert (child.invoice_amount is None) is (recurring.invoice_amount is None)
+        assert recurring.invoice_amount is None or D(0) < (child.invoice_amount or D(0)) <= recurring.invoice_amount
+
+
+@given(agreements(), hours)
+def test_children_that_are_there_never_change(
+    agreement: tuple[RecurringGrant, StatementSchedule, Period], by: datetime
+) -> None:
+    """Asked earlier there are fewer, and the same: those whose period had begun by then."""
+    recurring, schedule, contract = agreement
+    early = list(children(recurring, schedule, contract=contract, begun_by=by))
+    assert early == [child for child in of_all(agreement) if child.access.starting_at <= by]
