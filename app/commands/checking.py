@@ -56,6 +56,26 @@ RULES: dict[str, tuple[str, str]] = {
         "group by l.subscription_id, l.charge_id, "
         "case when l.charge_id is null then l.starting_at else l.charged_at end, l.ordinal having count(*) > 1) twice",
     ),
+    "what an invoice takes from each balance is what its lines take off": (
+        "select count(*) from transfers where kind = 'AUTOMATED_INVOICE_DEDUCTION'",
+        "select count(*) from (select invoice_id, grant_id, segment, sum(amount) as off from invoice_lines "
+        "where type = 'applied' group by 1, 2, 3) l full join (select invoice_id, grant_id, segment, sum(amount) as taken "
+        "from transfers where kind = 'AUTOMATED_INVOICE_DEDUCTION' group by 1, 2, 3) t "
+        "using (invoice_id, grant_id, segment) where coalesce(l.off, 0) + coalesce(t.taken, 0) <> 0",
+    ),
+    "no invoice draws from a balance what it did not have": (
+        "select count(*) from grant_segments",
+        "select count(*) from grant_segments s where s.amount + coalesce((select sum(case "
+        "when target = 'segment:' || s.grant_id || ':' || s.number then amount "
+        "when kind in ('AUTOMATED_INVOICE_DEDUCTION', 'TRUEUP') then -amount else 0 end) "
+        "from transfers t where t.grant_id = s.grant_id and t.segment = s.number), 0) < 0",
+    ),
+    "every purchase of a commit is billed at most once": (
+        "select count(*) from invoice_lines where type = 'commit_purchase'",
+        "select count(*) from (select 1 from invoice_lines l join invoices i on i.id = l.invoice_id "
+        "where l.type = 'commit_purchase' and not exists (select 1 from invoice_voids v where v.invoice_id = i.id) "
+        "group by l.grant_id, l.charged_at, l.ordinal having count(*) > 1) twice",
+    ),
     "a void invoice gave back what it took from balances": (
         "select count(*) from invoice_voids",
         "select count(*) from invoice_voids v where "
