@@ -106,6 +106,9 @@ def check_grant(entry: NewGrant, *, of_customer: bool, path: Path) -> None:
         raise _invalid("rolloverFraction is a fraction; write 0 to 1.", (*path, "rolloverFraction"))
     if not of_customer and (entry.contract_ids or entry.invoice_contract_id):
         raise _invalid("Only a customer's own balance names contracts.", (*path, "contractIds"))
+    if entry.type is GrantType.POSTPAID and entry.unit not in MINOR_DIGITS:
+        # What is missing of it is billed in its own unit, which nothing else would turn into money.
+        raise _invalid(f"A postpaid commit is counted in a currency; {entry.unit[:40]!r} is none.", (*path, "unit"))
     check_scope(entry.scope, path=path)
     _check_segments(entry, path=(*path, "segments"))
     _check_payment(entry, of_customer=of_customer, path=(*path, "payment"))
@@ -166,6 +169,10 @@ def _check_payment(entry: NewGrant, *, of_customer: bool, path: Path) -> None:
             raise _invalid("A payment is 0 or more.", (*path, "items", str(index)))
     if not is_postpaid:
         return
+    if payment.unit not in (None, entry.unit):
+        raise _invalid(
+            f"A postpaid commit in {entry.unit} is billed in {entry.unit}, not in another unit.", (*path, "unit")
+        )
     [segment] = entry.segments
     if len(items) != 1 or amount_of(items[0]) != segment.amount:
         raise InvalidInput(

@@ -13,15 +13,17 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
+from app.catalog.tables import PricingUnit
 from app.commands.checking import RULES
 from app.contracts.new_recurring import NewRecurringGrant, RecurringAmount
 from app.contracts.own_terms import OwnTerms
 from app.contracts.recurring_children import make_all_children
 from app.contracts.tables import Contract
+from app.core.fees import ScheduledItem
 from app.core.grants import GrantType
 from app.core.ledger import remaining
-from app.errors import ErrorCode, InvalidState
-from app.grants.definitions import NewGrant, NewSegment
+from app.errors import ErrorCode, InvalidInput, InvalidState
+from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule
 from app.grants.reading import grants_of_customer
 from app.grants.service import create_grant
 from app.grants.tables import GrantRow
@@ -171,3 +173,20 @@ async def test_contracts_that_share_a_credit_never_overdraw_it(world: World) -> 
     assert await left(world, customer_id) == [0]
     assert world.now == NOON
     await assert_sound(world)
+
+
+@pytest.mark.parametrize(
+    ("unit", "payment_unit", "path"),
+    [("TOKENS", None, ("unit",)), ("TOKENS", "USD", ("unit",)), ("USD", "EUR", ("payment", "unit"))],
+)
+async def test_a_postpaid_commit_is_counted_in_the_currency_in_which_it_is_billed(
+    world: World, unit: str, payment_unit: str | None, path: tuple[str, ...]
+) -> None:
+    """What is missing of 100 tokens has no price: such a commit would keep its contract from ever being billed."""
+    async with world.store.transaction() as session:
+        session.add(PricingUnit(created_at=world.now, code="TOKENS", name="Tokens"))
+    payment = PaymentSchedule((ScheduledItem(NOVEMBER, Decimal(100), Decimal(1)),), payment_unit)
+    commit = grant("100", GrantType.POSTPAID, unit=unit, payment=payment if payment_unit else None)
+    with pytest.raises(InvalidInput) as refused:
+        await world.account("stripe", own_terms=OwnTerms(grants=[commit]))
+    assert (refused.value.code, refused.value.path) == (ErrorCode.INVALID, ("input", "balances", "0", *path))
