@@ -168,7 +168,7 @@ def literal(wanted: object) -> str:
         return "{" + ", ".join(f"{name}: {literal(field.type)}" for name, field in needed.items()) + "}"
     known = {
         "Int": "1",
-        "Boolean": "true",
+        "Boolean": "false",
         "DateTime": '"2026-11-01T00:00:00Z"',
         "Date": '"2026-11-01"',
         "JSON": "{}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests import builders as build
 from tests.api.conftest import Api
 from tests.api.test_invoice_voids import regenerate, void
 from tests.api.test_invoices import LIST, app, drafts_of, finalized, seller
@@ -80,3 +81,11 @@ async def test_an_archived_contract_keeps_its_invoices_or_takes_them_along(api: 
     assert answer["contract"]["archivedAt"] is not None
     assert await statuses(api) == {"FINALIZED": [], "VOID": ["INV-000001"]}
     assert await drafts_of(api, contract=made["contract"]["id"]) == []
+
+
+async def test_voiding_with_an_archive_asks_for_its_own_scope(api: Api) -> None:
+    contract = await build.contract(api)
+    narrow = await api.with_scopes("contracts:write")
+    [error] = await narrow.errors(ARCHIVE, id=contract["id"], void=True)
+    assert (error["extensions"]["code"], error["extensions"]["requiredScope"]) == ("FORBIDDEN", "invoices:void")
+    assert (await narrow(ARCHIVE, id=contract["id"], void=False))["contractArchive"]["userErrors"] == []
