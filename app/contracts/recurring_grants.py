@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.checks import Path, at_most, interval_of, within
 from app.contracts.new_recurring import NewRecurringGrant
 from app.contracts.tables import Contract
+from app.core.fees import ScheduledItem
 from app.core.grants import DEFAULT_PRIORITY, GrantType
 from app.core.overrides import specifier_to_json
 from app.core.period import HOUR
 from app.errors import ErrorCode, InvalidInput
 from app.grants import references
-from app.grants.definitions import NewGrant, NewSegment, check_grant
+from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule, check_grant
 from app.grants.tables import RecurringGrantRow
 
 MAX_RECURRING = 100
@@ -59,7 +60,7 @@ async def _checked_row(
     specimen = NewGrant(
         type=child.type, segments=[NewSegment(access.unit_price, start, start + HOUR)], product_id=child.product_id,
         name=child.name, unit=child.unit, priority=child.priority, scope=child.scope, rate_type=child.rate_type,
-        rollover_fraction=child.rollover_fraction,
+        rollover_fraction=child.rollover_fraction, payment=_specimen_payment(entry, start),
     )  # fmt: skip
     check_grant(specimen, of_customer=False, path=path)
     await references.check_references(session, contract.customer_id, specimen, path=path)
@@ -88,3 +89,11 @@ async def _checked_row(
         rate_type=child.rate_type,
         rollover_fraction=child.rollover_fraction,
     )
+
+
+def _specimen_payment(entry: NewRecurringGrant, start: datetime) -> PaymentSchedule | None:
+    """What a child's payment would be: refused now, not in a run that finalizes."""
+    price = entry.invoice_amount
+    if price is None:
+        return None
+    return PaymentSchedule((ScheduledItem(start, price.unit_price, price.quantity),), entry.invoice_unit)

@@ -135,6 +135,20 @@ async def test_children_are_made_once(world: World) -> None:
     assert await make_all_children(world.store, now=world.now) == 0
 
 
+async def test_a_recurring_commit_that_no_invoice_could_ask_for_is_refused_at_once(world: World) -> None:
+    """Its first child comes years later: a payment in a pricing unit must not stop an invoice run then."""
+    async with world.store.transaction() as session:
+        session.add(PricingUnit(created_at=world.now, code="TOKENS", name="Tokens"))
+    monthly = NewRecurringGrant(
+        child=grant("0", GrantType.PREPAID, unit="TOKENS", product_id=world.product),
+        access_amount=RecurringAmount(Decimal(10)), invoice_amount=RecurringAmount(Decimal(5)),
+        starting_at=NOVEMBER + timedelta(days=1000),
+    )  # fmt: skip
+    with pytest.raises(InvalidInput) as refused:
+        await world.contract(await world.customer(), None, own_terms=OwnTerms(recurring=[monthly]))
+    assert "payment" in (refused.value.path or ())
+
+
 async def children(world: World) -> Sequence[GrantRow]:
     async with world.store.transaction() as session:
         found = await session.execute(
