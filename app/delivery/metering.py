@@ -106,11 +106,14 @@ async def plan_slot(
 async def owed_through(session: AsyncSession, configuration: BillingConfiguration, *, now: datetime) -> Decimal:
     """What the customer owes so far over the contracts routed here: finalized invoices, and drafts as they stand.
 
-    A fee, charge or purchase that is dated later is on a draft already and not owed yet (golden decision 44).
+    True-ups are never sent to a marketplace, neither as drafts nor when they are final (semantics 7.4 and 7.5). A fee, charge or purchase that is dated later is on a draft already and not owed yet (golden decision 44).
     """
     finalized = await session.execute(
         select(func.coalesce(func.sum(Invoice.total), 0)).where(
-            Invoice.billing_configuration_id == configuration.id, Invoice.currency == "USD", ~IS_VOID
+            Invoice.billing_configuration_id == configuration.id,
+            Invoice.currency == "USD",
+            Invoice.type != InvoiceType.TRUEUP,
+            ~IS_VOID,
         )
     )
     owed = Decimal(finalized.scalar_one())
@@ -119,10 +122,7 @@ async def owed_through(session: AsyncSession, configuration: BillingConfiguratio
     ids = {row.id for row in routed}
     book = await CustomerBook.of(session, configuration.customer_id, now=now)
     for statement in book.open:
-        # What may be missing of a commit one day is not owed yet.
-        if statement.type is InvoiceType.TRUEUP:
-            continue
-        if statement.contract.id in ids and statement.currency == "USD":
+        if statement.contract.id in ids and statement.currency == "USD" and statement.type is not InvoiceType.TRUEUP:
             draft = (await book.rate(statement)).draft
             later = (line.amount for line in draft.lines if line.charged_at is not None and line.charged_at > now)
             with exact():

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from app.core.invoice import InvoiceType
 from app.core.money import ZERO
 from app.core.retry import wait_before
 from app.customers.tables import BillingConfiguration
@@ -105,10 +106,10 @@ def _opened(
         _attend(delivery, "NO_CONNECTION", f"No connection {configuration.connection!r} is configured.",
                 "Add it to the connections file and retry.")  # fmt: skip
     elif connection.capabilities.currencies is not None and invoice.currency not in connection.capabilities.currencies:
-        delivery.status = DeliveryStatus.SKIPPED
-        delivery.error_code = "CURRENCY"
-        delivery.error_message = f"{configuration.provider} does not take {invoice.currency}; settle it directly."
-        delivery.next_attempt_at = None
+        _skip(delivery, "CURRENCY", f"{configuration.provider} does not take {invoice.currency}; settle it directly.")
+    elif invoice.type == InvoiceType.TRUEUP and delivery.mode == "metering":
+        # It becomes final when the hours that it stands for can no longer be metered (semantics 7.4 and 7.5).
+        _skip(delivery, "TRUEUP", f"{configuration.provider} is never sent a true-up; settle it directly.")
     return delivery
 
 
@@ -190,8 +191,7 @@ def _apply(delivery: Delivery, outcome: Outcome, *, now: datetime) -> None:
     elif not outcome.is_done:
         _attend(delivery, outcome.code or outcome.status, outcome.message, outcome.hint)
     elif outcome.code == "SKIPPED":
-        delivery.status, delivery.next_attempt_at = DeliveryStatus.SKIPPED, None
-        delivery.error_code, delivery.error_message = outcome.code, outcome.message
+        _skip(delivery, outcome.code, outcome.message)
     else:
         delivery.status, delivery.next_attempt_at, delivery.delivered_at = DeliveryStatus.DELIVERED, None, now
         delivery.acknowledged = delivery.total if outcome.acknowledged is None else outcome.acknowledged
@@ -215,6 +215,12 @@ def _attend(delivery: Delivery, code: str, message: str | None, hint: str | None
     """Repeating will not help; a person must act, and then retries by hand."""
     delivery.status, delivery.next_attempt_at = DeliveryStatus.NEEDS_ATTENTION, None
     delivery.error_code, delivery.error_message, delivery.error_hint = code, message, hint
+
+
+def _skip(delivery: Delivery, code: str, message: str) -> None:
+    """The provider cannot be asked for it; the seller collects it elsewhere."""
+    delivery.status, delivery.next_attempt_at = DeliveryStatus.SKIPPED, None
+    delivery.error_code, delivery.error_message = code, message
 
 
 def _receipt(attempt: DeliveryAttempt, result: Outcome | Transient | Terminal, *, now: datetime) -> DeliveryReceipt:

@@ -14,13 +14,16 @@ import pytest
 from sqlmodel import select
 
 from app.contracts.ending import archive_contract
+from app.contracts.own_terms import OwnTerms
 from app.contracts.tables import Contract
+from app.core.grants import GrantType
 from app.core.rates import Tier, Tiered
 from app.customers.billing import archive_billing_configuration
 from app.delivery.metering import REFUSAL_PAUSE, is_past_window, plan_slot, send_slots
 from app.delivery.slot_actions import resolve_slot
 from app.delivery.states import DeliveryStatus, SlotStatus
 from app.errors import InvalidState
+from app.grants.definitions import NewGrant, NewSegment
 from app.invoices.drafts import rate
 from app.invoices.open import open_statements
 from connectors.aws_marketplace import AwsMarketplaceConnector
@@ -124,6 +127,30 @@ async def test_what_a_marketplace_counts_is_the_invoices_total_when_it_closes(wo
     assert sum(await sent(world)) == world.sandbox.metered(AWS) == 202
     [delivery] = await world.deliveries()
     assert (delivery.status, delivery.acknowledged) == (DeliveryStatus.DELIVERED, Decimal("2.02"))
+
+
+@pytest.mark.parametrize("provider", [AWS, AZURE])
+async def test_a_true_up_is_never_metered(world: World, provider: str) -> None:
+    """100.00 are committed, 0.30 used: the marketplace counts 30 cents, and the seller settles the 99.70 directly."""
+    commit = NewGrant(type=GrantType.POSTPAID, segments=[NewSegment(Decimal(100), OCTOBER, NOVEMBER)])
+    await world.account(provider, ending_before=NOVEMBER, own_terms=OwnTerms(grants=[commit]))
+    world.sandbox.set_clock(NOVEMBER)
+    await world.use(30, at=NOVEMBER - HOUR)
+    await world.sweep()
+    world.sandbox.set_clock(NOVEMBER + DAY)
+    assert (await world.finalize()).finalized == 2
+    for _ in range(2):
+        await world.sweep()
+        world.sandbox.move(hours=1)
+    usage, true_up = await world.invoices()
+    assert (usage.total, true_up.type, true_up.total) == (Decimal("0.30"), "TRUEUP", Decimal("99.70"))
+    assert await sent(world) == [30]
+    by_invoice = {delivery.invoice_id: delivery for delivery in await world.deliveries()}
+    assert by_invoice[usage.id].status == DeliveryStatus.DELIVERED
+    skipped = by_invoice[true_up.id]
+    assert (skipped.status, skipped.error_code, skipped.acknowledged) == (DeliveryStatus.SKIPPED, "TRUEUP", 0)
+    assert skipped.error_message is not None
+    assert "settle it directly" in skipped.error_message
 
 
 async def test_invoices_are_covered_in_the_order_in_which_they_are_due(world: World) -> None:
