@@ -217,7 +217,7 @@ def _attend(delivery: Delivery, code: str, message: str | None, hint: str | None
     delivery.error_code, delivery.error_message, delivery.error_hint = code, message, hint
 
 
-def _skip(delivery: Delivery, code: str, message: str) -> None:
+def _skip(delivery: Delivery, code: str, message: str | None) -> None:
     """The provider cannot be asked for it; the seller collects it elsewhere."""
     delivery.status, delivery.next_attempt_at = DeliveryStatus.SKIPPED, None
     delivery.error_code, delivery.error_message = code, message
