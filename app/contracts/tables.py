@@ -147,3 +147,20 @@ class SeatChangeRow(Row, Unique, table=True):
     remove: list[str] = Field(default_factory=list, sa_type=JSONB)
     unassigned: int = 0
     added: int
+
+
+class TransitionRow(Row, table=True):
+    """A contract that follows another of its customer, which ends where it starts (`at`).
+
+    `true_ups` tells what becomes of the true-ups of the one before. `settled_at` is when the books of a renewal were
+    posted: what rolls over is known when the last usage statement before it is final. One that does not roll over
+    is settled from the start.
+    """
+
+    __tablename__ = "contract_transitions"
+    contract_id: UUID = Field(foreign_key="contracts.id", unique=True)
+    from_id: UUID = Field(foreign_key="contracts.id", index=True)
+    type: str = Field(max_length=16)
+    true_ups: str = Field(max_length=16)
+    at: datetime = instant()
+    settled_at: datetime | None = instant(default=None, nullable=True)
