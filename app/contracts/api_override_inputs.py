@@ -17,9 +17,9 @@ from app.checks import Path
 from app.contracts.override_rules import NewOverride
 from app.contracts.overrides import OwnPrices
 from app.core import terms
-from app.errors import ErrorCode, InvalidInput, NotFound
+from app.errors import NotFound
 from app.grants.api_types import BalanceRateType
-from app.graphql.values import Cadence, KeyValueInput
+from app.graphql.values import Cadence, KeyValueInput, group_of
 from app.store import ids
 
 
@@ -132,8 +132,8 @@ def _specifier(found: OverrideSpecifierInput, coming: Mapping[str, UUID], *, pat
     return terms.Specifier(
         product_id=product_id,
         tags=tuple(found.tags),
-        pricing=_group(found.pricing, path=(*path, "pricing")),
-        presentation=_group(found.presentation, path=(*path, "presentation")),
+        pricing=group_of(found.pricing, path=(*path, "pricing")),
+        presentation=group_of(found.presentation, path=(*path, "presentation")),
         billing_frequency=found.billing_frequency,
         grant_ids=tuple(
             coming.get(item) or _balance_id(item, path=(*path, "balanceIds", str(index)))
@@ -147,10 +147,3 @@ def _balance_id(text: str, *, path: Path) -> UUID:
     if found is None or found[0] not in ("commit", "credit"):
         raise NotFound("Balance", text, path=path)
     return found[1]
-
-
-def _group(pairs: Sequence[KeyValueInput], *, path: Path) -> terms.Group:
-    values = {pair.key: pair.value for pair in pairs}
-    if len(values) < len(pairs):
-        raise InvalidInput(ErrorCode.INVALID, f"{path[-1]} names a property twice.", path=path)
-    return tuple(sorted(values.items()))

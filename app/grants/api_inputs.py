@@ -15,11 +15,10 @@ from app.checks import Path
 from app.core import terms
 from app.core.fees import ScheduledItem
 from app.core.money import ONE
-from app.errors import ErrorCode, InvalidInput
 from app.grants.api_types import BalanceKind, BalanceRateType, BalanceStatus
 from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule, Scope
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import KeyValueInput
+from app.graphql.values import KeyValueInput, group_of
 from app.store import ids
 
 ONCE = "Makes the create safe to repeat: a second use, for any commit or credit, is refused and names the first object."
@@ -174,13 +173,6 @@ def _specifier(found: BalanceSpecifierInput, *, path: Path) -> terms.Specifier:
     return terms.Specifier(
         product_id=product_id,
         tags=tuple(found.tags),
-        pricing=_group(found.pricing, path=(*path, "pricing")),
-        presentation=_group(found.presentation, path=(*path, "presentation")),
+        pricing=group_of(found.pricing, path=(*path, "pricing")),
+        presentation=group_of(found.presentation, path=(*path, "presentation")),
     )
-
-
-def _group(pairs: Sequence[KeyValueInput], *, path: Path) -> terms.Group:
-    values = {pair.key: pair.value for pair in pairs}
-    if len(values) < len(pairs):
-        raise InvalidInput(ErrorCode.INVALID, f"{path[-1]} names a property twice.", path=path)
-    return tuple(sorted(values.items()))

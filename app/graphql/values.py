@@ -5,7 +5,7 @@ Owns their GraphQL shape only; what they mean is settled in `app.core`. Amounts 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -18,6 +18,7 @@ from babel.numbers import format_currency, format_decimal
 from app.core.currencies import MINOR_DIGITS
 from app.core.money import canonical, round_half_up
 from app.core.period import Frequency
+from app.core.terms import Group
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import CurrencyCode
 
@@ -106,6 +107,14 @@ class DateTimeFilter:
 def key_values(pairs: Mapping[str, str]) -> list[KeyValue]:
     """A mapping as sorted pairs, so that answers are stable."""
     return [KeyValue(key=key, value=pairs[key]) for key in sorted(pairs)]
+
+
+def group_of(pairs: Sequence[KeyValueInput], *, path: tuple[str, ...]) -> Group:
+    """Group values as the core reads them, by key; INVALID for a property that is named twice."""
+    values = {pair.key: pair.value for pair in pairs}
+    if len(values) < len(pairs):
+        raise InvalidInput(ErrorCode.INVALID, f"{path[-1]} names a property twice.", path=path)
+    return tuple(sorted(values.items()))
 
 
 def described_enum(enum: E, *, description: str, sentences: Mapping[Any, str], name: str | None = None) -> E:
