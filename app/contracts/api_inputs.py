@@ -11,13 +11,13 @@ import strawberry
 
 from app.contracts.api_filters import UsageFilterInput, filter_of
 from app.contracts.api_new_fees import ScheduledChargeInput, SubscriptionInput, new_fees
-from app.contracts.api_override_inputs import OverrideInput, own_prices
+from app.contracts.api_override_inputs import OverrideInput, coming_balances, own_prices
 from app.contracts.api_overrides import OverridePriority
+from app.contracts.api_recurring_inputs import RecurringBalanceInput, new_recurring_grants
 from app.contracts.api_standing import ContractStatus, StatementDay
 from app.contracts.own_terms import OwnTerms
 from app.contracts.statements import statement_schedule
 from app.core import period, terms
-from app.core.period import Frequency, StatementSchedule
 from app.custom_fields.api_types import custom_fields_in
 from app.grants.api_inputs import BalanceInput, new_grants
 from app.graphql.scalars import CurrencyCode
@@ -36,7 +36,7 @@ class ContractFilter:
 @strawberry.input(description="When usage statements begin and end.")
 class StatementScheduleInput:
     frequency: Cadence = strawberry.field(  # type: ignore[valid-type]
-        default=Frequency.MONTHLY, description="How long a statement period is; half years are not offered."
+        default=period.Frequency.MONTHLY, description="How long a statement period is; half years are not offered."
     )
     day: StatementDay = strawberry.field(  # type: ignore[valid-type]
         default=period.StatementDay.FIRST_OF_MONTH, description="Where periods begin."
@@ -104,6 +104,9 @@ class ContractCreateInput:
     balances: list[BalanceInput] = strawberry.field(
         default_factory=list, description="Its commits and credits, at most 500."
     )
+    recurring_balances: list[RecurringBalanceInput] = strawberry.field(
+        default_factory=list, description="Commits and credits that it brings again and again, at most 100."
+    )
     custom_fields: list[KeyValueInput] = strawberry.field(
         default_factory=list, description="Values of its custom fields, whose keys are registered."
     )
@@ -112,7 +115,7 @@ class ContractCreateInput:
     )
 
 
-def schedule_of(found: StatementScheduleInput | None) -> StatementSchedule:
+def schedule_of(found: StatementScheduleInput | None) -> period.StatementSchedule:
     """The statement schedule as the core reads it; calendar months when none is asked for."""
     chosen = found or StatementScheduleInput()
     return statement_schedule(
@@ -123,13 +126,16 @@ def schedule_of(found: StatementScheduleInput | None) -> StatementSchedule:
 def own_terms_of(found: ContractCreateInput) -> OwnTerms:
     """What a new contract agrees on beside its dates."""
     balances = new_grants(found.balances, path=("input", "balances"))
-    coming = {
-        item.temporary_id: made.id for item, made in zip(found.balances, balances, strict=True) if item.temporary_id
-    }
+    recurring = new_recurring_grants(found.recurring_balances, path=("input", "recurringBalances"))
+    coming = coming_balances(
+        zip([item.temporary_id for item in found.balances], [made.id for made in balances], strict=True),
+        zip([item.temporary_id for item in found.recurring_balances], [made.id for made in recurring], strict=True),
+    )
     return OwnTerms(
         prices=own_prices(found.overrides, found.override_priority, coming=coming),
         usage_filters=[filter_of(item) for item in found.usage_filters],
         fees=new_fees(found.scheduled_charges, found.subscriptions, consolidate=found.consolidate_scheduled_charges),
         custom_fields=custom_fields_in(found.custom_fields),
         grants=balances,
+        recurring=recurring,
     )

@@ -5,7 +5,8 @@ Owns the GraphQL inputs and their way to the service. What an override may say i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -13,7 +14,7 @@ from uuid import UUID
 import strawberry
 
 from app.catalog.api_card_inputs import PriceInput, rate_of
-from app.checks import Path
+from app.checks import Path, distinct
 from app.contracts.override_rules import NewOverride
 from app.contracts.overrides import OwnPrices
 from app.core import terms
@@ -60,7 +61,7 @@ class OverrideSpecifierInput:
     balance_ids: list[strawberry.ID] = strawberry.field(
         default_factory=list,
         description="Usage that draws on any of these commits and credits, by id or by the temporaryId of one that comes "
-        "with the same contract; only for commitSpecific overrides.",
+        "with the same contract; a recurring one means all that it makes. Only for commitSpecific overrides.",
     )
 
 
@@ -92,16 +93,33 @@ class OverrideInput:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ComingBalances:
+    """Balances and recurring ones that come with the same request, by temporary id."""
+
+    once: Mapping[str, UUID]
+    recurring: Mapping[str, UUID]
+
+
+def coming_balances(
+    once: Iterable[tuple[str | None, UUID]], recurring: Iterable[tuple[str | None, UUID]]
+) -> ComingBalances:
+    """Those that have a temporary id; INVALID for one that two have, because it would mean either."""
+    found = [[(name, identifier) for name, identifier in items if name] for items in (once, recurring)]
+    distinct([name for items in found for name, _ in items], path=("input", "temporaryId"))
+    return ComingBalances(*map(dict, found))
+
+
 def own_prices(
-    inputs: Sequence[OverrideInput], priority: terms.OverridePriority, *, coming: Mapping[str, UUID]
+    inputs: Sequence[OverrideInput], priority: terms.OverridePriority, *, coming: ComingBalances
 ) -> OwnPrices:
-    """What a new contract changes of list prices; `coming` are balances of the same request by temporary id."""
+    """What a new contract changes of list prices."""
     path = ("input", "overrides")
     found = [_new_override(item, coming, path=(*path, str(index))) for index, item in enumerate(inputs)]
     return OwnPrices(found, priority)
 
 
-def _new_override(found: OverrideInput, coming: Mapping[str, UUID], *, path: Path) -> NewOverride:
+def _new_override(found: OverrideInput, coming: ComingBalances, *, path: Path) -> NewOverride:
     change = found.change or PriceChangeInput()
     product_id = None
     if found.product_id is not None:
@@ -125,7 +143,7 @@ def _new_override(found: OverrideInput, coming: Mapping[str, UUID], *, path: Pat
     )
 
 
-def _specifier(found: OverrideSpecifierInput, coming: Mapping[str, UUID], *, path: Path) -> terms.Specifier:
+def _specifier(found: OverrideSpecifierInput, coming: ComingBalances, *, path: Path) -> terms.Specifier:
     product_id = None
     if found.product_id is not None:
         product_id = ids.from_text("product", found.product_id, path=(*path, "productId"))
@@ -136,9 +154,11 @@ def _specifier(found: OverrideSpecifierInput, coming: Mapping[str, UUID], *, pat
         presentation=group_of(found.presentation, path=(*path, "presentation")),
         billing_frequency=found.billing_frequency,
         grant_ids=tuple(
-            coming.get(item) or _balance_id(item, path=(*path, "balanceIds", str(index)))
+            coming.once.get(item) or _balance_id(item, path=(*path, "balanceIds", str(index)))
             for index, item in enumerate(found.balance_ids)
+            if item not in coming.recurring
         ),
+        recurring_ids=tuple(coming.recurring[item] for item in found.balance_ids if item in coming.recurring),
     )
 
 

@@ -27,6 +27,7 @@ from app.graphql.values import Interval
 if TYPE_CHECKING:
     from app.contracts.api_charges import ScheduledCharge
     from app.contracts.api_filters import UsageFilter
+    from app.contracts.api_recurring import RecurringBalance
     from app.contracts.api_subscriptions import ContractSubscription
     from app.invoices.api_types import Invoice
 
@@ -94,6 +95,14 @@ class Contract(Node, HasCustomFields):
         self, info: Info, row: strawberry.Parent[tables.Contract]
     ) -> list[Annotated[ContractSubscription, strawberry.lazy("app.contracts.api_subscriptions")]]:
         return await info.context.load("contract.subscriptions", row.id)
+
+    @strawberry.field(
+        description="What makes commits and credits again and again, at most 100, in the order in which they were added."
+    )
+    async def recurring_balances(
+        self, info: Info, row: strawberry.Parent[tables.Contract]
+    ) -> list[Annotated[RecurringBalance, strawberry.lazy("app.contracts.api_recurring")]]:
+        return await info.context.load("contract.recurring_balances", row.id)
 
     rate_schedule = strawberry.field(
         resolver=rate_schedule,

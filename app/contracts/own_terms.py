@@ -43,7 +43,9 @@ async def insert_own_terms(
     """Check and store the terms; gives what the audit log says of them. Errors: those of each part."""
     # Overrides may name balances that come with the same contract.
     grants = await insert_grants(session, contract, own.grants, path=("input", "balances"), now=now)
-    recurring = await insert_recurring_grants(session, contract, own.recurring, path=("input", "recurring"), now=now)
+    recurring = await insert_recurring_grants(
+        session, contract, own.recurring, path=("input", "recurringBalances"), now=now
+    )
     await make_children(session, [contract], now=now)
     await check_balances(session, contract, own.prices.overrides, path=("input", "overrides"))
     overrides = await insert_overrides(session, contract, own.prices.overrides, now=now)

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain, islice
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
+from app.checks import Path
 from app.contracts.recurring_terms import definition_of, recurring_of
 from app.contracts.tables import Contract
 from app.contracts.terms import contract_period, schedule_of
 from app.core.recurring import Child, children
+from app.errors import ErrorCode, LimitExceeded
 from app.grants.service import insert_grant
 from app.grants.tables import GrantRow, RecurringGrantRow
 from app.store.engine import Store
 from app.store.locks import lock_customer
+
+MAX_BEGUN = 1_000
+"""Periods that the recurring balances of one new contract may have behind them."""
 
 
 async def make_children(session: AsyncSession, contracts: Sequence[Contract], *, now: datetime) -> list[GrantRow]:
@@ -43,6 +49,18 @@ async def make_children(session: AsyncSession, contracts: Sequence[Contract], *,
     return made
 
 
+def check_begun(rows: Sequence[RecurringGrantRow], contract: Contract, *, path: Path, now: datetime) -> None:
+    """Refuse what would have to make more than 1,000 children at once, because it began so long ago."""
+    period, schedule = contract_period(contract), schedule_of(contract)
+    begun = chain.from_iterable(children(recurring_of(row), schedule, contract=period, begun_by=now) for row in rows)
+    if len(list(islice(begun, MAX_BEGUN + 1))) > MAX_BEGUN:
+        raise LimitExceeded(
+            ErrorCode.LIMIT_EXCEEDED,
+            f"More than {MAX_BEGUN} periods have begun already; let it start later or recur less often.",
+            path=path,
+        )
+
+
 async def make_all_children(store: Store, *, now: datetime) -> int:
     """The children of all contracts whose period began by now, customer by customer; returns how many were made."""
     async with store.transaction() as session:
@@ -63,7 +81,7 @@ async def make_all_children(store: Store, *, now: datetime) -> int:
 
 
 async def _make(session: AsyncSession, contract: Contract, row: RecurringGrantRow, child: Child) -> GrantRow:
-    path = ("recurring", str(child.number))
+    path = ("recurringBalances", str(child.number))
     entry = definition_of(row, child)
     made = await insert_grant(session, contract.customer_id, contract, entry, path=path, now=child.access.starting_at)
     made.recurring_id, made.recurring_number = row.id, child.number

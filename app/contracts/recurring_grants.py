@@ -1,7 +1,7 @@
-"""Recurring commits and credits of a contract: what one may say, and its row.
+"""Recurring commits and credits of a contract: their rows.
 
-Owns the refusals. A definition is checked as the child that a whole period of it would make; children themselves are made
-by `recurring_children.py`.
+Owns their way into the database. What one may say is checked by `recurring_rules.py`; children are made by
+`recurring_children.py`.
 """
 
 from __future__ import annotations
@@ -11,59 +11,43 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.checks import Path, at_most, interval_of, within
+from app.checks import Path, at_most
 from app.contracts.new_recurring import NewRecurringGrant
+from app.contracts.recurring_children import check_begun
+from app.contracts.recurring_rules import check_recurring, checked_interval
 from app.contracts.tables import Contract
-from app.core.fees import ScheduledItem
-from app.core.grants import DEFAULT_PRIORITY, GrantType
+from app.core.grants import DEFAULT_PRIORITY
 from app.core.overrides import specifier_to_json
-from app.core.period import HOUR
-from app.errors import ErrorCode, InvalidInput
 from app.grants import references
-from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule, check_grant
 from app.grants.tables import RecurringGrantRow
 
 MAX_RECURRING = 100
-MAX_DURATION = 120
 
 
 async def insert_recurring_grants(
     session: AsyncSession, contract: Contract, entries: Sequence[NewRecurringGrant], *, path: Path, now: datetime
 ) -> list[RecurringGrantRow]:
-    """Check and store them, in the order given. Errors: those of a commit or credit, and INVALID_INTERVAL, INVALID."""
+    """Check and store them, in the order given.
+
+    Errors: those of `check_recurring` and `check_references`; `LimitExceeded` above 100, or above 1,000 periods that
+    have begun.
+    """
     at_most(entries, MAX_RECURRING, path=path)
-    rows = [
-        await _checked_row(session, contract, entry, path=(*path, str(index)), now=now)
-        for index, entry in enumerate(entries)
-    ]
+    rows: list[RecurringGrantRow] = []
+    for index, entry in enumerate(entries):
+        place = (*path, str(index))
+        specimen = check_recurring(entry, contract, path=place)
+        await references.check_references(session, contract.customer_id, specimen, path=place)
+        rows.append(_row(contract, entry, path=place, now=now))
+    check_begun(rows, contract, path=path, now=now)
     session.add_all(rows)
     await session.flush()
     return rows
 
 
-async def _checked_row(
-    session: AsyncSession, contract: Contract, entry: NewRecurringGrant, *, path: Path, now: datetime
-) -> RecurringGrantRow:
-    child, access, price = entry.child, entry.access_amount, entry.invoice_amount
-    start, end = interval_of(entry.starting_at or contract.starting_at, entry.ending_before, path=path)
-    assert start is not None
-    if child.type is GrantType.POSTPAID or (child.type is GrantType.CREDIT and price is not None):
-        raise InvalidInput(
-            ErrorCode.INVALID,
-            "What recurs is a PREPAID commit, or a CREDIT that nobody pays for.",
-            path=(*path, "type"),
-        )
-    within(entry.duration, low=1, high=MAX_DURATION, path=(*path, "duration"))
-    for name, amount in (("accessAmount", access), ("invoiceAmount", price)):
-        if amount is not None and (amount.unit_price < 0 or amount.quantity < 0):
-            raise InvalidInput(ErrorCode.INVALID, f"{name} is 0 or more.", path=(*path, name))
-    specimen = NewGrant(
-        type=child.type, segments=[NewSegment(access.unit_price, start, start + HOUR)], product_id=child.product_id,
-        name=child.name, unit=child.unit, priority=child.priority, scope=child.scope, rate_type=child.rate_type,
-        rollover_fraction=child.rollover_fraction, payment=_specimen_payment(entry, start),
-    )  # fmt: skip
-    check_grant(specimen, of_customer=False, path=path)
-    await references.check_references(session, contract.customer_id, specimen, path=path)
+def _row(contract: Contract, entry: NewRecurringGrant, *, path: Path, now: datetime) -> RecurringGrantRow:
+    child, price = entry.child, entry.invoice_amount
+    start, end = checked_interval(entry.starting_at, entry.ending_before, contract, path=path)
     return RecurringGrantRow(
         id=entry.id,
         created_at=now,
@@ -71,9 +55,10 @@ async def _checked_row(
         type=child.type,
         product_id=child.product_id,
         name=child.name,
+        description=child.description,
         unit=child.unit,
-        access_unit_price=access.unit_price,
-        access_quantity=access.quantity,
+        access_unit_price=entry.access_amount.unit_price,
+        access_quantity=entry.access_amount.quantity,
         invoice_unit=entry.invoice_unit,
         invoice_unit_price=None if price is None else price.unit_price,
         invoice_quantity=None if price is None else price.quantity,
@@ -89,11 +74,3 @@ async def _checked_row(
         rate_type=child.rate_type,
         rollover_fraction=child.rollover_fraction,
     )
-
-
-def _specimen_payment(entry: NewRecurringGrant, start: datetime) -> PaymentSchedule | None:
-    """What a child's payment would be: refused now, not in a run that finalizes."""
-    price = entry.invoice_amount
-    if price is None:
-        return None
-    return PaymentSchedule((ScheduledItem(start, price.unit_price, price.quantity),), entry.invoice_unit)

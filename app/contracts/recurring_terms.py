@@ -47,6 +47,7 @@ def definition_of(row: RecurringGrantRow, child: Child) -> NewGrant:
         segments=[NewSegment(child.access_amount, start, end)],
         product_id=row.product_id,
         name=row.name,
+        description=row.description,
         unit=row.unit,
         priority=row.priority,
         scope=Scope(

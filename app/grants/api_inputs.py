@@ -15,10 +15,10 @@ from app.checks import Path
 from app.core import terms
 from app.core.fees import ScheduledItem
 from app.core.money import ONE
+from app.grants.api_scope import AppliesToInput, scope_of
 from app.grants.api_types import BalanceKind, BalanceRateType, BalanceStatus
-from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule, Scope
+from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import KeyValueInput, group_of
 from app.store import ids
 
 ONCE = "Makes the create safe to repeat: a second use, for any commit or credit, is refused and names the first object."
@@ -43,27 +43,6 @@ class PaymentScheduleInput:
     items: list[PaymentItemInput] = strawberry.field(description="The payments, 1 to 1,000.")
     currency: CurrencyCode | None = strawberry.field(default=None, description="Default: the unit of the balance.")
     do_not_invoice: bool = strawberry.field(default=False, description="Record the amounts and ask for nothing.")
-
-
-@strawberry.input(description="Usage that a balance may pay; every given part must hold.")
-class BalanceSpecifierInput:
-    product_id: strawberry.ID | None = strawberry.field(default=None, description="This product.")
-    tags: list[str] = strawberry.field(default_factory=list, description="Products that have all these tags.")
-    pricing: list[KeyValueInput] = strawberry.field(
-        default_factory=list, description="Usage with these pricing values."
-    )
-    presentation: list[KeyValueInput] = strawberry.field(
-        default_factory=list, description="Usage with these presentation values."
-    )
-
-
-@strawberry.input(description="What a balance may pay: products and tags, or specifiers; nothing named is everything.")
-class AppliesToInput:
-    product_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description="These products.")
-    tags: list[str] = strawberry.field(default_factory=list, description="Products with any of these tags.")
-    specifiers: list[BalanceSpecifierInput] = strawberry.field(
-        default_factory=list, description="Whatever any of these reaches."
-    )
 
 
 @strawberry.input(description="A commit or credit.")
@@ -145,34 +124,9 @@ def new_grant(found: BalanceInput, *, path: Path) -> NewGrant:
         description=found.description,
         unit=found.unit,
         priority=found.priority,
-        scope=_scope(found.applies_to or AppliesToInput(), path=(*path, "appliesTo")),
+        scope=scope_of(found.applies_to or AppliesToInput(), path=(*path, "appliesTo")),
         rate_type=found.rate_type,
         rollover_fraction=found.rollover_fraction,
         payment=payment,
         uniqueness_key=found.uniqueness_key,
-    )
-
-
-def _scope(found: AppliesToInput, *, path: Path) -> Scope:
-    return Scope(
-        product_ids=[
-            ids.from_text("product", item, path=(*path, "productIds", str(index)))
-            for index, item in enumerate(found.product_ids)
-        ],
-        tags=found.tags,
-        specifiers=[
-            _specifier(item, path=(*path, "specifiers", str(index))) for index, item in enumerate(found.specifiers)
-        ],
-    )
-
-
-def _specifier(found: BalanceSpecifierInput, *, path: Path) -> terms.Specifier:
-    product_id = None
-    if found.product_id is not None:
-        product_id = ids.from_text("product", found.product_id, path=(*path, "productId"))
-    return terms.Specifier(
-        product_id=product_id,
-        tags=tuple(found.tags),
-        pricing=group_of(found.pricing, path=(*path, "pricing")),
-        presentation=group_of(found.presentation, path=(*path, "presentation")),
     )

@@ -146,7 +146,9 @@ async def test_a_recurring_commit_that_no_invoice_could_ask_for_is_refused_at_on
     )  # fmt: skip
     with pytest.raises(InvalidInput) as refused:
         await world.contract(await world.customer(), None, own_terms=OwnTerms(recurring=[monthly]))
-    assert "payment" in (refused.value.path or ())
+    assert (refused.value.code, refused.value.path) == (
+        ErrorCode.REQUIRED, ("input", "recurringBalances", "0", "invoiceAmount", "currency"),
+    )  # fmt: skip
 
 
 async def children(world: World) -> Sequence[GrantRow]:
