@@ -11,15 +11,16 @@ import strawberry
 
 from app.catalog import metrics, products, service, versions
 from app.catalog.api_cards import RateCardMutation
+from app.catalog.api_composites import composite_in
 from app.catalog.api_inputs import (
     BillableMetricCreateInput,
     ProductCreateInput,
-    composite_of,
     money_of,
     property_filters,
 )
 from app.catalog.api_measuring import ProductVersionInput, conversion_of, rounding_of
 from app.catalog.api_types import BillableMetric, Product
+from app.catalog.version_rules import ProductChange
 from app.custom_fields.api_types import custom_fields_in
 from app.graphql.context import Info
 from app.graphql.fields import mutation_field
@@ -95,7 +96,7 @@ class CatalogMutation(RateCardMutation):
             pricing_group_key=input.pricing_group_key,
             presentation_group_key=input.presentation_group_key,
             tags=input.tags,
-            composite=composite_of(input.composite),
+            composite=composite_in(input.composite),
             conversion=conversion_of(input.quantity_conversion, path=("input", "quantityConversion")),
             rounding=rounding_of(input.quantity_rounding, path=("input", "quantityRounding")),
             granularity=input.sql_breakdown_granularity,
@@ -108,7 +109,7 @@ class CatalogMutation(RateCardMutation):
     @mutation_field(
         scope="catalog:write",
         action="product.add_version",
-        description="Change a product from an hour on: its name, its labels, how it is measured. Drafts change at once, final invoices never.",
+        description="Change a product from an hour on: name, labels, how it is measured and split, its composite. Drafts change at once, final invoices never.",
     )
     async def product_add_version(
         self,
@@ -122,12 +123,18 @@ class CatalogMutation(RateCardMutation):
         row = await versions.add_product_version(
             info.context.session,
             ids.from_text("product", id, path=("id",)),
-            starting_at=input.starting_at,
-            metric_id=metric_id,
-            conversion=conversion_of(input.quantity_conversion, path=("input", "quantityConversion")),
-            rounding=rounding_of(input.quantity_rounding, path=("input", "quantityRounding")),
-            name=input.name,
-            tags=input.tags,
+            ProductChange(
+                starting_at=input.starting_at,
+                metric_id=metric_id,
+                conversion=conversion_of(input.quantity_conversion, path=("input", "quantityConversion")),
+                rounding=rounding_of(input.quantity_rounding, path=("input", "quantityRounding")),
+                name=input.name,
+                tags=input.tags,
+                pricing_group_key=input.pricing_group_key,
+                presentation_group_key=input.presentation_group_key,
+                granularity=input.sql_breakdown_granularity,
+                composite=composite_in(input.composite),
+            ),
             now=info.context.now,
         )
         return ProductPayload(product=row)  # type: ignore[arg-type]

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import strawberry
 
+from app.catalog.api_composites import CompositeInput
 from app.catalog.api_measuring import QuantityConversionInput, QuantityRoundingInput, SqlBreakdownGranularity
 from app.catalog.api_types import Aggregation, ProductType
-from app.core.terms import Composite, MoneyOf, PropertyFilter, SqlGranularity
+from app.core.terms import MoneyOf, PropertyFilter, SqlGranularity
 from app.core.terms import ProductType as CoreProductType
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import KeyValueInput
-from app.store import ids
 
 SAFE_TO_REPEAT = "Makes the create safe to repeat: a second use is refused and names the first object."
 
@@ -79,19 +79,6 @@ class BillableMetricCreateInput:
     uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
 
 
-@strawberry.input(description="What a composite product is a percentage of; name products, tags or both.")
-class CompositeInput:
-    product_ids: list[strawberry.ID] = strawberry.field(
-        default_factory=list, description="Charges for these USAGE products count, at most 100."
-    )
-    tags: list[str] = strawberry.field(
-        default_factory=list, description="Charges for USAGE products with any of these tags count, at most 100."
-    )
-    exclude_free_usage: bool = strawberry.field(
-        default=False, description="Products without any charge do not count, so that a minimum needs some."
-    )
-
-
 @strawberry.input(description="A new product.")
 class ProductCreateInput:
     name: str = strawberry.field(description="Its name, as invoices show it, 1 to 200 characters.")
@@ -125,20 +112,6 @@ class ProductCreateInput:
         default_factory=list, description="Values of its custom fields, whose keys are registered."
     )
     uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
-
-
-def composite_of(found: CompositeInput | None) -> Composite | None:
-    """What a composite product is a percentage of, as the core reads it."""
-    path = ("input", "composite")
-    if found is None:
-        return None
-    if not found.product_ids and not found.tags:
-        raise InvalidInput(ErrorCode.REQUIRED, "Name products or tags.", path=path)
-    named = (
-        ids.from_text("product", item, path=(*path, "productIds", str(index)))
-        for index, item in enumerate(found.product_ids)
-    )
-    return Composite(tuple(named), tuple(found.tags), found.exclude_free_usage)
 
 
 def money_of(found: MeasuredMoneyInput | None) -> MoneyOf | None:

@@ -10,27 +10,28 @@ from decimal import Decimal
 
 import strawberry
 
+from app.catalog.api_composites import CompositeInput
 from app.checks import Path
-from app.core import terms
+from app.core import conversions, terms
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.values import described_enum
 
 ConversionOperation = described_enum(
-    terms.ConversionOperation,
+    conversions.ConversionOperation,
     description="What is done to a measured quantity before it is priced.",
     sentences={
-        terms.ConversionOperation.MULTIPLY: "It is multiplied by the factor.",
-        terms.ConversionOperation.DIVIDE: "It is divided by the factor, to 12 decimal places.",
+        conversions.ConversionOperation.MULTIPLY: "It is multiplied by the factor.",
+        conversions.ConversionOperation.DIVIDE: "It is divided by the factor, to 12 decimal places.",
     },
 )
 RoundingMethod = described_enum(
-    terms.RoundingMethod,
+    conversions.RoundingMethod,
     name="QuantityRoundingMethod",
     description="Where a quantity between two steps goes; a negative one mirrors a positive one.",
     sentences={
-        terms.RoundingMethod.ROUND_UP: "Away from zero.",
-        terms.RoundingMethod.ROUND_DOWN: "Towards zero.",
-        terms.RoundingMethod.ROUND_HALF_UP: "To the nearest step; from halfway, away from zero.",
+        conversions.RoundingMethod.ROUND_UP: "Away from zero.",
+        conversions.RoundingMethod.ROUND_DOWN: "Towards zero.",
+        conversions.RoundingMethod.ROUND_HALF_UP: "To the nearest step; from halfway, away from zero.",
     },
 )
 
@@ -90,33 +91,48 @@ class ProductVersionInput:
     quantity_rounding: QuantityRoundingInput | None = strawberry.field(
         default=None, description="The rounding from then on."
     )
+    pricing_group_key: list[str] | None = strawberry.field(
+        default=None,
+        description="Properties whose values decide the price from then on; empty: none. Tiers and rounding of other "
+        "values begin anew. The metric must offer them with the presentation group key in one group key.",
+    )
+    presentation_group_key: list[str] | None = strawberry.field(
+        default=None, description="Properties by which lines are split from then on; empty: none."
+    )
+    sql_breakdown_granularity: SqlBreakdownGranularity | None = strawberry.field(  # type: ignore[valid-type]
+        default=None,
+        description="How an SQL metric is spread, for whole statements: what holds in the last hour counts.",
+    )
+    composite: CompositeInput | None = strawberry.field(
+        default=None, description="What a composite product is a percentage of from then on, whole."
+    )
 
 
-def conversion_shown(conversion: terms.Conversion | None) -> QuantityConversion | None:
+def conversion_shown(conversion: conversions.Conversion | None) -> QuantityConversion | None:
     """A conversion as the API shows it."""
     return None if conversion is None else QuantityConversion(operation=conversion.operation, factor=conversion.factor)
 
 
-def rounding_shown(rounding: terms.Rounding | None) -> QuantityRounding | None:
+def rounding_shown(rounding: conversions.Rounding | None) -> QuantityRounding | None:
     """A rounding as the API shows it."""
     return None if rounding is None else QuantityRounding(method=rounding.method, decimal_places=rounding.places)
 
 
-def conversion_of(found: QuantityConversionInput | None, *, path: Path) -> terms.Conversion | None:
+def conversion_of(found: QuantityConversionInput | None, *, path: Path) -> conversions.Conversion | None:
     """The conversion as the core reads it."""
     if found is None:
         return None
     try:
-        return terms.Conversion(found.operation, found.factor)
+        return conversions.Conversion(found.operation, found.factor)
     except ValueError as error:
         raise InvalidInput(ErrorCode.INVALID, f"The conversion is not acceptable: {error}.", path=path) from error
 
 
-def rounding_of(found: QuantityRoundingInput | None, *, path: Path) -> terms.Rounding | None:
+def rounding_of(found: QuantityRoundingInput | None, *, path: Path) -> conversions.Rounding | None:
     """The rounding as the core reads it."""
     if found is None:
         return None
     try:
-        return terms.Rounding(found.method, found.decimal_places)
+        return conversions.Rounding(found.method, found.decimal_places)
     except ValueError as error:
         raise InvalidInput(ErrorCode.INVALID, f"The rounding is not acceptable: {error}.", path=path) from error

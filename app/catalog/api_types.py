@@ -6,12 +6,11 @@ Owns their GraphQL types; definitions are shown as they were given. Rate cards a
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
-from uuid import UUID
 
 import strawberry
 
 from app.catalog import states, tables
+from app.catalog.api_composites import Composite, composite_shown
 from app.catalog.api_measuring import (
     QuantityConversion,
     QuantityRounding,
@@ -19,8 +18,10 @@ from app.catalog.api_measuring import (
     conversion_shown,
     rounding_shown,
 )
+from app.catalog.composites import composite_of
 from app.core.terms import Aggregation as CoreAggregation
 from app.core.terms import ProductType as CoreProductType
+from app.core.terms import SqlGranularity
 from app.custom_fields.api_types import HasCustomFields
 from app.graphql.context import Info
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by
@@ -136,22 +137,23 @@ class ProductVersion:
     def quantity_rounding(self, row: strawberry.Parent[tables.ProductVersion]) -> QuantityRounding | None:
         return rounding_shown(row.rounding)
 
+    @strawberry.field(description="Properties that decide the price from then on; null: as before.")
+    def pricing_group_key(self, row: strawberry.Parent[tables.ProductVersion]) -> list[str] | None:
+        return row.pricing_group_key
 
-@strawberry.type(description="What a composite product is a percentage of: any of the products, or of the tags.")
-class Composite:
-    row: strawberry.Private[tables.ProductRow]
+    @strawberry.field(description="Properties by which lines are split from then on; null: as before.")
+    def presentation_group_key(self, row: strawberry.Parent[tables.ProductVersion]) -> list[str] | None:
+        return row.presentation_group_key
 
-    @strawberry.field(description="Charges for these products count.")
-    async def products(self, info: Info) -> list[Annotated[Product, strawberry.lazy("app.catalog.api_types")]]:
-        return [await info.context.load("product", UUID(item)) for item in self.row.composite_product_ids or ()]
+    @strawberry.field(description="How an SQL metric is spread from then on; null: as before.")
+    def sql_breakdown_granularity(
+        self, row: strawberry.Parent[tables.ProductVersion]
+    ) -> SqlBreakdownGranularity | None:  # type: ignore[valid-type]
+        return None if row.sql_breakdown_granularity is None else SqlGranularity(row.sql_breakdown_granularity)
 
-    @strawberry.field(description="Charges for products with any of these tags count.")
-    def tags(self) -> list[str]:
-        return self.row.composite_tags or []
-
-    @strawberry.field(description="Whether products without any charge are left out.")
-    def exclude_free_usage(self) -> bool:
-        return self.row.exclude_free_usage
+    @strawberry.field(description="What a composite product is a percentage of from then on; null: as before.")
+    def composite(self, row: strawberry.Parent[tables.ProductVersion]) -> Composite | None:
+        return composite_shown(row.composite)
 
 
 @strawberry.type(description="What a product is at one time: the parts of it that may change.")
@@ -178,6 +180,22 @@ class ProductState:
     def quantity_rounding(self) -> QuantityRounding | None:
         return rounding_shown(self.state.rounding)
 
+    @strawberry.field(description="Properties whose combination of values decides the price.")
+    def pricing_group_key(self) -> list[str]:
+        return list(self.state.pricing_group_key)
+
+    @strawberry.field(description="Properties by which lines are split.")
+    def presentation_group_key(self) -> list[str]:
+        return list(self.state.presentation_group_key)
+
+    @strawberry.field(description="How the quantity of an SQL metric is spread over a statement; HOUR for all others.")
+    def sql_breakdown_granularity(self) -> SqlBreakdownGranularity:  # type: ignore[valid-type]
+        return self.state.granularity
+
+    @strawberry.field(description="What a composite product is a percentage of; else null.")
+    def composite(self) -> Composite | None:
+        return composite_shown(self.state.composite)
+
 
 async def _current(info: Info, row: tables.ProductRow) -> states.ProductState:
     return states.state_at(row, await info.context.load("product.versions", row.id), info.context.now)
@@ -187,13 +205,13 @@ async def _current(info: Info, row: tables.ProductRow) -> states.ProductState:
 class Product(Node, HasCustomFields):
     type: ProductType = strawberry.field(description="What it is.")  # type: ignore[valid-type]
     pricing_group_key: list[str] = strawberry.field(
-        description="Properties whose combination of values decides the price."
+        description="Properties whose combination of values decides the price at first."
     )
     presentation_group_key: list[str] = strawberry.field(
-        description="Properties by which lines are split; quantities and tiers are counted for each value."
+        description="Properties by which lines are split at first; quantities and tiers are counted for each value."
     )
     sql_breakdown_granularity: SqlBreakdownGranularity = strawberry.field(  # type: ignore[valid-type]
-        description="How the quantity of an SQL metric is spread over a statement; HOUR for all others."
+        description="How the quantity of an SQL metric is spread over a statement at first; HOUR for all others."
     )
     uniqueness_key: str | None = strawberry.field(description="The key that made its creation safe to repeat.")
     created_at: datetime = strawberry.field(description="When it was made.")
@@ -207,9 +225,9 @@ class Product(Node, HasCustomFields):
     async def tags(self, info: Info, row: strawberry.Parent[tables.ProductRow]) -> list[str]:
         return list((await _current(info, row)).tags)
 
-    @strawberry.field(description="What a composite product is a percentage of; else null.")
+    @strawberry.field(description="What a composite product is a percentage of at first; else null.")
     def composite(self, row: strawberry.Parent[tables.ProductRow]) -> Composite | None:
-        return None if row.composite_tags is None else Composite(row=row)
+        return composite_shown(composite_of(row))
 
     @strawberry.field(description="How its quantity is converted at first; null: not at all.")
     def quantity_conversion(self, row: strawberry.Parent[tables.ProductRow]) -> QuantityConversion | None:

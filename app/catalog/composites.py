@@ -12,7 +12,7 @@ from app.catalog.tables import ProductRow
 from app.checks import Path
 from app.core.period import Frequency
 from app.core.rates import Flat, Percentage, Rate, TieredPercentage
-from app.core.terms import Composite, ProductType
+from app.core.terms import Composite, CompositeScope, ProductType
 from app.errors import ErrorCode, InvalidInput
 
 
@@ -21,7 +21,8 @@ def composite_of(row: ProductRow) -> Composite | None:
     if row.composite_product_ids is None or row.composite_tags is None:
         return None
     products = tuple(UUID(item) for item in row.composite_product_ids)
-    return Composite(products, tuple(row.composite_tags), row.exclude_free_usage)
+    scope = CompositeScope(row.composite_scope)
+    return Composite(products, tuple(row.composite_tags), row.exclude_free_usage, scope)
 
 
 def check_kind(rate: Rate, product: ProductRow, *, is_money: bool, path: Path) -> None:

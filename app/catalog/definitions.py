@@ -1,7 +1,7 @@
 """What the definition of a metric may say, and that of a product: its group keys, its rounding, its parts.
 
-Owns the rules of semantics 1.3 and 2.4. They are checked once, when a metric or product is created, because neither
-definition changes afterwards.
+Owns the rules of semantics 1.3 and 2.4. They are checked when a metric or product is created, and again for every version of a
+product.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from sqlmodel import col, select
 
 from app.catalog.tables import MetricRow, ProductRow
 from app.checks import Path, at_most, currency_of, distinct, text_of, within
+from app.core.conversions import Rounding
 from app.core.money import DIVISION_PLACES
-from app.core.terms import Aggregation, Composite, MoneyOf, ProductType, PropertyFilter, Rounding, SqlGranularity
+from app.core.terms import Aggregation, Composite, CompositeScope, MoneyOf, ProductType, PropertyFilter, SqlGranularity
 from app.errors import ErrorCode, InvalidInput, NotFound
 from app.store.ids import to_text
 
@@ -127,7 +128,9 @@ def check_granularity(metric: MetricRow | None, granularity: SqlGranularity) -> 
 
 
 def check_product_keys(metric: MetricRow, *, pricing: Sequence[str], presentation: Sequence[str]) -> None:
-    """Both keys of a product lie within one compound group key of its metric (semantics 1.3)."""
+    """Both keys of a product lie within one compound group key of its metric (semantics 1.3), at most ten names each."""
+    at_most(pricing, MAX_GROUP_NAMES, path=("input", "pricingGroupKey"))
+    at_most(presentation, MAX_GROUP_NAMES, path=("input", "presentationGroupKey"))
     distinct(pricing, path=("input", "pricingGroupKey"))
     distinct(presentation, path=("input", "presentationGroupKey"))
     money = metric.money_currency_property
@@ -166,6 +169,8 @@ def check_type(type: str, *, is_composite: bool) -> None:
 async def check_composite(session: AsyncSession, composite: Composite) -> None:
     """Every product that it names exists and is of type USAGE; nothing is named twice."""
     place = ("input", "composite")
+    if composite.scope is CompositeScope.CUSTOMER:
+        raise InvalidInput(ErrorCode.NOT_SUPPORTED, "Write the scope CONTRACT.", path=(*place, "scope"))
     at_most(composite.product_ids, MAX_PARTS, path=(*place, "productIds"))
     at_most(composite.tags, MAX_PARTS, path=(*place, "tags"))
     distinct([text_of(tag, path=(*place, "tags"), longest=100) for tag in composite.tags], path=(*place, "tags"))

@@ -16,8 +16,8 @@ from app.catalog.reading import get, refuse_archived
 from app.catalog.tables import MetricRow, ProductRow
 from app.change import note_change
 from app.checks import Path, at_most, distinct, name_of, text_of
-from app.core.quantities import conversion_to_json, rounding_to_json
-from app.core.terms import Composite, Conversion, ProductType, Rounding, SqlGranularity
+from app.core.conversions import Conversion, Rounding, conversion_to_json, rounding_to_json
+from app.core.terms import Composite, CompositeScope, ProductType, SqlGranularity
 from app.custom_fields.service import insert_custom_fields
 from app.errors import ErrorCode, InvalidInput
 from app.store.ids import to_text
@@ -74,6 +74,7 @@ async def create_product(
         composite_product_ids=None if composite is None else [str(item) for item in composite.product_ids],
         composite_tags=None if composite is None else list(composite.tags),
         exclude_free_usage=composite is not None and composite.exclude_free_usage,
+        composite_scope=CompositeScope.CONTRACT if composite is None else composite.scope,
         sql_breakdown_granularity=granularity,
         uniqueness_key=uniqueness_key,
     )
@@ -113,6 +114,7 @@ def _product_shown(row: ProductRow) -> dict[str, object]:
         "tags": row.tags,
         "composite": row.composite_product_ids and [to_text("product", UUID(i)) for i in row.composite_product_ids],
         "compositeTags": row.composite_tags,
+        "compositeScope": row.composite_scope,
         "quantityConversion": None if row.conversion is None else conversion_to_json(row.conversion),
         "quantityRounding": None if row.rounding is None else rounding_to_json(row.rounding),
     }

@@ -5,7 +5,7 @@ Owns the refusals of semantics 3.2, each with its code. Prices are stored by `ra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -46,8 +46,10 @@ class NewRate:
     billing_frequency: Frequency | None = None
 
 
-def check_rate(entry: NewRate, product: ProductRow | None, *, is_money: bool, path: Path) -> None:
-    """Refuse a price that does not fit its product."""
+def check_rate(
+    entry: NewRate, product: ProductRow | None, *, keys: Sequence[Sequence[str]], is_money: bool, path: Path
+) -> None:
+    """Refuse a price that does not fit its product, whose pricing group keys are `keys` while the price holds."""
     if product is None:
         raise NotFound("Product", to_text("product", entry.product_id), path=(*path, "productId"))
     refuse_archived(product, path=(*path, "productId"))
@@ -67,12 +69,12 @@ def check_rate(entry: NewRate, product: ProductRow | None, *, is_money: bool, pa
         raise InvalidInput(
             ErrorCode.INVALID, "A minimum is 0 or more, and belongs to composite products.", path=(*path, "minimum")
         )
-    if entry.group_values and set(entry.group_values) != set(product.pricing_group_key):
-        key = ", ".join(product.pricing_group_key) or "none"
+    if entry.group_values and not any(set(entry.group_values) == set(names) for names in keys):
+        offered = "; ".join(dict.fromkeys(", ".join(names) or "none" for names in keys)) or "none"
         raise InvalidInput(
             ErrorCode.INVALID,
             f"The rate names {', '.join(sorted(entry.group_values))[:200]}; the pricing group key of product "
-            f"{product.name[:80]!r} is {key[:200]}. Give a value for each of its properties, or none for all values.",
+            f"{product.name[:80]!r} is {offered[:200]}. Give a value for each of its properties, or none for all values.",
             path=(*path, "groupValues"),
         )
     for name, value in entry.group_values.items():

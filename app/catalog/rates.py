@@ -16,9 +16,11 @@ from sqlmodel import col, func, or_, select
 from app.catalog.rate_rules import NewRate, check_rate
 from app.catalog.reading import changeable
 from app.catalog.tables import MetricRow, ProductRow, RateCard, RateRow
+from app.catalog.terms import SINCE_EVER, during, versions_of
 from app.catalog.units import check_lock, check_unit, units_in_use
 from app.change import note_change
 from app.checks import Path, at_most, interval_of
+from app.core.period import Period
 from app.errors import ErrorCode, InvalidInput
 from app.store.ids import to_text
 
@@ -50,6 +52,7 @@ async def insert_rates(
     """Check and store prices of a card whose row this transaction holds. `path` is that of the list."""
     at_most(entries, MAX_RATES, path=path)
     products = await _products(session, {entry.product_id for entry in entries})
+    versions = await versions_of(session, products)
     money = await money_products(session, products)
     in_use = await units_in_use(session, card, products)
     rows: list[RateRow] = []
@@ -58,11 +61,13 @@ async def insert_rates(
     for index, entry in enumerate(entries):
         place = (*path, str(index))
         product = products.get(entry.product_id)
-        check_rate(entry, product, is_money=entry.product_id in money, path=place)
+        starting_at, ending_before = interval_of(entry.starting_at, entry.ending_before, path=place)
+        holds = Period(starting_at or SINCE_EVER, ending_before)
+        keys = [version.pricing_group_key for version in during(versions.get(entry.product_id, ()), holds)]
+        check_rate(entry, product, keys=keys, is_money=entry.product_id in money, path=place)
         check_unit(card, entry.unit, path=(*place, "unit"))
         check_lock(in_use, entry.product_id, entry.unit, path=(*place, "unit"))
         in_use[entry.product_id] = entry.unit
-        starting_at, ending_before = interval_of(entry.starting_at, entry.ending_before, path=place)
         rows.append(
             RateRow(
                 created_at=now,

@@ -14,13 +14,15 @@ from sqlalchemy import BigInteger, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.core.quantities import conversion_from_json, conversion_to_json, rounding_from_json, rounding_to_json
+from app.core.composite import composite_from_json, composite_to_json
+from app.core.conversions import conversion_from_json, conversion_to_json, rounding_from_json, rounding_to_json
 from app.core.rates import rate_from_json, rate_to_json
 from app.core.sql_metric import query_from_json, query_to_json
 from app.store.base import Row, Unique, exact, instant
 from app.store.types import JsonOf
 
 CONVERSION: Any = JsonOf(conversion_to_json, conversion_from_json)
+COMPOSITE: Any = JsonOf(composite_to_json, composite_from_json)
 ROUNDING: Any = JsonOf(rounding_to_json, rounding_from_json)
 
 
@@ -67,12 +69,13 @@ class ProductRow(Row, Unique, table=True):
     composite_product_ids: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
     composite_tags: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
     exclude_free_usage: bool = False
+    composite_scope: str = Field(default="CONTRACT", max_length=16)
     sql_breakdown_granularity: str = Field(default="HOUR", max_length=16)
     archived_at: datetime | None = instant(default=None, nullable=True)
 
 
 class ProductVersion(Row, table=True):
-    """A change of a product's name, its tags or how it is measured, from an hour on; what is empty stays as it was.
+    """A change of a product from an hour on: name, tags, composite, measuring, group keys; what is empty stays as it was.
 
     Rows are only added; `added` counts them per product, and of two at one instant the later goes over the earlier.
     """
@@ -86,6 +89,10 @@ class ProductVersion(Row, table=True):
     rounding: Any = Field(default=None, sa_type=ROUNDING, nullable=True)
     name: str | None = Field(default=None, max_length=200)
     tags: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
+    pricing_group_key: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
+    presentation_group_key: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
+    sql_breakdown_granularity: str | None = Field(default=None, max_length=16)
+    composite: Any = Field(default=None, sa_type=COMPOSITE, nullable=True)
     added: int
 
 

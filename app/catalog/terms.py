@@ -15,8 +15,10 @@ from sqlmodel import col, select
 
 from app.catalog.composites import composite_of
 from app.catalog.metrics import money_of
+from app.catalog.states import ProductState, states_of
 from app.catalog.tables import MetricRow, ProductRow, ProductVersion, RateRow
 from app.core.period import Frequency, Period
+from app.core.quantities import versions_in
 from app.core.terms import MoneyOf, Naming, Product, ProductType, RateEntry, SqlGranularity
 from app.core.terms import ProductVersion as CoreVersion
 from app.custom_fields.service import custom_fields_of
@@ -71,6 +73,18 @@ async def products_of(session: AsyncSession, product_ids: Collection[UUID]) -> t
     return tuple(sorted(found, key=lambda product: product.id))
 
 
+def during(versions: Sequence[CoreVersion], period: Period) -> list[CoreVersion]:
+    """Those of a product's versions that hold at some time in a period."""
+    ends = [*(version.starting_at for version in versions[1:]), None]
+    pairs = zip(versions, ends, strict=False)
+    return [version for version, end in pairs if period.intersect(Period(version.starting_at, end))]
+
+
+async def versions_of(session: AsyncSession, product_ids: Collection[UUID]) -> dict[UUID, tuple[CoreVersion, ...]]:
+    """How each product is ever measured and split, by start; nothing for those that nothing measures."""
+    return {product.id: versions_in(product, Period(SINCE_EVER)) for product in await products_of(session, product_ids)}
+
+
 async def _money(session: AsyncSession, metric_ids: set[UUID]) -> dict[UUID, MoneyOf | None]:
     rows = await session.execute(select(MetricRow).where(col(MetricRow.id).in_(metric_ids)))
     return {row.id: money_of(row) for row in rows.scalars()}
@@ -87,40 +101,51 @@ def _product(row: ProductRow, changes: Sequence[ProductVersion], money: Mapping[
         tags=tuple(row.tags),
         conversion=row.conversion,
         rounding=row.rounding,
-        versions=_whole_versions(row, changes),
-        namings=namings_of(row, changes),
+        versions=_versions_of(row, changes),
+        namings=_namings_of(row, changes),
         money=None if row.metric_id is None else money[row.metric_id],
         composite=composite_of(row),
         sql_granularity=SqlGranularity(row.sql_breakdown_granularity),
     )
 
 
-def _whole_versions(row: ProductRow, changes: Sequence[ProductVersion]) -> tuple[CoreVersion, ...]:
-    """How it is measured from each change on; of several at one instant the last added says what it names."""
-    found: dict[datetime, CoreVersion] = {}
-    metric_id, conversion, rounding = row.metric_id, row.conversion, row.rounding
-    for change in _in_time(changes):
-        if change.metric_id is None and change.conversion is None and change.rounding is None:
-            continue
-        metric_id = change.metric_id or metric_id
-        conversion = change.conversion or conversion
-        rounding = change.rounding or rounding
-        assert metric_id is not None, "only what is measured is measured in another way"
-        found[change.starting_at] = CoreVersion(change.starting_at, metric_id, conversion, rounding)
-    return tuple(found.values())
+def _versions_of(row: ProductRow, changes: Sequence[ProductVersion]) -> tuple[CoreVersion, ...]:
+    """How it is measured and split from each change of that on."""
+    measured = {change.starting_at for change in changes if _is_about_measuring(change)}
+    return tuple(
+        version_of(start, state) for start, state in states_of(row, changes) if start in measured and state.metric_id
+    )
 
 
-def namings_of(row: ProductRow, changes: Sequence[ProductVersion]) -> tuple[Naming, ...]:
-    """What it is called, and its tags, from each change of them on."""
-    found: dict[datetime, Naming] = {}
-    name, tags = row.name, row.tags
-    for change in _in_time(changes):
-        if change.name is None and change.tags is None:
-            continue
-        name, tags = change.name or name, tags if change.tags is None else change.tags
-        found[change.starting_at] = Naming(change.starting_at, name, tuple(tags))
-    return tuple(found.values())
+def _is_about_measuring(change: ProductVersion) -> bool:
+    parts = (change.metric_id, change.conversion, change.rounding, change.sql_breakdown_granularity)
+    keys = (change.pricing_group_key, change.presentation_group_key)
+    return any(part is not None for part in (*parts, *keys))
 
 
-def _in_time(changes: Sequence[ProductVersion]) -> list[ProductVersion]:
-    return sorted(changes, key=lambda change: (change.starting_at, change.added))
+def version_of(start: datetime, state: ProductState) -> CoreVersion:
+    """How a product that something measures is measured from an instant on."""
+    assert state.metric_id is not None, "only what is measured has versions"
+    return CoreVersion(
+        starting_at=start,
+        metric_id=state.metric_id,
+        conversion=state.conversion,
+        rounding=state.rounding,
+        pricing_group_key=state.pricing_group_key,
+        presentation_group_key=state.presentation_group_key,
+        sql_granularity=state.granularity,
+    )
+
+
+def _namings_of(row: ProductRow, changes: Sequence[ProductVersion]) -> tuple[Naming, ...]:
+    """What it is called, its tags and its composite, from each change of them on."""
+    named = {
+        change.starting_at
+        for change in changes
+        if any(part is not None for part in (change.name, change.tags, change.composite))
+    }
+    return tuple(
+        Naming(start, state.name, state.tags, state.composite)
+        for start, state in states_of(row, changes)
+        if start in named
+    )

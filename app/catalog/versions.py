@@ -1,4 +1,4 @@
-"""Scheduled changes of a product: another name or tags, metric, conversion or rounding from an hour on.
+"""Scheduled changes of a product: name or tags, how it is measured and split, what it is a percentage of, from an hour on.
 
 Owns their rules. A change in the past reaches drafts at once and final invoices never; what the quantity goes on from
 is settled in `core.quantities`.
@@ -6,21 +6,21 @@ is settled in `core.quantities`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import func, select
+from sqlmodel import col, select
 
-from app.catalog.definitions import check_product_keys, check_rounding
 from app.catalog.products import tags_of
-from app.catalog.reading import changeable, get, refuse_archived
-from app.catalog.tables import MetricRow, ProductRow, ProductVersion
+from app.catalog.reading import changeable
+from app.catalog.tables import ProductRow, ProductVersion
+from app.catalog.version_rules import ProductChange, check_measuring, check_parts
 from app.change import note_change
 from app.checks import hour_of, name_of
-from app.core.quantities import conversion_to_json, rounding_to_json
-from app.core.terms import Conversion, Rounding
+from app.core.composite import composite_to_json
+from app.core.conversions import conversion_to_json, rounding_to_json
 from app.errors import ErrorCode, InvalidInput, LimitExceeded
 from app.store.ids import to_text
 
@@ -28,67 +28,42 @@ MAX_VERSIONS = 100
 
 
 async def add_product_version(
-    session: AsyncSession,
-    product_id: UUID,
-    *,
-    starting_at: datetime,
-    metric_id: UUID | None = None,
-    conversion: Conversion | None = None,
-    rounding: Rounding | None = None,
-    name: str | None = None,
-    tags: Sequence[str] | None = None,
-    now: datetime,
+    session: AsyncSession, product_id: UUID, change: ProductChange, *, now: datetime
 ) -> ProductRow:
     """Change a product from an hour on; what is not named stays as it is then.
 
     Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, REQUIRED when nothing is named, INVALID for a metric that does not
-    offer the product's group keys, `LimitExceeded` above 100 changes.
+    offer the group keys of then or of a later version, `LimitExceeded` above 100 changes.
     """
     row = await changeable(session, ProductRow, product_id)
-    if all(part is None for part in (metric_id, conversion, rounding, name, tags)):
+    if all(getattr(change, part.name) is None for part in fields(change) if part.name != "starting_at"):
         raise InvalidInput(ErrorCode.REQUIRED, "Name what changes.", path=("input",))
-    if row.metric_id is None and (metric_id or conversion or rounding):
-        raise InvalidInput(ErrorCode.INVALID, f"Nothing measures a {row.type} product.", path=("id",))
-    if metric_id is not None:
-        await _check_swap(session, row, metric_id)
-    check_rounding(rounding, path=("input", "quantityRounding"))
-    last = await session.execute(select(func.max(ProductVersion.added)).where(ProductVersion.product_id == product_id))
-    added = (last.scalar_one() or 0) + 1
-    if added > MAX_VERSIONS:
+    await check_parts(session, row, change)
+    before = list(await session.scalars(select(ProductVersion).where(col(ProductVersion.product_id) == product_id)))
+    if len(before) >= MAX_VERSIONS:
         raise LimitExceeded(
             ErrorCode.LIMIT_EXCEEDED, f"A product changes at most {MAX_VERSIONS} times; make a new one.", path=("id",)
         )
     version = ProductVersion(
         created_at=now,
         product_id=product_id,
-        starting_at=hour_of(starting_at, path=("input", "startingAt")),
-        metric_id=metric_id,
-        conversion=conversion,
-        rounding=rounding,
-        name=None if name is None else name_of(name, path=("input", "name")),
-        tags=None if tags is None else tags_of(tags, path=("input", "tags")),
-        added=added,
+        starting_at=hour_of(change.starting_at, path=("input", "startingAt")),
+        metric_id=change.metric_id,
+        conversion=change.conversion,
+        rounding=change.rounding,
+        pricing_group_key=change.pricing_group_key,
+        presentation_group_key=change.presentation_group_key,
+        sql_breakdown_granularity=change.granularity,
+        composite=change.composite,
+        name=None if change.name is None else name_of(change.name, path=("input", "name")),
+        tags=None if change.tags is None else tags_of(change.tags, path=("input", "tags")),
+        added=len(before) + 1,
     )
+    await check_measuring(session, row, change, [*before, version], since=version.starting_at)
     session.add(version)
     await session.flush()
-    note_change(session, "product", product_id, before={"versions": added - 1}, after=_shown(version))
+    note_change(session, "product", product_id, before={"versions": len(before)}, after=_shown(version))
     return row
-
-
-async def _check_swap(session: AsyncSession, row: ProductRow, metric_id: UUID) -> None:
-    """The other metric measures the same money, or none like the first, and offers the product's group keys."""
-    assert row.metric_id is not None, "only what is measured changes its metric"
-    metric = await get(session, MetricRow, metric_id, path=("input", "metricId"))
-    refuse_archived(metric, path=("input", "metricId"))
-    first = await get(session, MetricRow, row.metric_id)
-    if (metric.money_currency, metric.money_currency_property) != (
-        first.money_currency,
-        first.money_currency_property,
-    ):
-        raise InvalidInput(
-            ErrorCode.INVALID, "Both metrics measure the same money, or neither does.", path=("input", "metricId")
-        )
-    check_product_keys(metric, pricing=row.pricing_group_key, presentation=row.presentation_group_key)
 
 
 def _shown(version: ProductVersion) -> dict[str, object]:
@@ -98,6 +73,10 @@ def _shown(version: ProductVersion) -> dict[str, object]:
         "metric": None if version.metric_id is None else to_text("metric", version.metric_id),
         "quantityConversion": None if version.conversion is None else conversion_to_json(version.conversion),
         "quantityRounding": None if version.rounding is None else rounding_to_json(version.rounding),
+        "pricingGroupKey": version.pricing_group_key,
+        "presentationGroupKey": version.presentation_group_key,
+        "sqlBreakdownGranularity": version.sql_breakdown_granularity,
+        "composite": None if version.composite is None else composite_to_json(version.composite),
         "name": version.name,
         "tags": version.tags,
     }

@@ -14,11 +14,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
-from app.catalog.tables import MetricRow, ProductRow, ProductVersion, RateRow
+from app.catalog.tables import MetricRow, ProductRow, RateRow
+from app.catalog.terms import versions_of
 from app.change import note_change
 from app.checks import Path, at_most, distinct, hour_of, text_of
 from app.contracts.reading import changeable_contract
 from app.contracts.tables import Contract, UsageFilterRow
+from app.core.quantities import group_names_of
 from app.core.terms import UsageFilter
 from app.errors import ErrorCode, InvalidInput, LimitExceeded
 
@@ -133,27 +135,23 @@ def _values(values: Sequence[str], *, path: Path) -> list[str]:
 
 async def _check_offered(session: AsyncSession, rate_card_id: UUID | None, key: str, *, path: Path) -> None:
     """Every metric behind the card offers the property in one group key with those of its product (semantics 4.9)."""
-    on_card = select(RateRow.product_id).where(RateRow.rate_card_id == rate_card_id)
-    rows = await session.execute(
-        select(ProductRow, MetricRow).join(MetricRow, col(MetricRow.id) == ProductRow.metric_id)
-        .where(col(ProductRow.id).in_(on_card)).order_by(col(ProductRow.id))
-    )  # fmt: skip
-    changed = await session.execute(
-        select(ProductRow, MetricRow)
-        .join(ProductVersion, col(ProductVersion.product_id) == ProductRow.id)
-        .join(MetricRow, col(MetricRow.id) == ProductVersion.metric_id)
-        .where(col(ProductRow.id).in_(on_card)).order_by(col(ProductRow.id), col(ProductVersion.added))
-    )  # fmt: skip
-    for product, metric in (*rows, *changed):
-        if metric.query is not None:
-            continue  # Any property will do: a query is evaluated over the events that the filter lets through.
-        wanted = {key, *product.pricing_group_key, *product.presentation_group_key}
-        if any(wanted <= set(names) for names in metric.group_keys):
-            continue
-        offered = "; ".join(", ".join(names) for names in metric.group_keys) or "none"
-        raise InvalidInput(
-            ErrorCode.INVALID,
-            f"Product {product.name[:80]!r} needs {', '.join(sorted(wanted))[:200]} in one group key of metric "
-            f"{metric.name[:80]!r}; its group keys are: {offered[:300]}.",
-            path=path,
-        )
+    on_card = await session.scalars(select(RateRow.product_id).where(RateRow.rate_card_id == rate_card_id).distinct())
+    for product_id, versions in (await versions_of(session, set(on_card))).items():
+        product = await session.get_one(ProductRow, product_id)
+        for version in versions:
+            metric = await session.get_one(MetricRow, version.metric_id)
+            # Any property will do for a query: it is evaluated over the events that the filter lets through.
+            if metric.query is None:
+                _check_key(product, metric, {key, *group_names_of(version)}, path=path)
+
+
+def _check_key(product: ProductRow, metric: MetricRow, wanted: set[str], *, path: Path) -> None:
+    if any(wanted <= set(names) for names in metric.group_keys):
+        return
+    offered = "; ".join(", ".join(names) for names in metric.group_keys) or "none"
+    raise InvalidInput(
+        ErrorCode.INVALID,
+        f"Product {product.name[:80]!r} needs {', '.join(sorted(wanted))[:200]} in one group key of metric "
+        f"{metric.name[:80]!r}; its group keys are: {offered[:300]}.",
+        path=path,
+    )

@@ -13,14 +13,21 @@ from uuid import UUID
 
 from app.clock import parse_instant
 from app.contracts.frozen_fees import fees_from_json, fees_to_json
+from app.core.composite import composite_from_json, composite_to_json
+from app.core.conversions import (
+    Conversion,
+    Rounding,
+    conversion_from_json,
+    conversion_to_json,
+    rounding_from_json,
+    rounding_to_json,
+)
 from app.core.money import Unit, canonical, parse_decimal
 from app.core.overrides import change_from_json, change_to_json, specifier_from_json, specifier_to_json
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
-from app.core.quantities import conversion_from_json, conversion_to_json, rounding_from_json, rounding_to_json
 from app.core.rates import rate_from_json, rate_to_json
 from app.core.terms import (
     Composite,
-    Conversion,
     MoneyOf,
     Naming,
     Override,
@@ -30,7 +37,6 @@ from app.core.terms import (
     ProductVersion,
     RateEntry,
     RateTarget,
-    Rounding,
     SqlGranularity,
     Terms,
     UsageFilter,
@@ -108,17 +114,12 @@ def _product_to_json(product: Product) -> dict[str, Any]:
         "rounding": None if product.rounding is None else rounding_to_json(product.rounding),
         "sql_granularity": product.sql_granularity,
         "money": None if product.money is None else [product.money.currency, product.money.currency_property],
-        "composite": None
-        if product.composite is None
-        else {
-            "products": [str(product_id) for product_id in product.composite.product_ids],
-            "tags": list(product.composite.tags),
-            "exclude_free_usage": product.composite.exclude_free_usage,
-        },
+        "composite": None if product.composite is None else composite_to_json(product.composite),
         "versions": [_version_to_json(version) for version in product.versions],
         "custom_fields": dict(product.custom_fields),
         "namings": [
             {"starting_at": _instant(item.starting_at), "name": item.name, "tags": list(item.tags)}
+            | ({} if item.composite is None else {"composite": composite_to_json(item.composite)})
             for item in product.namings
         ],
     }
@@ -130,6 +131,9 @@ def _version_to_json(version: ProductVersion) -> dict[str, Any]:
         "metric": str(version.metric_id),
         "conversion": None if version.conversion is None else conversion_to_json(version.conversion),
         "rounding": None if version.rounding is None else rounding_to_json(version.rounding),
+        "pricing_group_key": list(version.pricing_group_key),
+        "presentation_group_key": list(version.presentation_group_key),
+        "sql_granularity": version.sql_granularity,
     }
 
 
@@ -148,7 +152,12 @@ def _product_from_json(item: Mapping[str, Any]) -> Product:
         money=MoneyOf(*item["money"]) if item.get("money") else None,
         composite=_composite(item.get("composite")),
         namings=tuple(
-            Naming(parse_instant(found["starting_at"]), found["name"], tuple(found["tags"]))
+            Naming(
+                parse_instant(found["starting_at"]),
+                found["name"],
+                tuple(found["tags"]),
+                _composite(found.get("composite")),
+            )
             for found in item.get("namings", ())
         ),
         custom_fields=tuple(sorted(item.get("custom_fields", {}).items())),
@@ -158,17 +167,18 @@ def _product_from_json(item: Mapping[str, Any]) -> Product:
                 metric_id=UUID(version["metric"]),
                 conversion=_conversion(version["conversion"]),
                 rounding=_rounding(version["rounding"]),
+                # Terms of an earlier release had one pair of keys for all versions.
+                pricing_group_key=tuple(version.get("pricing_group_key", item["pricing_group_key"])),
+                presentation_group_key=tuple(version.get("presentation_group_key", item["presentation_group_key"])),
+                sql_granularity=SqlGranularity(version.get("sql_granularity", item.get("sql_granularity", "HOUR"))),
             )
             for version in item.get("versions", ())
         ),
     )
 
 
-def _composite(item: Mapping[str, Any] | None) -> Composite | None:
-    if item is None:
-        return None
-    products = tuple(UUID(product_id) for product_id in item["products"])
-    return Composite(products, tuple(item["tags"]), item.get("exclude_free_usage", False))
+def _composite(form: Mapping[str, Any] | None) -> Composite | None:
+    return None if form is None else composite_from_json(form)
 
 
 def _conversion(item: Mapping[str, Any] | None) -> Conversion | None:

@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
 from uuid import UUID
 
 from app.catalog.composites import check_kind
 from app.catalog.rate_rules import check_tiers
-from app.catalog.tables import ProductRow
 from app.checks import Path, at_most, within
+from app.contracts.listed import Listed
 from app.core.rates import Rate
 from app.core.terms import (
     Multiplier,
@@ -56,14 +55,6 @@ class NewOverride:
     specifiers: Sequence[Specifier] = ()
     is_commit_specific: bool = False
     target: RateTarget = RateTarget.LIST_RATE
-
-
-class Listed(NamedTuple):
-    """A product on the contract's card, whether its prices differ by pricing values, and whether it is measured in money."""
-
-    product: ProductRow
-    by_values: bool
-    is_money: bool
 
 
 def change_of(entry: NewOverride, *, path: Path) -> PriceChange | None:
@@ -109,12 +100,14 @@ def check_target(entry: NewOverride, listed: Mapping[UUID, Listed], *, path: Pat
         found = listed.get(specifier.product_id)
         if found is None:
             raise _not_on_card(specifier.product_id, path=(*place, "productId"))
-        for field, values, names in (
-            ("pricing", specifier.pricing, found.product.pricing_group_key),
-            ("presentation", specifier.presentation, found.product.presentation_group_key),
+        for field, values, keys in (
+            ("pricing", specifier.pricing, found.pricing),
+            ("presentation", specifier.presentation, found.presentation),
         ):
-            unknown = sorted({name for name, _ in values} - set(names))
-            if unknown:
+            wanted = {name for name, _ in values}
+            if wanted and not any(wanted <= names for names in keys):
+                names = sorted(set[str]().union(*keys))
+                unknown = sorted(wanted - set(names)) or sorted(wanted)
                 raise InvalidInput(
                     ErrorCode.INVALID,
                     f"Product {found.product.name[:80]!r} has no {', '.join(unknown)[:200]} in its {field} group key; "
@@ -160,16 +153,20 @@ def check_overwrite(entry: NewOverride, listed: Mapping[UUID, Listed], *, path: 
             raise InvalidInput(
                 ErrorCode.OVERWRITE_NEEDS_PRODUCT, "An overwrite names a product, not tags or everything.", path=path
             )
-        product, by_values, is_money = listed[target.product_id]
+        product, by_values, is_money, keys, _ = listed[target.product_id]
         if entry.overwrite is not None:
             check_kind(entry.overwrite, product, is_money=is_money, path=(*path, "change", "overwrite"))
-        if by_values and {name for name, _ in target.pricing} != set(product.pricing_group_key):
+        if by_values and frozenset(name for name, _ in target.pricing) not in keys:
             raise InvalidInput(
                 ErrorCode.OVERWRITE_NEEDS_PRODUCT,
-                f"Prices of product {product.name[:80]!r} differ by {', '.join(product.pricing_group_key)[:200]}; "
+                f"Prices of product {product.name[:80]!r} differ by {_shown(keys)}; "
                 "an overwrite names a value for each, in a specifier.",
                 path=path,
             )
+
+
+def _shown(keys: Sequence[frozenset[str]]) -> str:
+    return "; ".join(dict.fromkeys(", ".join(sorted(names)) for names in keys if names))[:200]
 
 
 def check_priority(entry: NewOverride, change: PriceChange | None, priority: OverridePriority, *, path: Path) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from app.checks import Path
-from app.contracts.override_rules import Listed, NewOverride
+from app.contracts.listed import Listed
+from app.contracts.override_rules import NewOverride
 from app.core.terms import PriceChange, ProductType, Specifier, TieredMultiplier
 from app.errors import ErrorCode, InvalidInput
 

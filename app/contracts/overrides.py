@@ -12,13 +12,10 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
 
-from app.catalog.rates import money_products
-from app.catalog.tables import ProductRow, RateRow
 from app.checks import Path, at_most, distinct, interval_of, text_of
+from app.contracts.listed import Listed, listed_products
 from app.contracts.override_rules import (
-    Listed,
     NewOverride,
     change_of,
     check_commits,
@@ -55,7 +52,7 @@ async def insert_overrides(
     at_most(entries, MAX_OVERRIDES, path=path)
     if not entries:
         return []
-    listed = await _listed(session, contract.rate_card_id)
+    listed = await listed_products(session, contract.rate_card_id)
     priority = OverridePriority(contract.override_priority)
     rows = [
         _row(entry, contract, listed, priority, added=index + 1, path=(*path, str(index)), now=now)
@@ -64,22 +61,6 @@ async def insert_overrides(
     session.add_all(rows)
     await session.flush()
     return rows
-
-
-async def _listed(session: AsyncSession, rate_card_id: UUID | None) -> dict[UUID, Listed]:
-    found = await session.execute(
-        select(ProductRow, RateRow.group_values)
-        .join(RateRow, col(RateRow.product_id) == ProductRow.id)
-        .where(RateRow.rate_card_id == rate_card_id)
-    )
-    rates = [(product, group_values) for product, group_values in found]
-    money = await money_products(session, {product.id for product, _ in rates})
-    listed: dict[UUID, Listed] = {}
-    for product, group_values in rates:
-        before = listed.get(product.id)
-        by_values = bool(group_values) or (before is not None and before.by_values)
-        listed[product.id] = Listed(product, by_values, product.id in money)
-    return listed
 
 
 def _row(

@@ -9,22 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
 
+from app.core.conversions import converted, rounded
 from app.core.metering import HourQuantity, HoursByGroup
-from app.core.money import ZERO, canonical, divide, exact, parse_decimal, round_down, round_half_up, round_up
+from app.core.money import ZERO, exact
 from app.core.period import HOUR, SINCE_EVER, Period
-from app.core.terms import (
-    Conversion,
-    ConversionOperation,
-    Group,
-    Product,
-    ProductVersion,
-    Rounding,
-    RoundingMethod,
-)
+from app.core.terms import Group, Product, ProductVersion
 
 
 class UsageKey(NamedTuple):
@@ -38,20 +30,37 @@ class UsageKey(NamedTuple):
 Usage = Mapping[UsageKey, Sequence[HourQuantity]]
 
 
-def group_names_of(product: Product) -> tuple[str, ...]:
-    """Every property by which the product's usage is split, sorted."""
-    return tuple(sorted({*product.pricing_group_key, *product.presentation_group_key}))
+MetricSplit = tuple[UUID, tuple[str, ...]]
+"""A metric, and the properties by which its hours are split; they may be split by more where hours may be added."""
+
+
+def group_names_of(keys: Product | ProductVersion) -> tuple[str, ...]:
+    """Every property by which usage is split, sorted."""
+    return tuple(sorted({*keys.pricing_group_key, *keys.presentation_group_key}))
+
+
+def split_of(version: ProductVersion) -> MetricSplit:
+    """Which hours measure a version."""
+    return version.metric_id, group_names_of(version)
 
 
 def versions_in(product: Product, period: Period) -> tuple[ProductVersion, ...]:
     """The versions in force in some part of the period, by start; none for a product that nothing measures."""
+    return tuple(version for version, _ in _stretches(product, period))
+
+
+def _stretches(product: Product, period: Period) -> list[tuple[ProductVersion, Period]]:
+    """The versions of a period, each with the part of the period in which it is in force."""
     if product.metric_id is None:
-        return ()
-    first = ProductVersion(SINCE_EVER, product.metric_id, product.conversion, product.rounding)
+        return []
+    first = ProductVersion(
+        SINCE_EVER, product.metric_id, product.conversion, product.rounding,
+        product.pricing_group_key, product.presentation_group_key, product.sql_granularity,
+    )  # fmt: skip
     versions = (first, *product.versions)
     ends = [*(version.starting_at for version in product.versions), None]
-    pairs = zip(versions, ends, strict=True)
-    return tuple(version for version, end in pairs if period.intersect(Period(version.starting_at, end)))
+    found = ((one, period.intersect(Period(one.starting_at, end))) for one, end in zip(versions, ends, strict=True))
+    return [(version, part) for version, part in found if part is not None]
 
 
 def at_the_end(hours_by_group: HoursByGroup, period: Period) -> HoursByGroup:
@@ -67,71 +76,71 @@ def at_the_end(hours_by_group: HoursByGroup, period: Period) -> HoursByGroup:
 
 
 def usage_of(
-    product: Product, hours_by_metric: Mapping[UUID, HoursByGroup], period: Period
+    product: Product, hours_by_split: Mapping[MetricSplit, HoursByGroup], period: Period
 ) -> dict[UsageKey, list[HourQuantity]]:
     """The usage of a product in a statement period from the hours of the metrics that measure it.
 
-    *Shapes*: the metrics may be split by more properties than the product uses, where their hours may be added; a name
-    that is in both group keys has its value in both. The hours of every metric start from 0 at the period's start.
+    Each hour is split by the group keys in force in it. Usage of other keys is other usage: it is counted and rounded by
+    itself, from 0 at the change, and keys that return go on from where they were.
+
+    *Shapes*: hours for the split of each version in the period; a name that is in both group keys has its value in both.
+    The hours of every metric start from 0 at the period's start.
     """
-    versions = versions_in(product, period)
+    by_keys: dict[tuple[frozenset[str], frozenset[str]], list[tuple[ProductVersion, Period]]] = {}
+    stretches = _stretches(product, period)
+    for version, part in stretches:
+        keys = frozenset(version.pricing_group_key), frozenset(version.presentation_group_key)
+        by_keys.setdefault(keys, []).append((version, part))
+    found: dict[UsageKey, list[HourQuantity]] = {}
+    for parts in by_keys.values():
+        found.update(_usage_of_keys(product.id, parts, hours_by_split, is_whole=parts == [(stretches[0][0], period)]))
+    return found
+
+
+def _usage_of_keys(
+    product_id: UUID,
+    stretches: Sequence[tuple[ProductVersion, Period]],
+    hours_by_split: Mapping[MetricSplit, HoursByGroup],
+    *,
+    is_whole: bool,
+) -> dict[UsageKey, list[HourQuantity]]:
+    """The usage in stretches with the same group keys; `is_whole` where one of them is the whole period."""
+    first = stretches[0][0]
     by_key: dict[UsageKey, dict[UUID, list[HourQuantity]]] = {}
-    for metric_id in dict.fromkeys(version.metric_id for version in versions):
-        for group, hours in hours_by_metric[metric_id].items():
+    for metric_id, names in dict.fromkeys(split_of(version) for version, _ in stretches):
+        for group, hours in hours_by_split[metric_id, names].items():
             key = UsageKey(
-                product.id,
-                tuple(pair for pair in group if pair[0] in product.pricing_group_key),
-                tuple(pair for pair in group if pair[0] in product.presentation_group_key),
+                product_id,
+                tuple(pair for pair in group if pair[0] in first.pricing_group_key),
+                tuple(pair for pair in group if pair[0] in first.presentation_group_key),
             )
             by_key.setdefault(key, {}).setdefault(metric_id, []).extend(hours)
-    if len(versions) == 1 and versions[0].conversion is None and versions[0].rounding is None:
+    if is_whole and first.conversion is None and first.rounding is None:
         return {key: hours for key, by_metric in by_key.items() for hours in by_metric.values()}
-    found = {key: list(_increments(versions, by_metric, period)) for key, by_metric in by_key.items()}
+    found = {key: list(_increments(stretches, by_metric)) for key, by_metric in by_key.items()}
     return {key: hours for key, hours in found.items() if hours}
 
 
-def conversion_to_json(conversion: Conversion) -> dict[str, object]:
-    """The stored form of a conversion; decimals are canonical text."""
-    return {"operation": conversion.operation, "factor": canonical(conversion.factor)}
-
-
-def conversion_from_json(form: Mapping[str, object]) -> Conversion:
-    """The conversion of a stored form. ValueError for one that is none."""
-    return Conversion(ConversionOperation(form["operation"]), parse_decimal(str(form["factor"])))
-
-
-def rounding_to_json(rounding: Rounding) -> dict[str, object]:
-    """The stored form of a quantity's rounding."""
-    return {"method": rounding.method, "places": rounding.places}
-
-
-def rounding_from_json(form: Mapping[str, object]) -> Rounding:
-    """The rounding of a stored form. ValueError for one that is none."""
-    return Rounding(RoundingMethod(form["method"]), int(str(form["places"])))
-
-
 def _increments(
-    versions: Sequence[ProductVersion], by_metric: Mapping[UUID, Sequence[HourQuantity]], period: Period
+    stretches: Sequence[tuple[ProductVersion, Period]], by_metric: Mapping[UUID, Sequence[HourQuantity]]
 ) -> Iterator[HourQuantity]:
     """The differences of the rounded cumulative quantity, hour by hour.
 
     A change of metric or conversion at s continues as B(t) + A(s) - B(s), before rounding; what another rounding makes
     of the quantity so far falls into the hour of the change (golden decision 6).
     """
-    position = rounded = ZERO
-    starts = [max(version.starting_at, period.starting_at) for version in versions]
-    for version, (start, end) in zip(versions, pairwise([*starts, period.ending_before]), strict=True):
-        assert start is not None, "a version starts somewhere"
+    position = reached = ZERO
+    for version, part in stretches:
         hours = _summed(by_metric.get(version.metric_id, ()))
-        measured = _sum_before(hours, start)
-        continued = position - _converted(measured, version.conversion)
-        moments = [hour for hour in hours if start <= hour and (end is None or hour < end)]
-        for hour in dict.fromkeys([start, *moments]):
+        measured = _sum_before(hours, part.starting_at)
+        continued = position - converted(measured, version.conversion)
+        moments = [hour for hour in hours if part.contains(hour)]
+        for hour in dict.fromkeys([part.starting_at, *moments]):
             with exact():
                 measured += hours.get(hour, ZERO)
-                position = continued + _converted(measured, version.conversion)
-                target = _rounded(position, version.rounding)
-                increment, rounded = target - rounded, target
+                position = continued + converted(measured, version.conversion)
+                target = rounded(position, version.rounding)
+                increment, reached = target - reached, target
             if increment:
                 yield HourQuantity(hour, increment)
 
@@ -147,26 +156,3 @@ def _summed(hours: Iterable[HourQuantity]) -> dict[datetime, Decimal]:
 def _sum_before(hours: Mapping[datetime, Decimal], instant: datetime) -> Decimal:
     with exact():
         return sum((quantity for hour, quantity in hours.items() if hour < instant), ZERO)
-
-
-def _converted(quantity: Decimal, conversion: Conversion | None) -> Decimal:
-    if conversion is None:
-        return quantity
-    match conversion.operation:
-        case ConversionOperation.MULTIPLY:
-            with exact():
-                return quantity * conversion.factor
-        case ConversionOperation.DIVIDE:  # pragma: no branch - the type checker proves that no case is missing
-            return divide(quantity, conversion.factor)
-
-
-def _rounded(quantity: Decimal, rounding: Rounding | None) -> Decimal:
-    if rounding is None:
-        return quantity
-    match rounding.method:
-        case RoundingMethod.ROUND_UP:
-            return round_up(quantity, places=rounding.places)
-        case RoundingMethod.ROUND_DOWN:
-            return round_down(quantity, places=rounding.places)
-        case RoundingMethod.ROUND_HALF_UP:  # pragma: no branch - as above
-            return round_half_up(quantity, places=rounding.places)

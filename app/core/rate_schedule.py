@@ -160,11 +160,7 @@ def _named_keys(terms: Terms, at: datetime) -> Iterator[_Key]:
     for override in terms.overrides:
         for specifier in override.specifiers if override.period.contains(at) else ():
             names = {name for name, _ in specifier.pricing}
-            for product in terms.products:
+            for product in (product.at(at) for product in terms.products):
                 key = UsageKey(product.id, specifier.pricing)
-                if (
-                    names
-                    and names == set(product.pricing_group_key)
-                    and overrides.reaches(override, product.at(at), key)
-                ):
+                if names and names == set(product.pricing_group_key) and overrides.reaches(override, product, key):
                     yield product.id, specifier.pricing, None

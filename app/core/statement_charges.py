@@ -132,8 +132,9 @@ class Statement:
             entry = self._prices.entitled_entry(product, at=phase.starting_at)
             if entry is None or entry.minimum is None:
                 continue
-            assert product.composite is not None, "a composite product says what it is a percentage of"
-            if product.composite.exclude_free_usage and not self._has_spend(product, spend):
+            composite = product.at(phase.starting_at).composite
+            assert composite is not None, "a composite product says what it is a percentage of"
+            if composite.exclude_free_usage and not self._has_spend(product, spend):
                 return []
             with exact():
                 missing = entry.minimum - sum((charge.priced.amount for charge in charges), ZERO)
@@ -147,7 +148,7 @@ class Statement:
     def _has_spend(self, composite: Product, spend: dict[UUID, list[Decimal]]) -> bool:
         """Whether anything was charged for a product while it belonged to the composite one."""
         return any(
-            amount and includes(composite, other.at(phase.starting_at))
+            amount and includes(composite.at(phase.starting_at), other.at(phase.starting_at))
             for other in self._terms.products
             for phase, amount in zip(self._stretches, spend.get(other.id, ()), strict=False)
         )

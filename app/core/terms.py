@@ -13,6 +13,7 @@ from enum import StrEnum
 from itertools import pairwise
 from uuid import UUID
 
+from app.core.conversions import Conversion, Rounding
 from app.core.fees import BilledItem, ScheduledCharge, Subscription
 from app.core.money import Unit
 from app.core.period import Frequency, Period, StatementSchedule
@@ -107,62 +108,24 @@ class Metric:
             raise ValueError(f"{self.aggregation} {'takes no' if self.key else 'needs an'} aggregation key")
 
 
-class ConversionOperation(StrEnum):
-    """What is done to a measured quantity before it is priced."""
-
-    MULTIPLY = "MULTIPLY"
-    DIVIDE = "DIVIDE"
-
-
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """Turns what is measured into what is priced, such as megabytes into gigabytes; `factor` is above 0."""
-
-    operation: ConversionOperation
-    factor: Decimal
-
-    def __post_init__(self) -> None:
-        if not (self.factor.is_finite() and self.factor > 0):
-            raise ValueError(f"a conversion's factor must be above 0, not {self.factor}")
-
-
-class RoundingMethod(StrEnum):
-    """Where a quantity between two steps goes; a negative one mirrors a positive one (semantics 2.3)."""
-
-    ROUND_UP = "ROUND_UP"
-    ROUND_DOWN = "ROUND_DOWN"
-    ROUND_HALF_UP = "ROUND_HALF_UP"
-
-
-@dataclass(frozen=True, slots=True)
-class Rounding:
-    """Rounds the quantity of a statement, never that of an event; `places` are decimal places, 0 or more."""
-
-    method: RoundingMethod
-    places: int
-
-    def __post_init__(self) -> None:
-        if self.places < 0:
-            raise ValueError(f"decimal places are 0 or more, not {self.places}")
-
-
 @dataclass(frozen=True, slots=True)
 class ProductVersion:
-    """How a product is measured from an instant on, whole: what a change did not name is as it was before."""
+    """How a product is measured and split from an instant on, whole: what a change did not name is as it was before."""
 
     starting_at: datetime
     metric_id: UUID
     conversion: Conversion | None = None
     rounding: Rounding | None = None
+    pricing_group_key: tuple[str, ...] = ()
+    presentation_group_key: tuple[str, ...] = ()
+    sql_granularity: SqlGranularity = SqlGranularity.HOUR
 
 
-@dataclass(frozen=True, slots=True)
-class Naming:
-    """What a product is called and which tags it has from an instant on, whole."""
+class CompositeScope(StrEnum):
+    """Whose spend a composite product is a percentage of: that on its own contract, or that of the whole customer."""
 
-    starting_at: datetime
-    name: str
-    tags: tuple[str, ...]
+    CONTRACT = "CONTRACT"
+    CUSTOMER = "CUSTOMER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +138,7 @@ class Composite:
     product_ids: tuple[UUID, ...] = ()
     tags: tuple[str, ...] = ()
     exclude_free_usage: bool = False
+    scope: CompositeScope = CompositeScope.CONTRACT
 
     def __post_init__(self) -> None:
         if not self.product_ids and not self.tags:
@@ -182,11 +146,21 @@ class Composite:
 
 
 @dataclass(frozen=True, slots=True)
+class Naming:
+    """What a product is called, its tags, and what a composite one is a percentage of, from an instant on, whole."""
+
+    starting_at: datetime
+    name: str
+    tags: tuple[str, ...]
+    composite: Composite | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Product:
     """What is sold. Its quantity and its tiers are counted for each combination of both group keys.
 
-    `versions` are later changes of how it is measured, `namings` of its name and tags, by start; what holds before the first stands here. `money` is
-    that of its metric. Only USAGE has a metric: the quantity of COMPOSITE is the spend on others, that of SUBSCRIPTION
+    `versions` are later changes of how it is measured and split, `namings` of its name, tags and composite, by start; what
+    holds before the first stands here. `money` is that of its metric. Only USAGE has a metric: the quantity of COMPOSITE is the spend on others, that of SUBSCRIPTION
     and of what is charged by schedule (FIXED, PRO_SERVICE) stands on the contract. `custom_fields` decide
     nothing and are shown with lines, sorted by key.
     """
@@ -213,9 +187,17 @@ class Product:
                 raise ValueError("the versions of a product are sorted by start, and no two begin at once")
 
     def at(self, instant: datetime) -> Product:
-        """The product with the name and the tags that it has at an instant."""
+        """The product with the name, tags, composite and group keys that it has at an instant."""
+        then = self
+        version = next((one for one in reversed(self.versions) if one.starting_at <= instant), None)
+        if version is not None:
+            keys = (version.pricing_group_key, version.presentation_group_key)
+            then = replace(then, pricing_group_key=keys[0], presentation_group_key=keys[1])
         found = next((one for one in reversed(self.namings) if one.starting_at <= instant), None)
-        return self if found is None else replace(self, name=found.name, tags=found.tags)
+        if found is not None:
+            composite = found.composite or self.composite
+            then = replace(then, name=found.name, tags=found.tags, composite=composite)
+        return then
 
 
 @dataclass(frozen=True, slots=True)

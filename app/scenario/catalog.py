@@ -10,15 +10,16 @@ from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.catalog import version_rules, versions
 from app.catalog.metrics import create_metric
 from app.catalog.product_order import set_product_order
 from app.catalog.products import create_product
 from app.catalog.rates import add_rates
 from app.catalog.service import create_rate_card
 from app.catalog.units import create_pricing_unit
-from app.catalog.versions import add_product_version
 from app.clock import parse_instant
-from app.core.terms import Composite, Conversion, ConversionOperation, MoneyOf, PropertyFilter, Rounding, RoundingMethod
+from app.core.conversions import Conversion, ConversionOperation, Rounding, RoundingMethod
+from app.core.terms import Composite, MoneyOf, PropertyFilter
 from app.scenario.prices import new_rate
 from app.scenario.world import Json, World
 
@@ -45,11 +46,7 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
             conversion=_conversion(product), rounding=_rounding(product), composite=_composite(world, product), now=now,
         )  # fmt: skip
         for version in product.get("versions", []):
-            await add_product_version(
-                session, made.id, starting_at=parse_instant(version["starting_at"]),
-                metric_id=world.metrics[version["metric"]] if "metric" in version else None,
-                conversion=_conversion(version), rounding=_rounding(version), now=now,
-            )  # fmt: skip
+            await versions.add_product_version(session, made.id, _version(world, version), now=now)
         world.products[product["id"]] = made.id
     for card in sorted(scenario.get("rate_cards", []), key=lambda item: item["id"]):
         conversions = {unit: Decimal(worth) for unit, worth in card.get("conversions", {}).items()}
@@ -62,6 +59,15 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
         if "product_order" in card:
             await set_product_order(session, made_card.id, [world.products[name] for name in card["product_order"]])
         world.rate_cards[card["id"]] = made_card.id
+
+
+def _version(world: World, version: Json) -> version_rules.ProductChange:
+    return version_rules.ProductChange(
+        starting_at=parse_instant(version["starting_at"]),
+        metric_id=world.metrics[version["metric"]] if "metric" in version else None,
+        conversion=_conversion(version),
+        rounding=_rounding(version),
+    )
 
 
 def _group_keys(scenario: Json) -> dict[str, list[list[str]]]:

@@ -16,7 +16,7 @@ from app.catalog.tables import MetricRow
 from app.core.filters import Filters, taken
 from app.core.metering import HourQuantity, HoursByGroup, cumulative, group_from_text, group_names
 from app.core.period import Period
-from app.core.quantities import UsageKey, at_the_end, group_names_of, usage_of, versions_in
+from app.core.quantities import MetricSplit, UsageKey, at_the_end, split_of, usage_of, versions_in
 from app.core.terms import Aggregation, Product, SqlGranularity
 from app.usage.query_reading import hours_of_query
 from app.usage.references import references_of
@@ -84,18 +84,20 @@ async def usage_of_products(
     Hours ascend within each group. `hours` reads those of one metric.
     """
     references = await references_of(session, customer_id)
-    read: dict[tuple[UUID, tuple[str, ...]], HoursByGroup] = {}
+    read: dict[MetricSplit, HoursByGroup] = {}
     usage: dict[UsageKey, list[HourQuantity]] = {}
     for product in sorted(products, key=lambda item: item.id):
-        hours_by_metric: dict[UUID, HoursByGroup] = {}
-        for metric_id in dict.fromkeys(version.metric_id for version in versions_in(product, period)):
+        versions = versions_in(product, period)
+        hours_by_split: dict[MetricSplit, HoursByGroup] = {}
+        for metric_id, split in dict.fromkeys(split_of(version) for version in versions):
             metric = await session.get_one(MetricRow, metric_id)
             # Only sums may be read by more properties than the product uses, and so once for several products.
-            names = () if Aggregation(metric.aggregation).is_additive else group_names_of(product)
+            names = () if Aggregation(metric.aggregation).is_additive else split
             if (metric_id, names) not in read:
                 read[metric_id, names] = await hours(session, metric, references, period, by=names, filters=filters)
             found = read[metric_id, names]
-            is_whole = metric.query is not None and product.sql_granularity is SqlGranularity.SERVICE_PERIOD
-            hours_by_metric[metric_id] = at_the_end(found, period) if is_whole else found
-        usage.update(usage_of(product, hours_by_metric, period))
+            # How the quantity is spread is one choice for a whole statement: that of its last hour.
+            is_whole = metric.query is not None and versions[-1].sql_granularity is SqlGranularity.SERVICE_PERIOD
+            hours_by_split[metric_id, split] = at_the_end(found, period) if is_whole else found
+        usage.update(usage_of(product, hours_by_split, period))
     return usage

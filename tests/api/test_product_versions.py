@@ -159,3 +159,105 @@ async def test_what_nothing_measures_can_be_renamed_and_no_more(api: Api) -> Non
     assert (await add(api, fee["product"], name="Support"))["userErrors"] == []
     [error] = (await add(api, fee["product"], quantityRounding=WHOLE))["userErrors"]
     assert (error["code"], error["path"]) == ("INVALID", ["id"])
+
+
+KEYS = """
+query ($id: ID!) { product(id: $id) { pricingGroupKey
+  initial { pricingGroupKey presentationGroupKey sqlBreakdownGranularity composite { scope } }
+  current { pricingGroupKey presentationGroupKey }
+  versions { pricingGroupKey presentationGroupKey sqlBreakdownGranularity composite { tags scope excludeFreeUsage } } } }
+"""
+SPLIT = ["team", "region"]
+
+
+async def test_group_keys_change_from_an_hour_on(api: Api) -> None:
+    metric = await build.metric(api, groupKeys=[SPLIT])
+    product = await build.product(api, metric_id=metric["id"], key=["region"])
+    first = "2026-11-01T00:00:00Z"
+    assert (await add(api, product, startingAt=first, presentationGroupKey=["team"]))["userErrors"] == []
+    assert (await add(api, product, startingAt="2027-01-01T00:00:00Z", pricingGroupKey=[]))["userErrors"] == []
+    shown = (await api(KEYS, id=product["id"]))["product"]
+    assert shown["pricingGroupKey"] == ["region"]
+    assert shown["initial"] == {
+        "pricingGroupKey": ["region"], "presentationGroupKey": [], "sqlBreakdownGranularity": "HOUR", "composite": None,
+    }  # fmt: skip
+    assert shown["current"] == {"pricingGroupKey": ["region"], "presentationGroupKey": ["team"]}
+    assert [(one["pricingGroupKey"], one["presentationGroupKey"]) for one in shown["versions"]] == [
+        (None, ["team"]), ([], None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"pricingGroupKey": ["planet"]}, ["input", "pricingGroupKey"]),
+        ({"pricingGroupKey": ["region", "region"]}, ["input", "pricingGroupKey"]),
+        ({"presentationGroupKey": ["model"]}, ["input", "pricingGroupKey"]),
+        ({"pricingGroupKey": [], "presentationGroupKey": ["team", "model"]}, ["input", "presentationGroupKey"]),
+        ({"sqlBreakdownGranularity": "SERVICE_PERIOD"}, ["input", "sqlBreakdownGranularity"]),
+        ({"composite": {"tags": ["core"]}}, ["input", "composite"]),
+    ],
+)
+async def test_group_keys_that_are_refused(api: Api, fields: dict[str, Any], path: list[str]) -> None:
+    metric = await build.metric(api, groupKeys=[["region", "team"], ["model"]])
+    product = await build.product(api, metric_id=metric["id"], key=["region"])
+    payload = await add(api, product, **fields)
+    assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [("INVALID", path)], payload
+    assert (await api(KEYS, id=product["id"]))["product"]["versions"] == []
+
+
+async def test_keys_must_be_offered_by_the_metrics_of_later_versions_too(api: Api) -> None:
+    metric = await build.metric(api, groupKeys=[["region"], ["team"]])
+    regional = await build.metric(api, "regional", groupKeys=[["region"]])
+    product = await build.product(api, metric_id=metric["id"], key=["region"])
+    assert (await add(api, product, startingAt="2027-01-01T00:00:00Z", metricId=regional["id"]))["userErrors"] == []
+    payload = await add(api, product, pricingGroupKey=["team"])
+    assert [error["code"] for error in payload["userErrors"]] == ["INVALID"]
+    assert (await add(api, product, startingAt="2027-02-01T00:00:00Z", pricingGroupKey=[]))["userErrors"] == []
+
+
+async def test_rates_and_overrides_may_name_the_keys_of_any_time_and_of_their_own(api: Api) -> None:
+    metric = await build.metric(api, groupKeys=[["region"], ["team"]])
+    product = await build.product(api, metric_id=metric["id"], key=["region"])
+    await add(api, product, startingAt="2026-12-01T00:00:00Z", pricingGroupKey=["team"])
+    eu, red = (build.pairs({name: value}) for name, value in (("region", "eu"), ("team", "red")))
+    card = await build.rate_card(
+        api, rates=[build.rate(product["id"], groupValues=eu), build.rate(product["id"], "2", groupValues=red)]
+    )
+    late = build.rate(product["id"], groupValues=eu, startingAt="2026-12-01T00:00:00Z")
+    error = await build.refusal(api, "rateCard", name="Late", currency="USD", rates=[late])
+    assert (error["code"], error["path"]) == ("INVALID", ["input", "rates", "0", "groupValues"])
+    customer = await build.customer(api)
+    for values, is_fine in ((eu, True), (red, True), ([*eu, *red], False), (build.pairs({"x": "y"}), False)):
+        specifier = {"productId": product["id"], "pricing": values}
+        own = [{"change": {"overwrite": {"flat": "3"}}, "specifiers": [specifier]}]
+        payload = await build.attempt(
+            api, "contract", customerId=customer["id"], rateCardId=card["id"],
+            interval=build.interval("2026-11-01T00:00:00Z"), overrides=own,
+        )  # fmt: skip
+        assert (payload["userErrors"] == []) is is_fine, payload["userErrors"]
+
+
+async def test_lines_before_and_after_other_group_keys(api: Api) -> None:
+    """Tiers of 4 at 1, then 2: six by region, then six together; each split has its own place in the tiers."""
+    metric = await build.metric(api, groupKeys=[["region"]])
+    product = await build.product(api, metric_id=metric["id"], key=["region"], quantityRounding=WHOLE)
+    tiers = [("4", "1"), (None, "2")]
+    card = await build.rate_card(api, rates=[build.rate(product["id"], tiers)])
+    customer = await build.customer(api, ingestAliases=["acme"])
+    contract = await build.contract(api, customer["id"], card["id"])
+    for name, when, region in (("1", "01T10", "eu"), ("2", "01T11", "us"), ("3", "02T10", "eu"), ("4", "02T11", "us")):
+        n = "5.5" if region == "eu" else "1"
+        await ingest(api, event(name, timestamp=f"2026-11-{when}:00:00Z", properties={"n": n, "region": region}))
+    assert (await add(api, product, startingAt="2026-11-02T00:00:00Z", pricingGroupKey=[]))["userErrors"] == []
+    document = """
+    query ($id: ID!) { contract(id: $id) { drafts { subtotal { amount } unratedUsage { quantity }
+      lines { nodes { quantity unitPrice pricing { key value } } } } } }
+    """
+    [draft] = (await api(document, id=contract["id"]))["contract"]["drafts"]
+    shown = [
+        (pair[0]["value"] if (pair := line["pricing"]) else None, line["quantity"], line["unitPrice"])
+        for line in draft["lines"]["nodes"]
+    ]
+    assert shown == [(None, "4", "1"), (None, "3", "2"), ("eu", "4", "1"), ("eu", "2", "2"), ("us", "1", "1")]
+    assert (draft["subtotal"]["amount"], draft["unratedUsage"]) == ("19", [])

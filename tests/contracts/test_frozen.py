@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from app.contracts.frozen import terms_from_json, terms_to_json
+from app.core.conversions import Conversion, ConversionOperation, Rounding, RoundingMethod
 from app.core.fees import (
     BilledItem,
     Collection,
@@ -32,8 +33,7 @@ from app.core.period import Frequency, Period, StatementDay, StatementSchedule
 from app.core.rates import Package, Percentage, TieredPercentage, Volume
 from app.core.terms import (
     Composite,
-    Conversion,
-    ConversionOperation,
+    CompositeScope,
     MoneyOf,
     Multiplier,
     Naming,
@@ -43,8 +43,6 @@ from app.core.terms import (
     ProductType,
     ProductVersion,
     RateTarget,
-    Rounding,
-    RoundingMethod,
     Specifier,
     SqlGranularity,
     Terms,
@@ -65,6 +63,14 @@ MEASURED = replace(
 
 UPLIFT = Product(
     UUID(int=9), "uplift", ProductType.COMPOSITE, None, composite=Composite((A, UUID(int=8)), ("core", "gpu"))
+)
+OF_CUSTOMER = Composite((A,), scope=CompositeScope.CUSTOMER, exclude_free_usage=True)
+REGROUPED = replace(
+    CALLS,
+    versions=(
+        ProductVersion(day("01-16"), A, pricing_group_key=("region",), presentation_group_key=("team",)),
+        ProductVersion(day("01-17"), A, sql_granularity=SqlGranularity.SERVICE_PERIOD),
+    ),
 )
 OVERRIDES = (
     Override(
@@ -108,6 +114,7 @@ FEES = replace(
         FEES,
         replace(AGREED, products=(MEASURED,)),
         replace(AGREED, products=(replace(CALLS, namings=(Naming(day("01-16"), "requests", ("gpu",)),)),)),
+        replace(AGREED, products=(REGROUPED, replace(UPLIFT, namings=(Naming(day("01-16"), "fee", (), OF_CUSTOMER),)))),
         replace(AGREED, products=(replace(CALLS, custom_fields=(("owner", "Ann"), ("sku", "T-1"))),)),
         replace(AGREED, products=(replace(CALLS, sql_granularity=SqlGranularity.SERVICE_PERIOD),)),
         replace(AGREED, products=(replace(CALLS, money=MoneyOf(currency_property="currency")),)),
@@ -157,3 +164,16 @@ def test_what_an_earlier_release_froze_has_no_conversion_no_versions_no_override
         for later in ("sql_granularity", "conversion", "rounding", "versions", "money", "composite"):
             del product[later]
     assert terms_from_json(form) == AGREED
+
+
+def test_versions_frozen_by_an_earlier_release_have_the_keys_of_their_product() -> None:
+    split = replace(
+        BY_REGION, sql_granularity=SqlGranularity.SERVICE_PERIOD, versions=(ProductVersion(day("01-16"), A),)
+    )
+    form = terms_to_json(replace(AGREED, products=(split,)))
+    for name in ("pricing_group_key", "presentation_group_key", "sql_granularity"):
+        del form["products"][0]["versions"][0][name]
+    [read] = terms_from_json(form).products
+    assert read.versions == (
+        ProductVersion(day("01-16"), A, None, None, ("region",), ("team",), SqlGranularity.SERVICE_PERIOD),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.breakdown import WindowSize, break_down
-from app.core.composite import includes
+from app.core.composite import composite_from_json, composite_to_json, includes
 from app.core.lines import Line
 from app.core.metering import HourQuantity
 from app.core.money import canonical
@@ -22,6 +23,7 @@ from app.core.rates import Percentage, Rate, Tier, TieredPercentage, rate_from_j
 from app.core.rating import rate_statement
 from app.core.terms import (
     Composite,
+    CompositeScope,
     MoneyOf,
     Multiplier,
     MultiplierTier,
@@ -189,3 +191,10 @@ def test_the_base_is_what_was_charged_and_windows_add_up(
     assert day("01-25") not in {
         line.starting_at for line in lines if line.type == "composite" and line.unit_price == D("0.25")
     }
+
+
+@pytest.mark.parametrize("composite", [Composite((A,), ("core",)), Composite(tags=("x",), exclude_free_usage=True)])
+@pytest.mark.parametrize("scope", CompositeScope)
+def test_the_stored_form_of_a_composite(composite: Composite, scope: CompositeScope) -> None:
+    whole = replace(composite, scope=scope)
+    assert composite_from_json(json.loads(json.dumps(composite_to_json(whole)))) == whole

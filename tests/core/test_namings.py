@@ -76,3 +76,14 @@ def test_a_minimum_needs_spend_while_the_product_belongs_to_it(minimum: str, exp
 def test_changes_of_a_name_come_in_order_of_time() -> None:
     with pytest.raises(ValueError, match="sorted by start"):
         renamed(product(1, "calls"), ("01-10", "a", ()), ("01-10", "b", ()))
+
+
+def test_a_composite_is_a_percentage_of_what_it_names_at_the_time() -> None:
+    fee = Product(UUID(int=9), "fee", ProductType.COMPOSITE, None, composite=Composite((A,)))
+    other = Naming(day("01-10"), "fee", (), Composite((A, B)))
+    kept = Naming(day("01-20"), "surcharge", ())
+    found = lines(CALLS, DATA, replace(fee, namings=(other,)), last=Percentage(D("0.1")))
+    assert found[-1] == "fee 01 4"
+    assert lines(CALLS, DATA, replace(fee, namings=(kept,)), last=Percentage(D("0.1")))[-1] == "fee 01 4"
+    without = Naming(day("01-10"), "fee", (), Composite((B,)))
+    assert lines(CALLS, DATA, replace(fee, namings=(without,)), last=Percentage(D("0.1")))[-1] == "fee 01 2"

@@ -11,24 +11,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.metering import HourQuantity
-from app.core.money import canonical
-from app.core.period import Period
-from app.core.quantities import (
-    UsageKey,
+from app.core.conversions import (
+    Conversion,
+    ConversionOperation,
+    Rounding,
+    RoundingMethod,
     conversion_from_json,
     conversion_to_json,
-    group_names_of,
     rounding_from_json,
     rounding_to_json,
-    usage_of,
-    versions_in,
 )
-from app.core.terms import Conversion, ConversionOperation, Product, ProductVersion, Rounding, RoundingMethod
+from app.core.metering import HourQuantity
+from app.core.money import canonical
+from app.core.period import HOUR, Period
+from app.core.quantities import UsageKey, group_names_of, usage_of, versions_in
+from app.core.terms import Product, ProductVersion
 from tests.core.agreements import CALLS, JANUARY, A, day, hour_lists, product, used
 
 D = Decimal
 OTHER = UUID(int=7)
+BY_TEAM = (A, ("region", "team"))
 
 
 def times(factor: str) -> Conversion:
@@ -103,15 +105,15 @@ def quantities(found: dict[UsageKey, list[HourQuantity]]) -> dict[str, str]:
     ],
 )  # fmt: skip
 def test_quantities(sold: Product, measured: list[HourQuantity], priced: dict[str, str] | None) -> None:
-    found = usage_of(sold, {A: {(): measured}}, JANUARY)
+    found = usage_of(sold, {(A, ()): {(): measured}}, JANUARY)
     assert (quantities(found) if found else None) == priced
 
 
 def test_another_metric_goes_on_from_where_the_first_one_was() -> None:
     swapped = replace(CALLS, versions=(version("01-16", OTHER),))
-    hours = {A: {(): used(d2="4", d3="1", d17="94")}, OTHER: {(): used(d5="3", d17="7", d18="1")}}
+    hours = {(A, ()): {(): used(d2="4", d3="1", d17="94")}, (OTHER, ()): {(): used(d5="3", d17="7", d18="1")}}
     assert quantities(usage_of(swapped, hours, JANUARY)) == {"d2": "4", "d3": "1", "d17": "7", "d18": "1"}
-    only_first = {A: {(): used(d2="4")}, OTHER: {}}
+    only_first = {(A, ()): {(): used(d2="4")}, (OTHER, ()): {}}
     assert quantities(usage_of(swapped, only_first, JANUARY)) == {"d2": "4"}
 
 
@@ -125,8 +127,8 @@ def test_a_metric_that_is_split_further() -> None:
     }
     eu = UsageKey(A, (("region", "eu"),), (("region", "eu"), ("team", None)))
     us = UsageKey(A, (("region", "us"),), (("region", "us"), ("team", "red")))
-    assert usage_of(grouped, {A: hours}, JANUARY) == {eu: [*one, *two], us: three}
-    assert usage_of(replace(grouped, rounding=up(0)), {A: hours}, JANUARY) == {eu: used(d2="3"), us: three}
+    assert usage_of(grouped, {BY_TEAM: hours}, JANUARY) == {eu: [*one, *two], us: three}
+    assert usage_of(replace(grouped, rounding=up(0)), {BY_TEAM: hours}, JANUARY) == {eu: used(d2="3"), us: three}
     assert group_names_of(grouped) == ("region", "team")
 
 
@@ -166,7 +168,103 @@ def test_hours_add_up_to_the_quantity_of_the_statement(
 ) -> None:
     sold = replace(CALLS, conversion=conversion, rounding=rounding)
     at_once = [HourQuantity(day("01-31T23:00:00"), sum((item.quantity for item in hours), D(0)))]
-    whole = usage_of(sold, {A: {(): at_once}}, JANUARY)
-    found = usage_of(sold, {A: {(): hours}}, JANUARY)
+    whole = usage_of(sold, {(A, ()): {(): at_once}}, JANUARY)
+    found = usage_of(sold, {(A, ()): {(): hours}}, JANUARY)
     sums = [sum((item.quantity for hours in usage.values() for item in hours), D(0)) for usage in (found, whole)]
     assert sums[0] == sums[1]
+
+
+def keyed(
+    start: str, pricing: tuple[str, ...] = (), presentation: tuple[str, ...] = (), **parts: object
+) -> ProductVersion:
+    return version(start, pricing_group_key=pricing, presentation_group_key=presentation, **parts)
+
+
+def of(region: str | None = None, team: str | None = None) -> UsageKey:
+    """The usage of a region as a pricing value, of a team as a presentation value."""
+    return UsageKey(A, (("region", region),) if region else (), (("team", team),) if team else ())
+
+
+ALL, BY_REGION = (A, ()), (A, ("region",))
+EU, US = (("region", "eu"),), (("region", "us"),)
+SPLIT = {ALL: {(): used(d2="4", d20="2")}, BY_REGION: {EU: used(d2="3", d20="1"), US: used(d2="1", d20="1")}}
+
+
+@pytest.mark.parametrize(
+    ("sold", "priced"),
+    [
+        pytest.param(
+            replace(CALLS, versions=(keyed("01-16", ("region",)),)),
+            {of(): {"d2": "4"}, of("eu"): {"d20": "1"}, of("us"): {"d20": "1"}}, id="split from the sixteenth on",
+        ),
+        pytest.param(
+            replace(CALLS, pricing_group_key=("region",), versions=(keyed("01-16"),)),
+            {of("eu"): {"d2": "3"}, of("us"): {"d2": "1"}, of(): {"d20": "2"}}, id="not split any more",
+        ),
+        pytest.param(
+            replace(CALLS, pricing_group_key=("region",), versions=(keyed("01-10"), keyed("01-16", ("region",)))),
+            {of("eu"): {"d2": "3", "d20": "1"}, of("us"): {"d2": "1", "d20": "1"}}, id="the keys return",
+        ),
+        pytest.param(
+            replace(CALLS, versions=(keyed("01-20T01:00:00", ("region",)),)),
+            {of(): {"d2": "4"}, of("eu"): {"d20": "1"}, of("us"): {"d20": "1"}}, id="in the hour of the usage",
+        ),
+        pytest.param(
+            replace(CALLS, rounding=half_up(), conversion=by("8"), versions=(
+                keyed("01-16", ("region",), rounding=up(), conversion=by("8")),
+            )),
+            {of(): {"d2": "1"}, of("eu"): {"d20": "1"}, of("us"): {"d20": "1"}}, id="each is rounded by itself",
+        ),
+        pytest.param(
+            replace(CALLS, conversion=by("8"), versions=(
+                keyed("01-16", ("region",), rounding=up(), conversion=by("8")),
+            )),
+            {of(): {"d2": "0.5"}, of("eu"): {"d20": "1"}, of("us"): {"d20": "1"}},
+            id="a rounding that came with other keys leaves the old ones alone",
+        ),
+        pytest.param(
+            replace(CALLS, versions=(keyed("02-01", ("region",)),)), {of(): {"d2": "4", "d20": "2"}},
+            id="keys after the statement",
+        ),
+    ],
+)  # fmt: skip
+def test_group_keys_of_the_hour(sold: Product, priced: dict[UsageKey, dict[str, str]]) -> None:
+    found = usage_of(sold, SPLIT, JANUARY)
+    assert {key: quantities({key: hours}) for key, hours in found.items()} == priced
+
+
+def test_a_key_moves_from_price_to_presentation() -> None:
+    sold = replace(CALLS, pricing_group_key=("region",), versions=(keyed("01-16", (), ("region",)),))
+    found = usage_of(sold, {BY_REGION: SPLIT[BY_REGION]}, JANUARY)
+    shown = {(key.pricing, key.presentation): quantities({key: hours}) for key, hours in found.items()}
+    assert shown == {(EU, ()): {"d2": "3"}, (US, ()): {"d2": "1"}, ((), EU): {"d20": "1"}, ((), US): {"d20": "1"}}
+
+
+def test_a_highest_value_counts_beyond_what_it_reached_before_the_change() -> None:
+    """An hour is the increment of its own split since the start of the statement, whoever counted before."""
+    sold = replace(CALLS, pricing_group_key=("region",), versions=(keyed("01-16"),))
+    reached = {ALL: {(): used(d2="10", d20="2")}, BY_REGION: {EU: used(d2="10", d20="2"), US: used(d3="8")}}
+    found = usage_of(sold, reached, JANUARY)
+    assert {key: quantities({key: hours}) for key, hours in found.items()} == {
+        of("eu"): {"d2": "10"}, of("us"): {"d3": "8"}, of(): {"d20": "2"},
+    }  # fmt: skip
+
+
+@given(hour_lists, hour_lists, st.integers(0, 31 * 24 - 1), st.sampled_from([None, by("8")]))
+def test_a_change_of_keys_loses_no_usage(
+    eu: list[HourQuantity], us: list[HourQuantity], hours: int, conversion: Conversion | None
+) -> None:
+    change = keyed("01-01", ("region",), conversion=conversion)
+    sold = replace(
+        CALLS, conversion=conversion, versions=(replace(change, starting_at=JANUARY.starting_at + hours * HOUR),)
+    )
+    found = usage_of(sold, {ALL: {(): [*eu, *us]}, BY_REGION: {EU: eu, US: us}}, JANUARY)
+    total = sum((item.quantity for usage in found.values() for item in usage), D(0))
+    assert total == sum((item.quantity for item in (*eu, *us)), D(0)) / (1 if conversion is None else 8)
+
+
+def test_a_product_at_an_instant_has_the_keys_of_then() -> None:
+    sold = replace(CALLS, versions=(keyed("01-16", ("region",), ("team",)),))
+    assert sold.at(day("01-15T23:00:00")) == sold
+    assert sold.at(day("01-16")).pricing_group_key == ("region",)
+    assert sold.at(day("01-16")).presentation_group_key == ("team",)

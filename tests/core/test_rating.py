@@ -244,3 +244,20 @@ def test_a_change_that_changes_nothing_moves_no_money(usage: dict[UsageKey, list
     split = replace(AGREED, rates=(hidden, *AGREED.rates))
     total = sum((line.amount for line in rated(AGREED, usage).lines), D(0))
     assert sum((line.amount for line in rated(split, usage).lines), D(0)) == total
+
+
+def test_tiers_begin_anew_with_other_group_keys_and_go_on_when_they_return() -> None:
+    """6 calls by region, 6 without, 6 by region again: tiers count for each region, and for all together."""
+    by_key = product(1, "calls", pricing_group_key=("region",))
+    versions = (
+        ProductVersion(day("01-10"), by_key.id),
+        ProductVersion(day("01-20"), by_key.id, pricing_group_key=("region",)),
+    )
+    agreed = terms(entry(1, FREE_THEN_PAID), products=(replace(by_key, versions=versions),))
+    usage = {by_region("eu"): used(d2="6", d21="6"), UsageKey(A): used(d11="6")}
+    found = rate_statement(agreed, JANUARY, usage).lines
+    assert [(dict(line.pricing), line.tier.level, f"{line.starting_at:%d}", line.amount) for line in found if line.tier] == [
+        ({}, 1, "10", 0), ({}, 2, "10", 1),
+        ({"region": "eu"}, 1, "01", 0), ({"region": "eu"}, 2, "01", 1),
+        ({"region": "eu"}, 2, "20", 4), ({"region": "eu"}, 3, "20", 3),
+    ]  # fmt: skip
