@@ -28,7 +28,8 @@ from app.contracts.api_seat_changes import SeatsMutation
 from app.custom_fields.api import CustomFieldsMutation, CustomFieldsQuery
 from app.customers.api import CustomersMutation, CustomersQuery
 from app.delivery.api import DeliveryMutation, DeliveryQuery
-from app.grants.api import BalancesMutation, BalancesQuery
+from app.grants.api import BalancesMutation
+from app.grants.api_queries import BalancesQuery
 from app.graphql.context import Outcome
 from app.graphql.execution import Documents
 from app.graphql.limits import Limits

@@ -12,11 +12,10 @@ from decimal import Decimal
 import strawberry
 
 from app.checks import Path
-from app.contracts.api_fee_kinds import AmountDistribution
-from app.contracts.charge_rules import NewCharge, recurring_schedule
+from app.contracts.charge_rules import NewCharge
 from app.core import fees
+from app.grants.api_payments import RecurringScheduleInput, schedule_of
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import Cadence
 from app.store import ids
 
 
@@ -25,18 +24,6 @@ class ScheduleItemInput:
     at: datetime = strawberry.field(description="Its date, before the contract's end.")
     unit_price: Decimal = strawberry.field(description="Price of one, or the whole amount; 0 or more.")
     quantity: Decimal = strawberry.field(default=Decimal(1), description="How many of it, above 0.")
-
-
-@strawberry.input(description="A charge that recurs, at most 500 times.")
-class RecurringScheduleInput:
-    starting_at: datetime = strawberry.field(description="Its first date.")
-    ending_before: datetime = strawberry.field(description="It recurs as long as before this instant.")
-    frequency: Cadence = strawberry.field(description="How often; not WEEKLY.")  # type: ignore[valid-type]
-    unit_price: Decimal = strawberry.field(description="Price of one, or the whole amount; 0 or more.")
-    quantity: Decimal = strawberry.field(default=Decimal(1), description="How many of it, above 0.")
-    distribution: AmountDistribution = strawberry.field(  # type: ignore[valid-type]
-        default=fees.Distribution.EACH, description="Whether each date takes the amount or a part of it."
-    )
 
 
 @strawberry.input(description="A fixed amount on given dates: give items or a recurring schedule, one of the two.")
@@ -56,17 +43,7 @@ def new_charges(inputs: Sequence[ScheduledChargeInput], *, path: Path) -> list[N
 
 def new_charge(found: ScheduledChargeInput, *, path: Path) -> NewCharge:
     """A charge as the service takes it."""
-    recurring = None
-    if found.recurring is not None:
-        recurring = recurring_schedule(
-            starting_at=found.recurring.starting_at,
-            ending_before=found.recurring.ending_before,
-            frequency=found.recurring.frequency,
-            unit_price=found.recurring.unit_price,
-            quantity=found.recurring.quantity,
-            distribution=found.recurring.distribution,
-            path=(*path, "recurring"),
-        )
+    recurring = None if found.recurring is None else schedule_of(found.recurring, path=(*path, "recurring"))
     return NewCharge(
         product_id=ids.from_text("product", found.product_id, path=(*path, "productId")),
         unit=found.currency,

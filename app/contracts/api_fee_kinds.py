@@ -8,16 +8,6 @@ from __future__ import annotations
 from app.core import fees
 from app.graphql.values import described_enum
 
-AmountDistribution = described_enum(
-    fees.Distribution,
-    name="AmountDistribution",
-    description="What a recurring charge takes at each of its dates.",
-    sentences={
-        fees.Distribution.EACH: "The whole amount each time.",
-        fees.Distribution.DIVIDED: "Its part of the amount, divided at 12 places; the last takes the remainder.",
-        fees.Distribution.DIVIDED_ROUNDED: "Its part in whole smallest units, rounded down; the last takes the remainder.",
-    },
-)
 CollectionTiming = described_enum(
     fees.Collection,
     name="CollectionTiming",

@@ -19,7 +19,7 @@ from app.contracts.override_rules import NewOverride
 from app.contracts.overrides import OwnPrices
 from app.core import terms
 from app.errors import NotFound
-from app.grants.api_types import BalanceRateType
+from app.grants.api_kinds import BalanceRateType
 from app.graphql.values import Cadence, KeyValueInput, group_of
 from app.store import ids
 

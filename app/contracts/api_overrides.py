@@ -16,7 +16,7 @@ from app.catalog.api_types import Product
 from app.contracts import tables
 from app.core import terms
 from app.core.overrides import specifier_from_json
-from app.grants.api_types import BalanceRateType
+from app.grants.api_kinds import BalanceRateType
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by

@@ -11,13 +11,13 @@ from decimal import Decimal
 import strawberry
 from sqlalchemy import select
 
-from app.core import grants, recurring
-from app.core.money import exact
+from app.core import grants, money, recurring
 from app.core.period import Frequency
 from app.core.terms import RateTarget
 from app.grants import tables
+from app.grants.api_kinds import BalanceKind, BalanceRateType
 from app.grants.api_scope import AppliesTo, scope_shown
-from app.grants.api_types import Balance, BalanceKind, BalanceRateType
+from app.grants.api_types import Balance
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by
@@ -103,6 +103,6 @@ class RecurringBalance(Node):
 
 
 def _amount(unit_price: Decimal, quantity: Decimal, unit: str) -> RecurringAmount:
-    with exact():
+    with money.exact():
         amount = unit_price * quantity
     return RecurringAmount(unit_price=unit_price, quantity=quantity, amount=Money.of(amount, unit))

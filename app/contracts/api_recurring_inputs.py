@@ -16,8 +16,8 @@ from app.contracts.api_recurring import BalanceProration
 from app.contracts.new_recurring import NewRecurringGrant, RecurringAmount
 from app.core import recurring, terms
 from app.core.money import ONE
+from app.grants.api_kinds import BalanceKind, BalanceRateType
 from app.grants.api_scope import AppliesToInput, scope_of
-from app.grants.api_types import BalanceKind, BalanceRateType
 from app.grants.definitions import NewGrant
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import Cadence

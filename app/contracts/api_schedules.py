@@ -11,11 +11,11 @@ from decimal import Decimal
 import strawberry
 
 from app.contracts import tables
-from app.contracts.api_fee_kinds import AmountDistribution
 from app.contracts.fees import charge_of
 from app.core import fees
 from app.core.money import exact
 from app.core.scheduled import scheduled_items
+from app.grants.api_kinds import AmountDistribution
 from app.graphql.values import Cadence, Money
 
 

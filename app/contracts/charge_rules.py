@@ -16,8 +16,7 @@ from uuid import UUID
 from app.catalog.tables import ProductRow
 from app.checks import Path, at_most
 from app.contracts.tables import Contract, ScheduledChargeRow
-from app.core.fees import Distribution, RecurringSchedule, ScheduledItem
-from app.core.period import Frequency
+from app.core.fees import RecurringSchedule, ScheduledItem
 from app.core.scheduled import occurrences, schedule_to_json
 from app.core.terms import ProductType
 from app.errors import ErrorCode, InvalidInput
@@ -85,39 +84,6 @@ def _check_date(at: datetime, contract: Contract, *, path: Path) -> None:
             "before that and would never be charged.",
             path=path,
         )
-
-
-def recurring_schedule(
-    *,
-    starting_at: datetime,
-    ending_before: datetime,
-    frequency: Frequency,
-    unit_price: Decimal,
-    quantity: Decimal,
-    distribution: Distribution,
-    path: Path,
-) -> RecurringSchedule:
-    """A recurring schedule; errors: NOT_SUPPORTED for weeks, INVALID_INTERVAL."""
-    if frequency is Frequency.WEEKLY:
-        raise InvalidInput(
-            ErrorCode.NOT_SUPPORTED,
-            "A charge recurs MONTHLY, QUARTERLY, SEMI_ANNUAL or ANNUAL, not WEEKLY.",
-            path=(*path, "frequency"),
-        )
-    if ending_before <= starting_at:
-        raise InvalidInput(
-            ErrorCode.INVALID_INTERVAL,
-            f"endingBefore {ending_before.isoformat()} must lie after startingAt {starting_at.isoformat()}.",
-            path=(*path, "endingBefore"),
-        )
-    return RecurringSchedule(
-        starting_at=starting_at.astimezone(UTC),
-        ending_before=ending_before.astimezone(UTC),
-        frequency=frequency,
-        unit_price=unit_price,
-        quantity=quantity,
-        distribution=distribution,
-    )
 
 
 def shown_charge(row: ScheduledChargeRow) -> dict[str, object]:

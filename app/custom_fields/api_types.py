@@ -27,6 +27,8 @@ CustomFieldEntity = described_enum(
     sentences={
         entities.Entity.CUSTOMER: "Customers.",
         entities.Entity.CONTRACT: "Contracts.",
+        entities.Entity.COMMIT: "Commits of customers and contracts.",
+        entities.Entity.CREDIT: "Credits of customers and contracts.",
         entities.Entity.PRODUCT: "Products.",
         entities.Entity.RATE_CARD: "Rate cards.",
         entities.Entity.BILLABLE_METRIC: "Billable metrics.",

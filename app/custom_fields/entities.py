@@ -6,7 +6,7 @@ stand in one table, because ids are unique over all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from app.catalog.tables import MetricRow, ProductRow, RateCard
 from app.contracts.tables import Contract
 from app.customers.tables import Customer
+from app.grants.tables import GrantRow
 
 
 class Entity(StrEnum):
@@ -21,6 +22,8 @@ class Entity(StrEnum):
 
     CUSTOMER = "CUSTOMER"
     CONTRACT = "CONTRACT"
+    COMMIT = "COMMIT"
+    CREDIT = "CREDIT"
     PRODUCT = "PRODUCT"
     RATE_CARD = "RATE_CARD"
     BILLABLE_METRIC = "BILLABLE_METRIC"
@@ -28,16 +31,28 @@ class Entity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The kind of an entity's ids, what it is called, and its rows, which have an id."""
+    """The kind of an entity's ids, what it is called, and its rows, which have an id.
+
+    `types` are those of its rows, where a table holds several kinds.
+    """
 
     kind: str
     called: str
     row_class: Any
+    types: Collection[str] | None = None
+
+    def holds(self, row: object) -> bool:
+        """Whether a row is of this kind."""
+        if not isinstance(row, self.row_class):
+            return False
+        return self.types is None or getattr(row, "type", None) in self.types
 
 
 KINDS: Mapping[Entity, Kind] = {
     Entity.CUSTOMER: Kind("customer", "Customer", Customer),
     Entity.CONTRACT: Kind("contract", "Contract", Contract),
+    Entity.COMMIT: Kind("commit", "Commit", GrantRow, ("PREPAID", "POSTPAID")),
+    Entity.CREDIT: Kind("credit", "Credit", GrantRow, ("CREDIT",)),
     Entity.PRODUCT: Kind("product", "Product", ProductRow),
     Entity.RATE_CARD: Kind("rate_card", "Rate card", RateCard),
     Entity.BILLABLE_METRIC: Kind("metric", "Billable metric", MetricRow),
@@ -47,3 +62,8 @@ KINDS: Mapping[Entity, Kind] = {
 def entity_of_kind(kind: str) -> Entity | None:
     """The entity whose ids are of this kind; None for objects without custom fields."""
     return next((entity for entity, found in KINDS.items() if found.kind == kind), None)
+
+
+def entity_of(row: object) -> Entity:
+    """The entity of a row, which has custom fields."""
+    return next(entity for entity, kind in KINDS.items() if kind.holds(row))

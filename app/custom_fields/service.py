@@ -18,7 +18,7 @@ from sqlmodel import col, select
 
 from app.change import note_change
 from app.checks import Path, at_most, text_of
-from app.custom_fields.entities import KINDS, Entity
+from app.custom_fields.entities import KINDS, Entity, entity_of
 from app.custom_fields.tables import CustomFieldKey, CustomFieldValue
 from app.errors import Conflict, ErrorCode, InvalidInput, InvalidState, NotFound
 from app.store.ids import to_text
@@ -29,14 +29,13 @@ MAX_VALUE = 200
 
 
 async def insert_custom_fields(
-    session: AsyncSession, row: object, values: Mapping[str, str] | None
+    session: AsyncSession, row: object, values: Mapping[str, str] | None, *, path: Path = ("input", "customFields")
 ) -> dict[str, object]:
     """Store the values of an object that this transaction makes; gives what the audit log says of them.
 
     Errors: those of `store_values`.
     """
-    entity = next(entity for entity, kind in KINDS.items() if isinstance(row, kind.row_class))
-    await store_values(session, entity, row.id, values or {}, path=("input", "customFields"))  # type: ignore[attr-defined]
+    await store_values(session, entity_of(row), row.id, values or {}, path=path)  # type: ignore[attr-defined]
     return _shown(values or {})
 
 
@@ -128,6 +127,22 @@ async def custom_fields_of(session: AsyncSession, identifiers: Collection[UUID])
     return found
 
 
+async def check_registered(
+    session: AsyncSession, entities: Collection[Entity], keys: Collection[str], *, path: Path
+) -> None:
+    """Refuse keys that none of these kinds of objects has: CUSTOM_FIELD_UNKNOWN."""
+    found = await session.execute(
+        select(CustomFieldKey.key).where(
+            col(CustomFieldKey.entity).in_(entities),
+            col(CustomFieldKey.key).in_(keys),
+            col(CustomFieldKey.removed_at).is_(None),
+        )
+    )
+    unknown = sorted(set(keys) - set(found.scalars()))
+    if unknown:
+        raise _unknown(unknown[0], " or ".join(entities), path=path)
+
+
 async def _registered(
     session: AsyncSession, entity: Entity, keys: Collection[str], *, path: Path
 ) -> dict[str, CustomFieldKey]:
@@ -139,12 +154,16 @@ async def _registered(
     found = {row.key: row for row in rows.scalars()}
     unknown = sorted(set(keys) - set(found))
     if unknown:
-        raise InvalidInput(
-            ErrorCode.CUSTOM_FIELD_UNKNOWN,
-            f"{unknown[0][:100]!r} is not a registered key of {entity}; register it first.",
-            path=(*path, unknown[0][:100]),
-        )
+        raise _unknown(unknown[0], entity, path=path)
     return found
+
+
+def _unknown(key: str, of: str, *, path: Path) -> InvalidInput:
+    return InvalidInput(
+        ErrorCode.CUSTOM_FIELD_UNKNOWN,
+        f"{key[:100]!r} is not a registered key of {of}; register it first.",
+        path=(*path, key[:100]),
+    )
 
 
 async def _refuse_taken(session: AsyncSession, entity: Entity, key: CustomFieldKey, value: str, *, path: Path) -> None:
@@ -170,7 +189,7 @@ async def _refuse_taken(session: AsyncSession, entity: Entity, key: CustomFieldK
 async def _object(session: AsyncSession, entity: Entity, identifier: UUID) -> object:
     kind = KINDS[entity]
     row: object | None = await session.get(kind.row_class, identifier)
-    if row is None:
+    if row is None or not kind.holds(row):
         raise NotFound(kind.called, to_text(kind.kind, identifier), path=("id",))
     return row
 

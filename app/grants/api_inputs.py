@@ -13,12 +13,13 @@ import strawberry
 
 from app.checks import Path
 from app.core import terms
-from app.core.fees import ScheduledItem
-from app.core.money import ONE
+from app.custom_fields.api_types import custom_fields_in
+from app.grants.api_kinds import BalanceKind, BalanceRateType
+from app.grants.api_payments import PaymentScheduleInput, payment_of
 from app.grants.api_scope import AppliesToInput, scope_of
-from app.grants.api_types import BalanceKind, BalanceRateType, BalanceStatus
-from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule
+from app.grants.definitions import NewGrant, NewSegment
 from app.graphql.scalars import CurrencyCode
+from app.graphql.values import KeyValueInput
 from app.store import ids
 
 ONCE = "Makes the create safe to repeat: a second use, for any commit or credit, is refused and names the first object."
@@ -29,20 +30,6 @@ class SegmentInput:
     amount: Decimal = strawberry.field(description="How much, 0 or more, in the unit of the balance.")
     starting_at: datetime = strawberry.field(description="First instant, a full hour.")
     ending_before: datetime = strawberry.field(description="First instant after it, a full hour.")
-
-
-@strawberry.input(description="A payment for a commit: a unit price times a quantity.")
-class PaymentItemInput:
-    at: datetime = strawberry.field(description="When it is due.")
-    unit_price: Decimal = strawberry.field(description="Price, 0 or more.")
-    quantity: Decimal = strawberry.field(default=ONE, description="How often it is paid.")
-
-
-@strawberry.input(description="What is paid for a commit.")
-class PaymentScheduleInput:
-    items: list[PaymentItemInput] = strawberry.field(description="The payments, 1 to 1,000.")
-    currency: CurrencyCode | None = strawberry.field(default=None, description="Default: the unit of the balance.")
-    do_not_invoice: bool = strawberry.field(default=False, description="Record the amounts and ask for nothing.")
 
 
 @strawberry.input(description="A commit or credit.")
@@ -69,6 +56,9 @@ class BalanceInput:
     temporary_id: str | None = strawberry.field(
         default=None, description="A name by which overrides of the same request can mean it."
     )
+    custom_fields: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Values of its custom fields, whose keys are registered."
+    )
     uniqueness_key: str | None = strawberry.field(default=None, description=ONCE)
 
 
@@ -80,15 +70,6 @@ class BalanceCreateInput:
     invoice_contract_id: strawberry.ID | None = strawberry.field(
         default=None, description="The contract on which it is billed; needed when something is."
     )
-
-
-@strawberry.input(description="Which balances to list; conditions add up.")
-class BalanceFilter:
-    status: list[BalanceStatus] | None = strawberry.field(  # type: ignore[valid-type]
-        default=None, description="Standing in one of these ways now; default: all but expired and voided ones."
-    )
-    kind: list[BalanceKind] | None = strawberry.field(default=None, description="Of these kinds.")  # type: ignore[valid-type]
-    exclude_exhausted: bool = strawberry.field(default=False, description="Only those with something to use now.")
 
 
 @strawberry.input(description="An entry by hand in the ledger of a balance.")
@@ -112,10 +93,7 @@ def new_grant(found: BalanceInput, *, path: Path) -> NewGrant:
     product_id = None
     if found.product_id is not None:
         product_id = ids.from_text("product", found.product_id, path=(*path, "productId"))
-    payment = None
-    if found.payment is not None:
-        items = tuple(ScheduledItem(item.at, item.unit_price, item.quantity) for item in found.payment.items)
-        payment = PaymentSchedule(items, found.payment.currency, found.payment.do_not_invoice)
+    payment = None if found.payment is None else payment_of(found.payment, path=(*path, "payment"))
     return NewGrant(
         type=found.kind,
         segments=[NewSegment(item.amount, item.starting_at, item.ending_before) for item in found.access],
@@ -128,5 +106,6 @@ def new_grant(found: BalanceInput, *, path: Path) -> NewGrant:
         rate_type=found.rate_type,
         rollover_fraction=found.rollover_fraction,
         payment=payment,
+        custom_fields=custom_fields_in(found.custom_fields, path=(*path, "customFields")),
         uniqueness_key=found.uniqueness_key,
     )

@@ -9,51 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import strawberry
 
 from app.core import grants, ledger
-from app.core.terms import RateTarget
+from app.custom_fields.api_types import HasCustomFields
+from app.grants.api_kinds import BalanceStatus
+from app.grants.api_terms import BalanceTerms
 from app.grants.tables import GrantRow
 from app.graphql.connection import After, Connection, First, list_connection
 from app.graphql.context import Info
 from app.graphql.nodes import Node, node_type
-from app.graphql.values import Interval, Money, described_enum
-
-BalanceKind = described_enum(
-    grants.GrantType,
-    name="BalanceKind",
-    description="What a balance is.",
-    sentences={
-        grants.GrantType.PREPAID: "A commit that is paid for in advance.",
-        grants.GrantType.POSTPAID: "A commit that usage counts towards; what is missing is billed at the end.",
-        grants.GrantType.CREDIT: "A gift.",
-    },
-)
-BalanceStatus = described_enum(
-    ledger.GrantStatus,
-    name="BalanceStatus",
-    description="Where a balance stands.",
-    sentences={
-        ledger.GrantStatus.ACTIVE: "A segment can be used now.",
-        ledger.GrantStatus.UPCOMING: "A segment is still to begin, and none can be used now.",
-        ledger.GrantStatus.PENDING: "It waits to be paid.",
-        ledger.GrantStatus.EXPIRED: "Every segment has ended.",
-        ledger.GrantStatus.VOIDED: "It is archived.",
-    },
-)
-BalanceRateType = described_enum(
-    RateTarget,
-    name="BalanceRateType",
-    description="Which price usage has that draws on a balance.",
-    sentences={
-        RateTarget.LIST_RATE: "The list price.",
-        RateTarget.COMMIT_RATE: "The commit price, where a product has one.",
-    },
-)
+from app.graphql.values import Interval, Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +58,7 @@ class LedgerEntry:
 
 
 @strawberry.interface(description="A commit or credit.")
-class Balance(Node):
-    name: str | None = strawberry.field(description="What invoices call it.")
-    description: str | None = strawberry.field(description="What it is for.")
-    priority: Decimal = strawberry.field(description="The lowest number is drawn first, among balances of its kind.")
-    tags: list[str] = strawberry.field(description="Products with any of these tags can be paid.")
-    rollover_fraction: Decimal | None = strawberry.field(description="How much of a segment may roll over.")
-    uniqueness_key: str | None = strawberry.field(description="The key that made its creation safe to repeat.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-    archived_at: datetime | None = strawberry.field(description="From when on it pays nothing.")
-
-    @strawberry.field(description="What it is.")
-    def kind(self, row: strawberry.Parent[GrantRow]) -> BalanceKind:  # type: ignore[valid-type]
-        return grants.GrantType(row.type)
-
-    @strawberry.field(description="Which price usage has that draws on it.")
-    def rate_type(self, row: strawberry.Parent[GrantRow]) -> BalanceRateType:  # type: ignore[valid-type]
-        return RateTarget(row.rate_type)
-
+class Balance(Node, HasCustomFields, BalanceTerms):
     @strawberry.field(description="Where it stands now.")
     async def status(self, info: Info, row: strawberry.Parent[GrantRow]) -> BalanceStatus:  # type: ignore[valid-type]
         return status_of(row, await _state(info, row.id), at=info.context.now)

@@ -87,6 +87,7 @@ class NewGrant:
     rollover_fraction: Decimal | None = None
     payment: PaymentSchedule | None = None
     trueup_disabled: bool = False
+    custom_fields: Mapping[str, str] = field(default_factory=dict[str, str])
     uniqueness_key: str | None = None
 
 
@@ -109,6 +110,7 @@ def check_grant(entry: NewGrant, *, of_customer: bool, path: Path) -> None:
     if entry.type is GrantType.POSTPAID and entry.unit not in MINOR_DIGITS:
         # What is missing of it is billed in its own unit, which nothing else would turn into money.
         raise _invalid(f"A postpaid commit is counted in a currency; {entry.unit[:40]!r} is none.", (*path, "unit"))
+    at_most(entry.contract_ids, MAX_SCOPE, path=(*path, "contractIds"))
     check_scope(entry.scope, path=path)
     _check_segments(entry, path=(*path, "segments"))
     _check_payment(entry, of_customer=of_customer, path=(*path, "payment"))
@@ -160,13 +162,14 @@ def _check_payment(entry: NewGrant, *, of_customer: bool, path: Path) -> None:
         raise InvalidInput(
             ErrorCode.REQUIRED, f"{entry.unit} is no currency; name the one in which it is paid.", path=(*path, "unit")
         )
+    if isinstance(payment.schedule, RecurringSchedule):
+        _check_item(payment.schedule.unit_price, payment.schedule.quantity, path=(*path, "recurring"))
     items = payment.items(entry.unit)
     at_most(items, MAX_SEGMENTS, path=path)
     if not items:
         raise InvalidInput(ErrorCode.REQUIRED, "Name at least one payment.", path=path)
     for index, item in enumerate(items):
-        if item.unit_price < ZERO or item.quantity < ZERO:
-            raise _invalid("A payment is 0 or more.", (*path, "items", str(index)))
+        _check_item(item.unit_price, item.quantity, path=(*path, "items", str(index)))
     if not is_postpaid:
         return
     if payment.unit not in (None, entry.unit):
@@ -184,6 +187,11 @@ def _check_payment(entry: NewGrant, *, of_customer: bool, path: Path) -> None:
         raise InvalidInput(
             ErrorCode.TRUEUP_BEFORE_ACCESS_END, "What is missing of a commit is billed after its access.", path=path
         )
+
+
+def _check_item(unit_price: Decimal, quantity: Decimal, *, path: Path) -> None:
+    if unit_price < ZERO or quantity < ZERO:
+        raise _invalid("A payment is 0 or more.", path)
 
 
 def amount_of(item: ScheduledItem) -> Decimal:

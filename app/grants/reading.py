@@ -43,15 +43,12 @@ class StoredGrant:
 
 async def grants_of_customer(session: AsyncSession, customer_id: UUID) -> list[StoredGrant]:
     """All commits and credits of a customer, its contracts' included; by id."""
+    return await stored_grants(session, await rows_of_customer(session, customer_id))
+
+
+async def rows_of_customer(session: AsyncSession, customer_id: UUID) -> list[GrantRow]:
+    """The commits and credits of a customer, its contracts' included, by id."""
     rows = await session.execute(select(GrantRow).where(GrantRow.customer_id == customer_id).order_by(col(GrantRow.id)))
-    return await stored_grants(session, rows.scalars().all())
-
-
-async def rows_of_customer(session: AsyncSession, customer_id: UUID, *, limit: int) -> list[GrantRow]:
-    """The commits and credits of a customer, its contracts' included, by id; at most so many."""
-    rows = await session.execute(
-        select(GrantRow).where(GrantRow.customer_id == customer_id).order_by(col(GrantRow.id)).limit(limit)
-    )
     return list(rows.scalars())
 
 

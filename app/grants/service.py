@@ -6,7 +6,7 @@ what one may say is checked by `definitions.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.change import note_change
 from app.checks import Path, at_most
 from app.contracts.tables import Contract
-from app.core.grants import DEFAULT_PRIORITY
-from app.core.overrides import specifier_to_json
+from app.custom_fields.service import insert_custom_fields
 from app.customers.reading import changeable_customer
-from app.grants.definitions import NewGrant, check_grant, payment_to_json
+from app.grants.definitions import NewGrant, check_grant
 from app.grants.references import check_references
-from app.grants.tables import GrantRow, SegmentRow
+from app.grants.rows import row_of, segments_of
+from app.grants.tables import GrantRow
 from app.store.unique import once
 
 MAX_GRANTS = 500
@@ -60,47 +60,14 @@ async def insert_grant(
     """Check and store one."""
     check_grant(entry, of_customer=contract is None, path=path)
     await check_references(session, customer_id, entry, path=path)
-    scope = entry.scope
-    row = GrantRow(
-        id=entry.id,
-        created_at=now,
-        customer_id=customer_id,
-        contract_id=None if contract is None else contract.id,
-        type=entry.type,
-        product_id=entry.product_id,
-        name=entry.name,
-        description=entry.description,
-        unit=entry.unit,
-        priority=DEFAULT_PRIORITY if entry.priority is None else entry.priority,
-        product_ids=[str(product_id) for product_id in scope.product_ids],
-        tags=list(scope.tags),
-        specifiers=[specifier_to_json(specifier) for specifier in scope.specifiers],
-        contract_ids=[str(contract_id) for contract_id in entry.contract_ids],
-        invoice_contract_id=entry.invoice_contract_id,
-        rate_type=entry.rate_type,
-        rollover_fraction=entry.rollover_fraction,
-        invoice=None if entry.payment is None else payment_to_json(entry.payment),
-        trueup_disabled=entry.trueup_disabled,
-        uniqueness_key=entry.uniqueness_key,
-    )
+    row = row_of(entry, customer_id, contract, now=now)
     async with once(session, GrantRow, entry.uniqueness_key):
         session.add(row)
         await session.flush()
-        session.add_all(_segments(row.id, entry, now=now))
+        session.add_all(segments_of(row.id, entry, now=now))
         await session.flush()
+        await insert_custom_fields(session, row, entry.custom_fields, path=(*path, "customFields"))
     return row
-
-
-def _segments(grant_id: UUID, entry: NewGrant, *, now: datetime) -> Iterable[SegmentRow]:
-    for number, segment in enumerate(entry.segments):
-        yield SegmentRow(
-            created_at=now,
-            grant_id=grant_id,
-            number=number,
-            amount=segment.amount,
-            starting_at=segment.starting_at,
-            ending_before=segment.ending_before,
-        )
 
 
 def shown(row: GrantRow) -> dict[str, str | Decimal | None]:

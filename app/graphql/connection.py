@@ -73,14 +73,25 @@ async def connection(
 
 
 def list_connection(
-    items: Sequence[T], *, key: Callable[[T], str], first: int = DEFAULT_PAGE, after: str | None = None
+    items: Sequence[T],
+    *,
+    key: Callable[[T], str],
+    first: int = DEFAULT_PAGE,
+    after: str | None = None,
+    is_sorted: bool = False,
 ) -> Connection[T]:
-    """A page of a short list that is at hand anyway, such as an invoice's lines; `key` is unique in the list."""
+    """A page of a short list that is at hand anyway, such as an invoice's lines; `key` is unique in the list.
+
+    With `is_sorted` keys ascend, and a page goes on behind an entry that has left the list since.
+    """
     first = page_size(first)
     start = 0
     if after is not None:
         wanted = read_cursor(after, order="list", size=1)[0]
-        start = next((index + 1 for index, item in enumerate(items) if key(item) == wanted), len(items))
+        if is_sorted:
+            start = sum(key(item) <= wanted for item in items)
+        else:
+            start = next((index + 1 for index, item in enumerate(items) if key(item) == wanted), len(items))
     shown = items[start : start + first]
     cursors = [write_cursor([key(item)], order="list") for item in shown]
 

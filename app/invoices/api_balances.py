@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from app.grants.api_types import State
+from app.grants.reading import stored_grants
 from app.grants.tables import GrantRow
 from app.graphql.context import Context
 from app.graphql.nodes import LOADERS
@@ -28,4 +29,14 @@ async def _states(context: Context, keys: Sequence[UUID]) -> Sequence[State]:
     return [found[key] for key in keys]
 
 
+async def _final_states(context: Context, keys: Sequence[UUID]) -> Sequence[State]:
+    rows = await context.session.execute(select(GrantRow).where(col(GrantRow.id).in_(keys)))
+    found = {
+        item.row.id: State(item.grant, item.movements)
+        for item in await stored_grants(context.session, rows.scalars().all())
+    }
+    return [found[key] for key in keys]
+
+
 LOADERS["balance.state"] = _states
+LOADERS["balance.final_state"] = _final_states
