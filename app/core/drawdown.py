@@ -6,7 +6,7 @@ costs when a balance pays it is left to `commit_prices`; what is covered becomes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -74,11 +74,12 @@ class Payable:
         return cls(item, item.unit, item.phase.starting_at, product, item.priced, open=_open(item.priced))
 
     @classmethod
-    def of_fee(cls, line: Line, product: Product | None) -> Payable:
+    def of_fee(cls, line: Line, products: Mapping[UUID, Product]) -> Payable:
         """A subscription's fee; it happens when the service that it pays for begins (golden decision 26)."""
         assert line.starting_at is not None, "a fee is for a service that begins at some time"
+        assert line.product_id is not None, "a fee is for a product"
         whole = Slice(None, None, None, line.amount, ONE, line.amount)
-        return cls(line, line.unit, line.starting_at, product, whole, open=_open(whole))
+        return cls(line, line.unit, line.starting_at, products.get(line.product_id), whole, open=_open(whole))
 
     @property
     def quantity_left(self) -> Decimal:

@@ -62,7 +62,7 @@ def rate_statement(
 def rate_fees(terms: Terms, fees: Sequence[Line], *, pots: Sequence[Pot] = ()) -> Rating:
     """The subscription fees of a scheduled invoice, and what balances pay of them; in the order of display."""
     products = {product.id: product for product in terms.products}
-    payables = [Payable.of_fee(fee, products.get(fee.product_id) if fee.product_id else None) for fee in fees]
+    payables = [Payable.of_fee(fee, products) for fee in fees]
     payables.sort(key=line_order)
     purse = Purse(burn_order(pots, terms.products), terms)
     purse.draw(payables)

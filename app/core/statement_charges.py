@@ -47,9 +47,7 @@ class Statement:
         bounds = {bound for segment in segments for bound in (segment.starting_at, segment.ending_before) if bound}
         self._stretches = phases(period, (*self._prices.change_instants(), *bounds, *cuts))
         self._usage = usage
-        self._fees = [
-            Payable.of_fee(line, self._products.get(line.product_id) if line.product_id else None) for line in fees
-        ]
+        self._fees = [Payable.of_fee(line, self._products) for line in fees]
         self.unrated: list[tuple[UsageKey, Decimal]] = []
 
     @property

@@ -25,6 +25,7 @@ from app.core.terms import (
     Composite,
     Multiplier,
     MultiplierTier,
+    Naming,
     Override,
     OverridePriority,
     Overwrite,
@@ -159,6 +160,13 @@ COMMITTED = grant(1, PREPAID, rate_type=COMMIT_RATE)
             id="what a commit gives for nothing draws nothing",
         ),
         pytest.param(
+            terms(priced(1, flat("10"), tiered(("4", "8"), (None, "2")))), {A: used(d2="10")},
+            [COMMITTED, grant(2, PREPAID, rate_type=COMMIT_RATE)], {"g1_0": "16"},
+            ["usage calls t1 g1/0 2@8=16", "applied to usage calls t1 g1/0 -16", "usage calls t1 g2/0 2@8=16",
+             "usage calls t2 g2/0 6@2=12", "applied to usage calls t1 g2/0 -16", "applied to usage calls t2 g2/0 -12"],
+            id="the second balance goes on in the tiers where the first one ended",
+        ),
+        pytest.param(
             terms(priced(1, flat("9"), tiered(("2", "0"), ("2", "0"), (None, "5")))), {A: used(d2="10")},
             [COMMITTED, grant(2)], {"g1_0": "5", "g2_0": "45"},
             ["usage calls t3 g1/0 1@5=5", "applied to usage calls t3 g1/0 -5",
@@ -197,7 +205,11 @@ TWENTY_OFF, HALF = Multiplier(D("0.8")), Multiplier(D("0.5"))
         ),
         pytest.param(
             with_overrides(for_commits(1, TWENTY_OFF, Specifier(recurring_ids=(UUID(int=7),)))), [grant(1)],
-            "4@10=40", "6@10=60", id="for children of another",
+            "4@10=40", "6@10=60", id="for children, and not for a balance that is none",
+        ),
+        pytest.param(
+            with_overrides(for_commits(1, TWENTY_OFF, Specifier(recurring_ids=(UUID(int=7),)))),
+            [grant(1, recurring_id=UUID(int=8))], "4@10=40", "6@10=60", id="for children of another",
         ),
         pytest.param(
             with_overrides(change(1, HALF), for_commits(2, TWENTY_OFF)), [grant(1)], "5@8=40", "5@5=25",
@@ -236,6 +248,8 @@ def test_a_line_names_the_override_that_set_its_price() -> None:
     agreed = with_overrides(change(1, HALF), for_commits(2, TWENTY_OFF))
     lines = rated(agreed, {A: used(d2="10")}, grant(1), g1_0="40").lines
     assert [line.override_id and line.override_id.int for line in lines] == [2, None, 1]
+    lines = rated(with_overrides(change(1, HALF)), {A: used(d2="10")}, grant(1), g1_0="40").lines
+    assert [line.override_id and line.override_id.int for line in lines] == [1, None, 1]
 
 
 def test_a_commit_specific_override_neither_prices_nor_entitles_other_usage() -> None:
@@ -447,6 +461,25 @@ def test_the_minimum_is_that_of_the_last_rate_that_is_billed() -> None:
     assert lines[-1].ending_before == day("01-10")
     without = replace(agreed, rates=agreed.rates[:1])
     assert [line.type for line in rated(without, {A: used(d2="100")}).lines] == ["usage"]
+
+
+def test_the_minimum_goes_when_an_override_takes_the_product_from_the_contract() -> None:
+    """From the 16th the product has a tag, and products with the tag are not billed: the minimum of before holds."""
+    tagged = replace(SUPPORT, namings=(Naming(day("01-16"), "premium support", ("paused",)),))
+    rates = (entry(1, flat("1")), replace(TEN_PER_CENT, minimum=D(50)))
+    not_billed = replace(change(1, None, Specifier(tags=("paused",))), entitled=False)
+    agreed = replace(terms(*rates, products=(*CORE[:2], tagged)), overrides=(not_billed,))
+    lines = rated(agreed, {A: used(d2="100", d20="500")}).lines
+    assert spelled(lines)[-2:] == ["composite support 100@0.1=10", "minimum support 40@1=40"]
+
+
+def test_fees_stand_where_the_name_that_their_product_has_then_puts_them() -> None:
+    renamed = replace(DATA, namings=(Naming(day("01-10"), "a new name", ()),))
+    agreed = terms(entry(1, flat("1")), products=(CALLS, renamed))
+    fees = [fee("20", product_id=A), fee("50", "01-11")]
+    assert [line.product_id for line in rate_fees(agreed, fees).lines] == [B, A]
+    assert [line.product_id for line in rate_fees(agreed, [fee("50", "01-02"), fees[0]]).lines] == [A, B]
+    assert rate_fees(agreed, []).lines == ()
 
 
 amounts = st.decimals(min_value=0, max_value=400, places=2)

@@ -159,6 +159,10 @@ def test_prices(list_price: Rate, overrides: list[Override], priority: OverrideP
             # 6 units at half of 4; growing to 12 gives 6 x 4 back and takes 12 x 3
             Volume((Tier(D(10), D(4)), Tier(None, D(3)))), by_tier(("6", "0.5"), (None, "1")), "12", "24", id="two bands",
         ),
+        pytest.param(
+            Volume((Tier(D(10), D(4)), Tier(None, D(3)))), by_tier(("6", "0.5"), (None, "1")), "-5", "-10",
+            id="what is below nothing belongs to the first band",
+        ),
         pytest.param(Package(D(10), D(7)), Multiplier(D("0.5")), "12", "7", id="packages, half"),
         pytest.param(Package(D(10), D(7)), by_tier(("10", "0.5")), "25", "17.5", id="packages, the first for half"),
     ],
@@ -234,7 +238,7 @@ def test_the_stored_form_of_a_change(change: PriceChange) -> None:
 
 
 def test_a_stored_form_that_is_none() -> None:
-    with pytest.raises(ValueError, match="MULTIPLIER, OVERWRITE or TIERED"):
+    with pytest.raises(ValueError, match="MULTIPLIER, OVERWRITE or TIERED, not GIFT"):
         change_from_json({"type": "GIFT"})
 
 
@@ -244,6 +248,7 @@ def test_a_stored_form_that_is_none() -> None:
         Specifier(),
         Specifier(A, ("core",), (("plan", "x"), ("region", "eu")), (("cluster", "a"),), Frequency.ANNUAL),
         Specifier(tags=("gpu", "core")),
+        Specifier(product_id=A, grant_ids=(UUID(int=7), UUID(int=8)), recurring_ids=(UUID(int=9),)),
     ],
 )
 def test_the_stored_form_of_a_specifier(specifier: Specifier) -> None:

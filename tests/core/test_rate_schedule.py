@@ -19,6 +19,7 @@ from app.core.terms import (
     Group,
     Multiplier,
     MultiplierTier,
+    Naming,
     Override,
     OverridePriority,
     Overwrite,
@@ -30,6 +31,7 @@ from app.core.terms import (
 from tests.core.agreements import CALLS, DATA, A, B, D, day, entry, flat, product, terms, tiered
 
 EVER = Period(SINCE_EVER)
+C = UUID(int=3)
 EU: Group = (("region", "eu"),)
 US: Group = (("region", "us"),)
 
@@ -159,6 +161,7 @@ def test_segments_of_a_timeline_follow_each_other_and_differ(entries: list[RateE
         ([Selector(pricing=())], False),
         ([Selector(partial_pricing=EU)], True),
         ([Selector(partial_pricing=US)], False),
+        ([Selector(partial_pricing=(("model", "big"), ("region", "eu")))], True),
         ([Selector(billing_frequency=Frequency.MONTHLY)], True),
         ([Selector(billing_frequency=Frequency.ANNUAL)], False),
         ([Selector()], True),
@@ -255,6 +258,62 @@ def test_a_tiered_multiplier_is_shown_as_tiers(listed: Rate, expected: Rate) -> 
     [row] = agreed(override(1, change), rates=(entry(1, listed),), explicit=True)
     assert isinstance(row.override_rate, Tiered | TieredPercentage)
     assert row.override_rate == expected
+
+
+def test_bands_at_one_price_are_one_tier() -> None:
+    """3 at half, then 3 and 4 at four fifths within the first tier of 10, then four fifths of the second."""
+    factors = (("3", "0.5"), ("3", "0.8"), ("4", "0.8"), ("90", "0.8"))
+    change = TieredMultiplier(tuple(MultiplierTier(D(size), D(factor)) for size, factor in factors))
+    [row] = agreed(override(1, change), rates=(entry(1, tiered(("10", "1"), (None, "2"))),), explicit=True)
+    assert row.override_rate == tiered(("3", "0.5"), ("7", "0.8"), ("90", "1.6"), (None, "2"))
+
+
+def test_rows_follow_the_card_then_names_then_values_and_frequencies() -> None:
+    by_month, by_year = (
+        replace(entry(number, flat(price)), billing_frequency=frequency)
+        for number, price, frequency in ((1, "9", Frequency.MONTHLY), (2, "80", Frequency.ANNUAL))
+    )
+    rates = (
+        entry(3, flat("5"), product_id=C),
+        by_month,
+        by_year,
+        entry(4, flat("1")),
+        entry(5, flat("2"), "01-20", product_id=B),
+    )
+    named = (product(1, "calls"), DATA, product(3, "boards"))
+    found = contract_rates(terms(*rates, products=named), at=day("01-15"))
+    assert [(one.product.name, one.listed.rate) for one in found] == [
+        ("boards", flat("5")), ("calls", flat("1")), ("calls", flat("80")), ("calls", flat("9")),
+    ]  # fmt: skip
+    found = contract_rates(terms(*rates, products=named, order=(A,)), at=day("01-25"))
+    assert [(one.product.name, one.listed.rate) for one in found] == [
+        ("calls", flat("1")), ("calls", flat("80")), ("calls", flat("9")), ("boards", flat("5")), ("data", flat("2")),
+    ]  # fmt: skip
+    half_by_year = override(1, Multiplier(D("0.5")), Specifier(product_id=A, billing_frequency=Frequency.ANNUAL))
+    found = contract_rates(replace(terms(*rates, products=named), overrides=(half_by_year,)), at=day("01-15"))
+    assert [one.override_rate for one in found] == [None, None, flat("40.0"), None]
+
+
+def test_values_have_the_price_that_is_listed_for_them() -> None:
+    found = agreed(
+        override(1, Multiplier(D("0.5")), Specifier(product_id=A, pricing=EU)),
+        override(2, Multiplier(D("0.1")), Specifier(product_id=A, pricing=US), start="01-20"),
+        rates=(entry(1, flat("2")), entry(2, flat("4"), group=EU)),
+        key=("region",),
+    )
+    assert rows(found) == [("calls", "", flat("2"), None, None), ("calls", "eu", flat("4"), flat("2.0"), 1)]
+
+
+def test_a_product_is_shown_and_reached_as_it_is_then() -> None:
+    """Renamed and tagged from the 10th on; an override for the tag reaches it from then."""
+    later = Naming(day("01-10"), "requests", ("core",))
+    renamed = replace(product(1, "calls", pricing_group_key=("region",)), namings=(later,))
+    core_in_eu = override(1, Multiplier(D("0.5")), Specifier(tags=("core",), pricing=EU))
+    whole = replace(terms(entry(1, flat("2")), products=(renamed,)), overrides=(core_in_eu,))
+    assert rows(list(contract_rates(whole, at=day("01-05")))) == [("calls", "", flat("2"), None, None)]
+    assert rows(list(contract_rates(whole, at=day("01-15")))) == [
+        ("requests", "", flat("2"), None, None), ("requests", "eu", flat("2"), flat("1.0"), 1),
+    ]  # fmt: skip
 
 
 def test_values_without_a_price_of_their_own_now_are_among_all_others() -> None:

@@ -82,6 +82,14 @@ def test_slices_tell_their_tier() -> None:
     assert slices(SIZED_LAST, before=D(5), quantity=D(1))[0].tier_size is None
 
 
+def test_slices_of_a_price_by_volume_tell_their_tier_and_where_they_begin() -> None:
+    given_back, taken = slices(BY_VOLUME, before=D(80), quantity=D(40))
+    assert (given_back.level, given_back.tier_starting_at, given_back.tier_size, given_back.before) == (1, 0, 100, 80)
+    assert (taken.level, taken.tier_starting_at, taken.tier_size, taken.before) == (2, 100, 100, 0)
+    [packages] = slices(TENS, before=D(10), quantity=D(5))
+    assert (packages.level, packages.tier_size, packages.before) == (None, None, 10)
+
+
 numbers = st.decimals(min_value=-1000, max_value=1000, places=3, allow_nan=False, allow_infinity=False)
 prices = st.decimals(min_value=0, max_value=100, places=4, allow_nan=False, allow_infinity=False)
 sizes = st.decimals(min_value="0.001", max_value=300, places=3, allow_nan=False, allow_infinity=False)

@@ -153,6 +153,11 @@ def test_usage_without_a_rate_is_reported_and_its_position_runs_on() -> None:
     assert [(item.key, item.quantity) for item in found.unrated] == [(by_region("eu"), 8), (by_region("mars"), 4)]
 
 
+def test_usage_without_a_rate_is_reported_as_a_whole() -> None:
+    found = rated(terms(entry(1, FREE_THEN_PAID, "01-10", "01-20")), {UsageKey(A): used(d2="4", d15="1", d25="3")})
+    assert [(item.key, item.quantity) for item in found.unrated] == [(UsageKey(A), 7)]
+
+
 def test_a_presentation_value_has_tiers_of_its_own() -> None:
     agreed = terms(entry(1, tiered(("10", "2"), (None, "1"))))
     usage = {UsageKey(A, (), (("team", team),)): used(d2="12") for team in ("red", "blue")}
