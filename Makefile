@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test stress lint serve bench assets
+.PHONY: help install demo test stress mutate lint serve bench assets
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ test: $(STAMP) ## every test, on a private PostgreSQL
 
 stress: $(STAMP) ## the long randomized tests, whole
 	METROGRAPH_STRESS=1 $(BIN)/python -m pytest -n 2 -m stress $(ARGS)
+
+mutate: $(STAMP) ## plant small faults in the pricing core; fails when no test notices one (half an hour)
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 lint: $(STAMP) ## format check, lint, types
 	$(BIN)/ruff format --check .
