@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from app.store import embedded, migrate
-from benchmarks import ingest, rating
+from benchmarks import drafts, ingest, rating
 
 
 def main() -> None:
@@ -23,11 +23,13 @@ def main() -> None:
     folder.chmod(0o711)
     cluster = embedded.start(folder)
     try:
-        for name in ("ceiling", "gateway"):
+        for name in ("ceiling", "gateway", "drafts"):
             cluster.create_database(name)
-        migrate.upgrade(cluster.url("gateway"))
+        for name in ("gateway", "drafts"):
+            migrate.upgrade(cluster.url(name))
         results = {
             "rating": rating.measure(),
+            "drafts": asyncio.run(drafts.measure(cluster.url("drafts"))),
             "ingest": asyncio.run(ingest.measure(cluster.url("ceiling"), cluster.url("gateway"))),
         }
     finally:
@@ -39,7 +41,7 @@ def main() -> None:
     for name, figures in results.items():
         print(name)
         for label, value in figures.items():
-            print(f"  {label:58} {value:>14,.2f}")
+            print(f"  {label:68} {value:>14,.2f}")
 
 
 main()
