@@ -15,7 +15,7 @@ from app.catalog.tables import MetricRow, ProductRow
 from app.checks import Path, at_most, currency_of, distinct, text_of, within
 from app.core.conversions import Rounding
 from app.core.money import DIVISION_PLACES
-from app.core.terms import Aggregation, Composite, CompositeScope, MoneyOf, ProductType, PropertyFilter, SqlGranularity
+from app.core.terms import Aggregation, Composite, MoneyOf, ProductType, PropertyFilter, SqlGranularity
 from app.errors import ErrorCode, InvalidInput, NotFound
 from app.store.ids import to_text
 
@@ -169,8 +169,6 @@ def check_type(type: str, *, is_composite: bool) -> None:
 async def check_composite(session: AsyncSession, composite: Composite) -> None:
     """Every product that it names exists and is of type USAGE; nothing is named twice."""
     place = ("input", "composite")
-    if composite.scope is CompositeScope.CUSTOMER:
-        raise InvalidInput(ErrorCode.NOT_SUPPORTED, "Write the scope CONTRACT.", path=(*place, "scope"))
     at_most(composite.product_ids, MAX_PARTS, path=(*place, "productIds"))
     at_most(composite.tags, MAX_PARTS, path=(*place, "tags"))
     distinct([text_of(tag, path=(*place, "tags"), longest=100) for tag in composite.tags], path=(*place, "tags"))

@@ -22,6 +22,7 @@ from app.core.conversions import (
     rounding_from_json,
     rounding_to_json,
 )
+from app.core.elsewhere import elsewhere_from_json, elsewhere_to_json
 from app.core.money import Unit, canonical, parse_decimal
 from app.core.overrides import change_from_json, change_to_json, specifier_from_json, specifier_to_json
 from app.core.period import Frequency, Period, StatementDay, StatementSchedule
@@ -69,6 +70,7 @@ def terms_to_json(terms: Terms) -> dict[str, Any]:
             for item in terms.usage_filters
         ],
         "fees": fees_to_json(terms),
+        **({"elsewhere": [elsewhere_to_json(item) for item in terms.elsewhere]} if terms.elsewhere else {}),
     }
 
 
@@ -97,6 +99,7 @@ def terms_from_json(form: Mapping[str, Any]) -> Terms:
             UsageFilter(parse_instant(item["starting_at"]), item["key"], tuple(item["values"]))
             for item in form.get("usage_filters", ())
         ),
+        elsewhere=tuple(elsewhere_from_json(item) for item in form.get("elsewhere", ())),
         **fees_from_json(form.get("fees", {})),
     )
 

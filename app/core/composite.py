@@ -11,9 +11,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from app.core.elsewhere import Elsewhere
+from app.core.metering import HourQuantity
 from app.core.money import ZERO, exact
 from app.core.period import Period
-from app.core.terms import Composite, CompositeScope, Product, ProductType
+from app.core.phases import sums_by_phase
+from app.core.quantities import UsageKey
+from app.core.terms import Composite, CompositeScope, Product, ProductType, Terms
 
 Spend = Mapping[UUID, Sequence[Decimal]]
 """What was charged for each product, phase by phase."""
@@ -39,6 +43,40 @@ def base_by_phase(
                 if includes(composite.at(start), product.at(start)):
                     base[place] += amount
     return base
+
+
+def with_elsewhere(
+    found: Elsewhere | None, base: list[Decimal], stretches: Sequence[Period], *, unit: str
+) -> list[Decimal]:
+    """The base with what other contracts add to it in a unit; nothing is left of it where another contract bills it."""
+    if found is None:
+        return base
+    hours = [HourQuantity(item.hour, item.amount) for item in found.spent if item.unit == unit]
+    with exact():
+        return [
+            ZERO if found.is_billed(phase.starting_at) else own + other
+            for phase, own, other in zip(stretches, base, sums_by_phase(hours, stretches), strict=True)
+        ]
+
+
+def units_elsewhere(terms: Terms) -> tuple[list[str], list[tuple[UsageKey, Decimal]]]:
+    """The units of charges on other contracts in which this one can bill, and the sums of those in which it cannot.
+
+    A contract bills in its own currency and in the custom units for which its card has a conversion. A sum stands under
+    the composite product, with its unit as a value.
+    """
+    known = {terms.unit.code, *dict(terms.conversions)}
+    units: set[str] = set()
+    without: dict[UsageKey, Decimal] = {}
+    for found in terms.elsewhere:
+        for item in (item for item in found.spent if not found.is_billed(item.hour)):
+            if item.unit in known:
+                units.add(item.unit)
+            else:
+                key = UsageKey(found.product_id, (("unit", item.unit),))
+                with exact():
+                    without[key] = without.get(key, ZERO) + item.amount
+    return sorted(units), sorted(without.items())
 
 
 def composite_to_json(composite: Composite) -> dict[str, object]:

@@ -6,15 +6,16 @@ hour, so that the hours always add up to the quantity of the statement and a pri
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from app.core.conversions import converted, rounded
 from app.core.metering import HourQuantity, HoursByGroup
-from app.core.money import ZERO, exact
+from app.core.money import ZERO, canonical, exact, parse_decimal
 from app.core.period import HOUR, SINCE_EVER, Period
 from app.core.terms import Group, Product, ProductVersion
 
@@ -156,3 +157,35 @@ def _summed(hours: Iterable[HourQuantity]) -> dict[datetime, Decimal]:
 def _sum_before(hours: Mapping[datetime, Decimal], instant: datetime) -> Decimal:
     with exact():
         return sum((quantity for hour, quantity in hours.items() if hour < instant), ZERO)
+
+
+def usage_to_json(usage: Usage) -> list[dict[str, object]]:
+    """The stored form of hourly usage, in an order of its own; hours ascend."""
+    return sorted((_entry_to_json(key, hours) for key, hours in usage.items()), key=json.dumps)
+
+
+def usage_from_json(form: Sequence[Mapping[str, Any]]) -> dict[UsageKey, list[HourQuantity]]:
+    """The hourly usage that an invoice was made from."""
+    return {
+        key_from_json(item): [
+            HourQuantity(datetime.fromisoformat(hour), parse_decimal(quantity)) for hour, quantity in item["hours"]
+        ]
+        for item in form
+    }
+
+
+def key_from_json(form: Mapping[str, Any]) -> UsageKey:
+    """The product and the group of an entry of frozen usage."""
+    return UsageKey(
+        UUID(form["product"]), tuple(sorted(form["pricing"].items())), tuple(sorted(form["presentation"].items()))
+    )
+
+
+def _entry_to_json(key: UsageKey, hours: Sequence[HourQuantity]) -> dict[str, object]:
+    ascending = sorted(hours, key=lambda item: item.hour)
+    return {
+        "product": str(key.product_id),
+        "pricing": dict(key.pricing),
+        "presentation": dict(key.presentation),
+        "hours": [[item.hour.isoformat(), canonical(item.quantity)] for item in ascending],
+    }

@@ -12,7 +12,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from app.core.charging import Charge, PriceList
-from app.core.composite import base_by_phase, includes
+from app.core.composite import base_by_phase, includes, units_elsewhere, with_elsewhere
 from app.core.drawdown import Conversion, Payable, line_order
 from app.core.lines import Line
 from app.core.money import ONE, ZERO, exact
@@ -44,7 +44,9 @@ class Statement:
         self._terms = terms
         self._prices = PriceList.of(terms)
         self._products = {product.id: product for product in terms.products}
-        bounds = {bound for segment in segments for bound in (segment.starting_at, segment.ending_before) if bound}
+        self._elsewhere = {item.product_id: item for item in terms.elsewhere}
+        parts = (*segments, *(part for item in terms.elsewhere for part in item.billed))
+        bounds = {bound for part in parts for bound in (part.starting_at, part.ending_before) if bound}
         self._stretches = phases(period, (*self._prices.change_instants(), *bounds, *cuts))
         self._usage = usage
         self._fees = [Payable.of_fee(line, self._products) for line in fees]
@@ -61,6 +63,9 @@ class Statement:
         Charges in custom units come first, because what is left of them is paid in the card's currency.
         """
         by_unit: dict[str, list[Payable]] = {self._terms.unit.code: []}
+        units, without_rate = units_elsewhere(self._terms)
+        by_unit.update((unit, []) for unit in units)
+        self.unrated.extend(without_rate)
         for charge in self._usage_charges():
             by_unit.setdefault(charge.unit, []).append(Payable.of(charge))
         currency = by_unit.pop(self._terms.unit.code)
@@ -106,6 +111,7 @@ class Statement:
         for product in self._terms.products:
             if product.type is ProductType.COMPOSITE:
                 base = base_by_phase(product, self._terms.products, spend, self._stretches)
+                base = with_elsewhere(self._elsewhere.get(product.id), base, self._stretches, unit=unit)
                 # Spend without a rate for it is no usage without a rate.
                 found, _ = self._prices.charges(product, UsageKey(product.id), base, self._stretches, unit=unit)
                 charges.extend(found)
@@ -128,7 +134,7 @@ class Statement:
         for place in reversed(range(len(self._stretches))):
             phase = self._stretches[place]
             entry = self._prices.entitled_entry(product, at=phase.starting_at)
-            if entry is None or entry.minimum is None:
+            if entry is None or entry.minimum is None or self._is_billed_elsewhere(product, phase):
                 continue
             composite = product.at(phase.starting_at).composite
             assert composite is not None, "a composite product says what it is a percentage of"
@@ -145,11 +151,20 @@ class Statement:
 
     def _has_spend(self, composite: Product, spend: dict[UUID, list[Decimal]]) -> bool:
         """Whether anything was charged for a product while it belonged to the composite one."""
+        found = self._elsewhere.get(composite.id)
+        if found is not None and any(not found.is_billed(item.hour) for item in found.spent):
+            return True
         return any(
-            amount and includes(composite.at(phase.starting_at), other.at(phase.starting_at))
+            amount
+            and not self._is_billed_elsewhere(composite, phase)
+            and includes(composite.at(phase.starting_at), other.at(phase.starting_at))
             for other in self._terms.products
             for phase, amount in zip(self._stretches, spend.get(other.id, ()), strict=False)
         )
+
+    def _is_billed_elsewhere(self, product: Product, phase: Period) -> bool:
+        found = self._elsewhere.get(product.id)
+        return found is not None and found.is_billed(phase.starting_at)
 
     def _conversions(self, unit: str, payables: Iterable[Payable]) -> list[Payable]:
         """What is left of the charges in a custom unit, phase by phase, in the card's currency (semantics 5.10)."""

@@ -14,6 +14,7 @@ from itertools import pairwise
 from uuid import UUID
 
 from app.core.conversions import Conversion, Rounding
+from app.core.elsewhere import Elsewhere
 from app.core.fees import BilledItem, ScheduledCharge, Subscription
 from app.core.money import Unit
 from app.core.period import Frequency, Period, StatementSchedule
@@ -344,7 +345,8 @@ class Terms:
     order; `product_order` is the card's order of lines and need not name every product. An invoice becomes final
     `grace` after its period. `usage_filters` are sorted by start, no two at one instant. `conversions` are what one of
     each custom pricing unit is worth in `unit`, by code. With `consolidate`, charges go on the usage statement that ends
-    on their day. `billed` is what final invoices carry of fees and charges, so that nothing is billed twice.
+    on their day. `billed` is what final invoices carry of fees and charges, so that nothing is billed twice. `elsewhere`
+    is what other contracts of the customer add to composite products, for the statement that is rated.
     """
 
     contract_id: UUID
@@ -364,6 +366,7 @@ class Terms:
     scheduled_charges: tuple[ScheduledCharge, ...] = ()
     consolidate: bool = False
     billed: tuple[BilledItem, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
 
 
 def _require_factor(factor: Decimal) -> None:

@@ -18,9 +18,9 @@ from app.core.invoice import Draft, InvoiceType, assemble
 from app.core.items import fees_and_charges, item_lines
 from app.core.lines import Line
 from app.core.money import fiat
-from app.core.quantities import Usage
-from app.core.rating import Draw, Unrated, rate_fees, rate_statement
+from app.core.rating import Draw, Unrated, Usage, rate_fees, rate_statement
 from app.core.terms import Terms
+from app.invoices.elsewhere import with_elsewhere
 from app.invoices.statements import Statement
 from app.usage.reading import HoursReader, hours_of_metric, usage_of_products
 
@@ -83,6 +83,7 @@ async def rate(
         rating = rate_fees(terms, fees, pots=pots)
         draft = assemble([*rating.lines, *charges], fiat(statement.currency))
         return RatedStatement(statement, draft, items, (), terms, {}, pots, rating.draws)
+    terms = await with_elsewhere(session, statement.contract, terms, statement.period, hours=hours)
     usage = await usage_of_products(
         session,
         customer_id=statement.contract.customer_id,

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
 from app.contracts.frozen import terms_to_json
-from app.core.metering import HourQuantity
 from app.core.money import canonical
 from app.core.pots import pots_to_json
-from app.core.rating import Unrated, UsageKey
+from app.core.quantities import usage_to_json
+from app.core.rating import Unrated
 from app.invoices.drafts import RatedStatement
 from app.invoices.tables import InvoiceInputs
 
@@ -24,7 +23,7 @@ from app.invoices.tables import InvoiceInputs
 def inputs_row(rated: RatedStatement, *, ingest_batch: int) -> InvoiceInputs:
     """Everything that it was computed from, and the digest of it."""
     terms = terms_to_json(rated.terms)
-    usage = sorted((_usage_to_json(key, hours) for key, hours in rated.usage.items()), key=json.dumps)
+    usage = usage_to_json(rated.usage)
     release = version("metrograph")
     pots = pots_to_json(rated.pots)
     content = json.dumps([terms, usage, pots, release], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -47,15 +46,4 @@ def unrated_to_json(item: Unrated) -> dict[str, Any]:
         "pricing": dict(item.key.pricing),
         "presentation": dict(item.key.presentation),
         "quantity": canonical(item.quantity),
-    }
-
-
-def _usage_to_json(key: UsageKey, hours: Sequence[HourQuantity]) -> dict[str, Any]:
-    return {
-        "product": str(key.product_id),
-        "pricing": dict(key.pricing),
-        "presentation": dict(key.presentation),
-        "hours": [
-            [item.hour.isoformat(), canonical(item.quantity)] for item in sorted(hours, key=lambda item: item.hour)
-        ],
     }

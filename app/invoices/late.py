@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +18,8 @@ from app.core.items import fees_and_charges
 from app.core.lines import Line, LineType
 from app.core.money import ZERO, exact
 from app.core.pots import pots_from_json
-from app.core.rating import UsageKey, rate_statement
+from app.core.quantities import UsageKey, key_from_json
+from app.core.rating import rate_statement
 from app.invoices.books import lines_of, period_of
 from app.invoices.tables import Invoice, InvoiceInputs
 from app.usage.reading import usage_of_products
@@ -44,7 +44,7 @@ async def late_usage(session: AsyncSession, invoice: Invoice) -> list[LateUsage]
         session, customer_id=invoice.customer_id, products=terms.products, period=period, filters=terms.usage_filters
     )
     with exact():
-        then = {_key(form): sum((Decimal(text) for _, text in form["hours"]), ZERO) for form in inputs.usage}
+        then = {key_from_json(form): sum((Decimal(text) for _, text in form["hours"]), ZERO) for form in inputs.usage}
         now = {key: sum((hour.quantity for hour in hours), ZERO) for key, hours in usage.items()}
         late = {key: now.get(key, ZERO) - then.get(key, ZERO) for key in dict.fromkeys([*then, *now])}
     if not any(late.values()):
@@ -75,9 +75,3 @@ def _worth(lines: list[Line] | tuple[Line, ...], key: UsageKey) -> Decimal:
 def _product(line: Line) -> UUID:
     assert line.product_id is not None, "usage is that of a product"
     return line.product_id
-
-
-def _key(form: dict[str, Any]) -> UsageKey:
-    return UsageKey(
-        UUID(form["product"]), tuple(sorted(form["pricing"].items())), tuple(sorted(form["presentation"].items()))
-    )

@@ -11,6 +11,7 @@ import pytest
 
 from app.contracts.frozen import terms_from_json, terms_to_json
 from app.core.conversions import Conversion, ConversionOperation, Rounding, RoundingMethod
+from app.core.elsewhere import Elsewhere, SpentHour
 from app.core.fees import (
     BilledItem,
     Collection,
@@ -111,6 +112,12 @@ FEES = replace(
             AGREED, rates=(), products=(), period=Period(day("01-01"), None), product_order=(A, by_region("eu")[0])
         ),
         replace(AGREED, products=(BY_REGION,)),
+        replace(
+            AGREED,
+            elsewhere=(
+                Elsewhere(A, (SpentHour(day("01-02"), "USD", Decimal("1.5")),), (Period(day("01-02"), day("01-03")),)),
+            ),
+        ),
         FEES,
         replace(AGREED, products=(MEASURED,)),
         replace(AGREED, products=(replace(CALLS, namings=(Naming(day("01-16"), "requests", ("gpu",)),)),)),

@@ -24,7 +24,7 @@ from app.core.conversions import (
 from app.core.metering import HourQuantity
 from app.core.money import canonical
 from app.core.period import HOUR, Period
-from app.core.quantities import UsageKey, group_names_of, usage_of, versions_in
+from app.core.quantities import UsageKey, group_names_of, usage_from_json, usage_of, usage_to_json, versions_in
 from app.core.terms import Product, ProductVersion
 from tests.core.agreements import CALLS, JANUARY, A, day, hour_lists, product, used
 
@@ -268,3 +268,10 @@ def test_a_product_at_an_instant_has_the_keys_of_then() -> None:
     assert sold.at(day("01-15T23:00:00")) == sold
     assert sold.at(day("01-16")).pricing_group_key == ("region",)
     assert sold.at(day("01-16")).presentation_group_key == ("team",)
+
+
+def test_the_stored_form_of_usage() -> None:
+    usage = {of("eu", "red"): used(d2="1.50", d3="-1"), of(): used(d4="2")}
+    form = usage_to_json(usage)
+    assert usage_from_json(json.loads(json.dumps(form))) == usage
+    assert form == usage_to_json(dict(reversed(usage.items())))
