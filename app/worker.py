@@ -22,7 +22,7 @@ from app.clock import parse_instant
 from app.contracts import recurring_children
 from app.delivery import metering, service, sync, voids
 from app.delivery.actions import SYNC_JOB
-from app.invoices import due, run
+from app.invoices import due, run, settling
 from app.invoices.service import DELIVERIES_JOB
 from app.jobs.service import enqueue
 from app.runtime import Runtime
@@ -71,8 +71,10 @@ async def resend_slots(runtime: Runtime) -> None:
 
 
 async def make_children(runtime: Runtime) -> None:
-    """Make the recurring commits and credits whose period has begun."""
-    await recurring_children.make_all_children(runtime.store, now=runtime.clock.now())
+    """Make the recurring commits and credits whose period has begun, and post what rolls over."""
+    now = runtime.clock.now()
+    await recurring_children.make_all_children(runtime.store, now=now)
+    await settling.settle_all(runtime.store, now=now)
 
 
 async def run_invoices(runtime: Runtime) -> None:

@@ -16,6 +16,7 @@ from app.change import note_change
 from app.checks import hour_of
 from app.contracts.reading import changeable_contract, shown
 from app.contracts.tables import Contract, SubscriptionRow
+from app.contracts.transitions import refuse_followed
 from app.errors import ErrorCode, InvalidInput
 from app.grants.archiving import archive_of_contract
 from app.grants.tables import RecurringGrantRow
@@ -28,9 +29,10 @@ async def move_end(session: AsyncSession, contract_id: UUID, ending_before: date
 
     An earlier end cuts terms and drops what would have been charged after it. A later one lengthens the contract only:
     subscriptions and recurring terms without an end of their own stop at the old one, overrides go on.
-    Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, INVALID_INTERVAL.
+    Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, INVALID_INTERVAL, ALREADY_TRANSITIONED when another follows it there.
     """
     contract = await changeable_contract(session, contract_id)
+    await refuse_followed(session, contract_id, path=PATH)
     end = None if ending_before is None else hour_of(ending_before, path=PATH)
     if end is not None and end <= contract.starting_at:
         raise InvalidInput(

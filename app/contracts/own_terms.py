@@ -1,4 +1,4 @@
-"""What a new contract agrees on beside its dates: prices, commits and credits, which usage it takes, fees and charges.
+"""What a new contract agrees on beside its dates: what it follows, prices, commits and credits, usage, fees and charges.
 
 Owns the bundle that a create hands on, and the order in which its parts are stored. Each part has its rules in a module
 of its own; a new kind of term joins here.
@@ -12,14 +12,14 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contracts import recurring_children, recurring_grants
 from app.contracts.filters import NewUsageFilter, insert_usage_filters
 from app.contracts.new_fees import NewFees, insert_fees
 from app.contracts.new_recurring import NewRecurringGrant
 from app.contracts.override_balances import check_balances
 from app.contracts.overrides import OwnPrices, insert_overrides
-from app.contracts.recurring_children import make_children
-from app.contracts.recurring_grants import insert_recurring_grants
 from app.contracts.tables import Contract
+from app.contracts.transitions import NewTransition, follow
 from app.custom_fields.service import insert_custom_fields
 from app.grants.definitions import NewGrant
 from app.grants.service import insert_grants
@@ -35,18 +35,20 @@ class OwnTerms:
     recurring: Sequence[NewRecurringGrant] = ()
     custom_fields: Mapping[str, str] = field(default_factory=dict)
     fees: NewFees = field(default_factory=NewFees)
+    transition: NewTransition | None = None
 
 
 async def insert_own_terms(
     session: AsyncSession, contract: Contract, own: OwnTerms, *, now: datetime
 ) -> dict[str, object]:
     """Check and store the terms; gives what the audit log says of them. Errors: those of each part."""
+    transition = await follow(session, contract, own.transition, now=now)
     # Overrides may name balances that come with the same contract.
     grants = await insert_grants(session, contract, own.grants, path=("input", "balances"), now=now)
-    recurring = await insert_recurring_grants(
+    recurring = await recurring_grants.insert_recurring_grants(
         session, contract, own.recurring, path=("input", "recurringBalances"), now=now
     )
-    await make_children(session, [contract], now=now)
+    await recurring_children.make_children(session, [contract], now=now)
     await check_balances(session, contract, own.prices.overrides, path=("input", "overrides"))
     overrides = await insert_overrides(session, contract, own.prices.overrides, now=now)
     filters = await insert_usage_filters(session, contract, own.usage_filters, now=now)
@@ -58,4 +60,5 @@ async def insert_own_terms(
         "overrides": len(overrides),
         "usageFilters": len(filters),
         **fees,
+        **transition,
     } | fields

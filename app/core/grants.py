@@ -49,7 +49,8 @@ class Grant:
 
     It pays for products by id or by any of its tags, or what one of its specifiers reaches; without any of them it pays
     for everything. `contract_count` is how many contracts it may pay for, None for all of the customer's. `is_free`
-    tells that nobody pays for it; `is_rollover` that it came over from an earlier contract.
+    tells that nobody pays for it; `is_rollover` that it came over from an earlier contract. From `closes_at` on, when
+    its contract was followed by another, it is over: no segment lasts longer, and none begins.
     """
 
     id: UUID
@@ -66,11 +67,20 @@ class Grant:
     recurring_id: UUID | None = None
     is_free: bool = False
     is_rollover: bool = False
+    closes_at: datetime | None = None
 
     @property
     def is_restricted(self) -> bool:
         """Whether it pays for some products or usage only."""
         return bool(self.product_ids or self.tags or self.specifiers)
+
+    def access(self, segment: Segment) -> Period | None:
+        """When one of its segments may be used; None when the grant is over before."""
+        start, end = segment.period.starting_at, segment.period.ending_before
+        assert end is not None, "a segment has an end"
+        if self.closes_at is None or end <= self.closes_at:
+            return segment.period
+        return Period(start, self.closes_at) if start < self.closes_at else None
 
 
 class SegmentKey(NamedTuple):

@@ -86,7 +86,7 @@ def remaining(segment: Segment, movements: Sequence[Movement]) -> Decimal:
 def balance_at(grant: Grant, movements: Sequence[Movement], *, at: datetime) -> Decimal:
     """What can be used at an instant: what is left of the active segments, each at least zero."""
     with exact():
-        active = (segment for segment in grant.segments if segment.period.contains(at))
+        active = (segment for segment in grant.segments if (access := grant.access(segment)) and access.contains(at))
         return sum((max(ZERO, remaining(segment, movements)) for segment in active), ZERO)
 
 
@@ -100,7 +100,10 @@ def ledger(grant: Grant, movements: Sequence[Movement], *, now: datetime) -> lis
     start = "INITIAL_BALANCE" if grant.type is GrantType.POSTPAID else "SEGMENT_START"
     found: list[tuple[datetime, int, int, LedgerEntry]] = []
     for segment in grant.segments:
-        begin, end = segment.period.starting_at, segment.period.ending_before
+        access = grant.access(segment)
+        if access is None:
+            continue
+        begin, end = access.starting_at, access.ending_before
         assert end is not None, "a segment has an end"
         if begin <= now:
             opening = LedgerEntry(f"{prefix}_{start}", segment.number, segment.amount, begin, ZERO)
@@ -156,8 +159,9 @@ def status_at(grant: Grant, *, at: datetime, is_archived: bool = False, is_pendi
         return GrantStatus.VOIDED
     if is_pending:
         return GrantStatus.PENDING
-    if any(segment.period.contains(at) for segment in grant.segments):
+    access = [period for segment in grant.segments if (period := grant.access(segment))]
+    if any(period.contains(at) for period in access):
         return GrantStatus.ACTIVE
-    if any(segment.period.starting_at > at for segment in grant.segments):
+    if any(period.starting_at > at for period in access):
         return GrantStatus.UPCOMING
     return GrantStatus.EXPIRED

@@ -20,7 +20,7 @@ from app.core.money import ZERO, exact
 from app.core.overrides import specifier_from_json
 from app.core.period import Period
 from app.core.terms import RateTarget
-from app.grants.definitions import amount_of, payment_from_json
+from app.grants import definitions, followed
 from app.grants.tables import GrantRow, SegmentRow, TransferRow
 
 
@@ -62,11 +62,15 @@ async def stored_grants(session: AsyncSession, rows: Sequence[GrantRow]) -> list
     for segment in segments.scalars():
         by_grant[segment.grant_id].append(segment)
     moved = await _movements(session, ids)
-    return [StoredGrant(row, grant_of(row, by_grant[row.id]), tuple(moved.get(row.id, ()))) for row in rows]
+    closes = await followed.closings(session, rows)
+    return [
+        StoredGrant(row, grant_of(row, by_grant[row.id], closes_at=closes.get(row.id)), tuple(moved.get(row.id, ())))
+        for row in rows
+    ]
 
 
-def grant_of(row: GrantRow, segments: Sequence[SegmentRow]) -> Grant:
-    """A commit or credit as the core reads it."""
+def grant_of(row: GrantRow, segments: Sequence[SegmentRow], *, closes_at: datetime | None = None) -> Grant:
+    """A commit or credit as the core reads it; `closes_at` is when it is over before its segments are."""
     return Grant(
         id=row.id,
         type=GrantType(row.type),
@@ -85,14 +89,15 @@ def grant_of(row: GrantRow, segments: Sequence[SegmentRow]) -> Grant:
         recurring_id=row.recurring_id,
         is_free=not amount_paid(row),
         is_rollover=row.rolled_from_id is not None,
+        closes_at=closes_at,
     )
 
 
 def amount_paid(row: GrantRow) -> Decimal:
     """What is paid for it in all, whether it is invoiced or only recorded; zero for a gift."""
-    items = () if row.invoice is None else payment_from_json(row.invoice).items(row.unit)
+    items = () if row.invoice is None else definitions.payment_from_json(row.invoice).items(row.unit)
     with exact():
-        return sum((amount_of(item) for item in items), ZERO)
+        return sum((definitions.amount_of(item) for item in items), ZERO)
 
 
 async def _movements(session: AsyncSession, grant_ids: Collection[UUID]) -> dict[UUID, list[Movement]]:

@@ -19,7 +19,7 @@ from app.core.ledger import Movement, TransferKind
 from app.core.pots import pots_of
 from app.core.terms import Terms
 from app.grants.reading import StoredGrant, grants_of_customer
-from app.invoices import finding, missing
+from app.invoices import finding, missing, rollovers
 from app.invoices.drafts import RatedStatement, rate
 from app.invoices.statements import Statement
 from app.usage.reading import HoursReader, hours_of_metric
@@ -30,13 +30,16 @@ class CustomerBook:
     """The balances of one customer and the open invoices that draw on them; each is rated once.
 
     An invoice sees what final ones have drawn, and open ones that become final before it. Reading one that no balance
-    serves rates nothing else.
+    serves rates nothing else. What rolls over at a renewal counts once the last statement of the old contract is rated;
+    `provisional` are the balances that have it and whose books are not posted.
     """
 
     session: AsyncSession
     hours: HoursReader
-    grants: Sequence[StoredGrant]
     open: Sequence[Statement]
+    renewals: rollovers.Renewals
+    provisional: set[UUID] = field(default_factory=set[UUID])
+    _grants: dict[UUID, StoredGrant] = field(default_factory=dict[UUID, StoredGrant])
     _terms: dict[UUID, Terms] = field(default_factory=dict[UUID, Terms])
     _rated: dict[UUID, RatedStatement] = field(default_factory=dict[UUID, RatedStatement])
     _moved: dict[UUID, list[Movement]] = field(default_factory=dict[UUID, list[Movement]])
@@ -46,10 +49,16 @@ class CustomerBook:
         cls, session: AsyncSession, customer_id: UUID, *, now: datetime, hours: HoursReader = hours_of_metric
     ) -> CustomerBook:
         """The book as it stands now, with the invoices that are open by now."""
-        grants = await grants_of_customer(session, customer_id)
-        book = cls(session, hours, grants, await finding.open_of_customer(session, customer_id, now=now))
-        book._moved = {item.row.id: list(item.movements) for item in grants}
+        open_ones = await finding.open_of_customer(session, customer_id, now=now)
+        book = cls(session, hours, open_ones, await rollovers.Renewals.of(session, customer_id, now=now))
+        book._grants = {item.row.id: item for item in await grants_of_customer(session, customer_id)}
+        book._moved = {item.row.id: list(item.movements) for item in book.grants}
         return book
+
+    @property
+    def grants(self) -> list[StoredGrant]:
+        """The balances, by id."""
+        return list(self._grants.values())
 
     async def rate(self, statement: Statement) -> RatedStatement:
         """An open invoice, after all that become final before it and may draw on the same balances."""
@@ -61,23 +70,29 @@ class CustomerBook:
         await self._rate(statement)
         return self._rated[statement.id]
 
-    async def movements(self) -> dict[UUID, Sequence[Movement]]:
-        """What moved in the book of each grant, the draws of all open invoices included; in the order of their making."""
-        for statement in self.open:
+    async def movements(self, *, with_drafts: bool = True) -> dict[UUID, Sequence[Movement]]:
+        """What moved in the book of each grant, in the order of its making: the draws of all open invoices, or of none.
+
+        A book that was read without drafts is for nothing else.
+        """
+        for statement in self.open if with_drafts else ():
             if self._serving(statement):
                 await self._rate(statement)
+        self._roll_over(before=None)
         return dict(self._moved)
 
     async def _rate(self, statement: Statement) -> None:
         if statement.id in self._rated:
             return
+        self._roll_over(before=statement)
         pots = pots_of([item.grant for item in self._serving(statement)], self._moved)
         if not self._terms:
             contracts = {item.contract.id: item.contract for item in self.open}
             self._terms = await terms_of_contracts(self.session, list(contracts.values()))
         terms = self._terms.get(statement.contract.id)
         if statement.type is InvoiceType.TRUEUP:
-            grant = next(item.grant for item in self.grants if item.row.id == statement.grant_id)
+            assert statement.grant_id is not None, "a true-up is that of a commit"
+            grant = self._grants[statement.grant_id].grant
             rated = missing.rated_true_up(statement, grant, self._moved[grant.id], self._terms[statement.contract.id])
         else:
             rated = await rate(self.session, statement, pots=pots, hours=self.hours, terms=terms)
@@ -88,6 +103,10 @@ class CustomerBook:
                 invoice_id=statement.id, contract_id=statement.contract.id, is_draft=True,
             )  # fmt: skip
             self._moved[draw.pot.grant_id].append(movement)
+
+    def _roll_over(self, *, before: Statement | None) -> None:
+        for row, contract in self.renewals.known_before(before, self.open):
+            self.provisional |= rollovers.provisional(row, contract, self._grants, self._moved)
 
     def _serving(self, statement: Statement) -> list[StoredGrant]:
         return [item for item in self.grants if item.may_serve(statement.contract.id)]

@@ -17,6 +17,7 @@ from sqlmodel import col, select
 from app.contracts.recurring_children import make_children
 from app.contracts.tables import Contract
 from app.core.grants import GrantType
+from app.grants.rollovers import make_rollovers
 from app.grants.tables import GrantRow
 from app.invoices.open import open_statements
 from app.invoices.statements import Statement, order_of
@@ -46,8 +47,9 @@ async def open_of_customer(session: AsyncSession, customer_id: UUID, *, now: dat
 
 
 async def make_children_of(session: AsyncSession, contract: Contract, *, now: datetime) -> None:
-    """Make the recurring commits and credits that began by now, of all contracts of a customer whose lock is held."""
+    """Make what began by now, for all contracts of a customer whose lock is held: children, and what rolls over."""
     await make_children(session, await running_contracts(session, customer_id=contract.customer_id), now=now)
+    await make_rollovers(session, contract.customer_id, now=now)
 
 
 async def running_contracts(session: AsyncSession, *, customer_id: UUID | None = None) -> Sequence[Contract]:

@@ -21,6 +21,7 @@ from app.contracts.tables import Contract
 from app.core.invoice import (
     InvoiceStatus,
     InvoiceTrigger,
+    InvoiceType,
     finalize,
     next_status,
 )
@@ -32,8 +33,10 @@ from app.invoices.balances import Books
 from app.invoices.drafts import RatedStatement
 from app.invoices.inputs import inputs_row
 from app.invoices.open import open_statements
+from app.invoices.rollovers import Renewals
 from app.invoices.rows import invoice_row, line_row, transfer_rows
-from app.invoices.statements import Statement
+from app.invoices.settling import settle
+from app.invoices.statements import Statement, order_of
 from app.invoices.tables import Invoice
 from app.invoices.waiting import waiting_true_ups
 from app.jobs.service import enqueue
@@ -83,7 +86,7 @@ async def finalize_due(session: AsyncSession, contract_id: UUID, *, as_of: datet
 
     A true-up waits until the statements that count towards its commit are final.
 
-    Errors: NOT_DUE when `as_of` lies in the future, since usage up to it may still arrive.
+    What is due of contracts that this one renews goes first. Errors: NOT_DUE when `as_of` lies in the future, since usage up to it may still arrive.
     """
     if as_of > now:
         raise InvalidInput(ErrorCode.NOT_DUE, f"asOf {as_of.isoformat()} lies after now; nothing is due then yet.")
@@ -91,10 +94,30 @@ async def finalize_due(session: AsyncSession, contract_id: UUID, *, as_of: datet
     await lock_customer(session, contract.customer_id)
     await session.refresh(contract)
     await finding.make_children_of(session, contract, now=now)
-    due = [item for item in await open_statements(session, [contract], now=as_of) if item.due_at <= as_of]
-    waiting = await waiting_true_ups(session, due, now=as_of)
-    due = [item for item in due if item.id not in waiting]
-    return [Finalized(invoice, is_new=True) for invoice in await _finalize(session, due, now=now)]
+    # What rolls over from an old contract is known, and can be drawn, when its last statement is final.
+    renewals = await Renewals.of(session, contract.customer_id, now=now)
+    before = [await session.get_one(Contract, old_id) for old_id in renewals.predecessors(contract.id)]
+    made = [
+        invoice for item in (*before, contract) for invoice in await _finalize_due(session, item, as_of=as_of, now=now)
+    ]
+    return [Finalized(invoice, is_new=True) for invoice in made]
+
+
+async def _finalize_due(session: AsyncSession, contract: Contract, *, as_of: datetime, now: datetime) -> list[Invoice]:
+    """What is due of one contract; true-ups come last, since what rolls over is not billed."""
+    due = await _due(session, contract, as_of=as_of)
+    made = await _finalize(session, [item for item in due if item.type is not InvoiceType.TRUEUP], now=now)
+    await settle(session, contract.customer_id, now=now)
+    if all(item.type is not InvoiceType.TRUEUP for item in due):
+        return made
+    # Of what has rolled over nothing may be missing any more.
+    true_ups = [item for item in await _due(session, contract, as_of=as_of) if item.type is InvoiceType.TRUEUP]
+    waiting = await waiting_true_ups(session, true_ups, now=as_of)
+    return made + await _finalize(session, [item for item in true_ups if item.id not in waiting], now=now)
+
+
+async def _due(session: AsyncSession, contract: Contract, *, as_of: datetime) -> list[Statement]:
+    return [item for item in await open_statements(session, [contract], now=as_of) if item.due_at <= as_of]
 
 
 async def finalize_statement(session: AsyncSession, statement: Statement, *, now: datetime) -> Finalized:
@@ -109,7 +132,9 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
     found = next((item for item in still_open if item.id == statement.id), None)
     if found is None:
         raise NotFound("Invoice", to_text("invoice", statement.id), path=("id",))
+    await _refuse_before_predecessors(session, found, now=now)
     made = [] if await waiting_true_ups(session, [found], now=now) else await _finalize(session, [found], now=now)
+    await settle(session, found.contract.customer_id, now=now)
     if not made:
         raise InvalidState(
             ErrorCode.NOT_DUE,
@@ -123,6 +148,20 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
     return Finalized(invoice, is_new=True)
 
 
+async def _refuse_before_predecessors(session: AsyncSession, statement: Statement, *, now: datetime) -> None:
+    """Refuse an invoice that could draw what rolls over, while it is not known because an earlier one is open."""
+    renewals = await Renewals.of(session, statement.contract.customer_id, now=now)
+    old = [await session.get_one(Contract, old_id) for old_id in renewals.predecessors(statement.contract.id)]
+    for item in await open_statements(session, old, now=now):
+        if item.type is InvoiceType.USAGE and order_of(item) < order_of(statement):
+            raise InvalidState(
+                ErrorCode.NOT_DUE,
+                f"Invoice {to_text('invoice', item.id)} of the contract before is open still; what rolls over is known "
+                "when it is final.",
+                path=("id",),
+            )
+
+
 def finalized_summary(invoice: Invoice) -> dict[str, Any]:
     """What the audit log says of an invoice that became final."""
     return {"status": InvoiceStatus.FINALIZED, "number": invoice.number, "total": canonical(invoice.total)}
@@ -131,8 +170,13 @@ def finalized_summary(invoice: Invoice) -> dict[str, Any]:
 async def _finalize(session: AsyncSession, statements: Sequence[Statement], *, now: datetime) -> list[Invoice]:
     """Rate, and write. The caller holds the customer's lock, and none of the statements is final yet."""
     assert next_status(InvoiceStatus.DRAFT, InvoiceTrigger.FINALIZE) is InvoiceStatus.FINALIZED
+    if not statements:
+        return []
     books = Books(session, now=now)
     every = [await books.rate(statement) for statement in statements]
+    book = await books.of(statements[0].contract.customer_id)
+    drawn = {draw.pot.grant_id for item in every for draw in item.draws}
+    assert drawn.isdisjoint(book.provisional), "only what is posted is drawn"
     return await write_invoices(session, [item for item in every if not item.is_nothing], now=now)
 
 

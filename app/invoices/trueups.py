@@ -19,7 +19,7 @@ from app.core.grants import GrantType
 from app.core.invoice import InvoiceType, due_at, invoice_id
 from app.core.ledger import TransferKind, remaining
 from app.core.period import HOUR, Period, statement_period_at
-from app.grants.definitions import payment_from_json
+from app.grants import definitions, followed
 from app.grants.reading import StoredGrant, stored_grants
 from app.grants.tables import GrantRow
 from app.invoices.statements import Statement
@@ -40,12 +40,15 @@ async def open_true_ups(session: AsyncSession, contracts: Sequence[Contract], *,
     )
     grants = await stored_grants(session, rows.scalars().all())
     served = await _served(session, grants, by_id)
+    dropped = await followed.without_true_ups(session, list(by_id))
     places: dict[UUID, int] = {}
     found: list[Statement] = []
     for item in grants:
         contract_id = item.row.contract_id or item.row.invoice_contract_id
         assert contract_id is not None, "a postpaid commit is billed on a contract"
         ordinal = places[contract_id] = places.get(contract_id, -1) + 1
+        if item.row.contract_id in dropped or not item.grant.segments:
+            continue  # Dropped by a successor, or what rolls into it is not known yet.
         [segment] = item.grant.segments
         # Billed once: what comes back to the commit afterwards is billed when the true-up is made again.
         is_billed = any(moved.kind is TransferKind.TRUEUP for moved in item.movements)
@@ -58,7 +61,7 @@ def _true_up(item: StoredGrant, contract: Contract, served: Sequence[Contract], 
     [segment] = item.grant.segments
     date = contract.ending_before or segment.period.ending_before
     if item.row.invoice is not None:
-        date = payment_from_json(item.row.invoice).items(item.row.unit)[0].at
+        date = definitions.payment_from_json(item.row.invoice).items(item.row.unit)[0].at
     assert date is not None, "a segment has an end"
     identifier = invoice_id(
         contract_id=contract.id,

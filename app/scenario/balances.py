@@ -25,7 +25,8 @@ async def balances(world: World, customer: str, *, at: datetime) -> list[Json]:
     async with world.store.transaction() as session:
         book = await CustomerBook.of(session, world.customers[customer], now=at)
         moved = await book.movements()
-        shown = [_balance(world, item, moved[item.row.id], at=at) for item in book.grants]
+        # Nothing is there yet of a balance into which nothing rolled.
+        shown = [_balance(world, item, moved[item.row.id], at=at) for item in book.grants if item.grant.segments]
     return sorted(shown, key=lambda item: item["id"])
 
 
@@ -79,12 +80,12 @@ async def net_balance(world: World, query: Json, *, at: datetime) -> str:
     async with world.store.transaction() as session:
         book = await CustomerBook.of(session, world.customers[query["customer"]], now=at)
         finalized = query.get("mode") == "FINALIZED"
-        moved = {} if finalized else await book.movements()
+        moved = await book.movements(with_drafts=not finalized)
         with exact():
             return canonical(
                 sum(
                     (
-                        balance_at(item.grant, moved.get(item.row.id, item.movements), at=at)
+                        balance_at(item.grant, moved[item.row.id], at=at)
                         for item in book.grants
                         if item.grant.type in types and item.grant.unit == query.get("unit", "USD")
                     ),

@@ -41,15 +41,18 @@ async def found(world: World, scenario: Json, *, now: datetime) -> None:
                 )  # fmt: skip
                 world.providers[provider["id"]] = configuration.id
         for contract in sorted(scenario.get("contracts", []), key=lambda item: item["id"]):
-            await _contract(session, world, contract)
+            await found_contract(session, world, contract)
         for customer in sorted(scenario.get("customers", []), key=lambda item: item["id"]):
             await found_customer_grants(session, world, customer, now=now)
 
 
-async def _contract(session: AsyncSession, world: World, contract: Json) -> None:
+async def found_contract(
+    session: AsyncSession, world: World, contract: Json, *, created_at: datetime | None = None
+) -> None:
+    """A contract with its terms; made at its start, unless it says another instant or one is given."""
     statement = contract.get("statement", {})
     provider = contract.get("provider")
-    now = parse_instant(contract.get("created_at", contract["starting_at"]))
+    now = created_at or parse_instant(contract.get("created_at", contract["starting_at"]))
     made = await create_contract(
         session,
         world.connections,

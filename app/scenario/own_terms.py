@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from app.contracts.filters import NewUsageFilter
 from app.contracts.own_terms import OwnTerms
+from app.contracts.transitions import NewTransition
+from app.core.rollover import FutureTrueUps, TransitionType
 from app.scenario.fee_inputs import new_fees
 from app.scenario.grants import name_grants, new_grant
 from app.scenario.overrides import own_prices
@@ -30,4 +32,14 @@ def own_terms(world: World, contract: Json) -> OwnTerms:
             for item in contract.get("usage_filter", [])
         ],
         fees=new_fees(world, contract),
+        transition=_transition(world, contract.get("transition")),
     )
+
+
+def _transition(world: World, found: Json | None) -> NewTransition | None:
+    if found is None:
+        return None
+    return NewTransition(
+        world.contracts[found["from"]], TransitionType(found["type"]),
+        FutureTrueUps(found.get("trueup", FutureTrueUps.AS_IS)),
+    )  # fmt: skip

@@ -54,10 +54,11 @@ FIELDS: dict[str, frozenset[str]] = {
         {
             "id", "customer", "rate_card", "starting_at", "ending_before", "created_at", "priority", "grace_hours",
             "statement", "provider", "uniqueness_key", "overrides", "override_priority", "usage_filter",
-            "scheduled_charges", "consolidate", "subscriptions", "balances", "recurring",
+            "scheduled_charges", "consolidate", "subscriptions", "balances", "recurring", "transition",
         }
     ),
     "scheduled charge": frozenset({"id", "product", "unit", "items", "recurring"}),
+    "transition": frozenset({"from", "type", "trueup"}),
     "item": frozenset({"timestamp", "amount", "unit_price", "quantity"}),
     "recurring schedule": frozenset(
         {"starting_at", "ending_before", "frequency", "amount", "unit_price", "quantity", "distribution"}
@@ -104,6 +105,7 @@ KNOWN_VALUES = {
             "regenerate",
             "end",
             "archive_contract",
+            "create_contract",
         }
     ),
     "what": frozenset({"invoices", "metered", "breakdown", "balances", "usage", "lifetime", "ledger", "net_balance"}),
@@ -147,26 +149,31 @@ def read(file: Path) -> Json:
     for unit in content.get("units", {}).values():
         known("custom unit", unit)
     for contract in content.get("contracts", []):
-        known("contract", contract)
-        known("statement", contract.get("statement", {}))
-        for item in contract.get("usage_filter", []):
-            known("usage filter", item)
-        for override in contract.get("overrides", []):
-            known("override", override)
-            if "rate" in override:
-                known("override rate", override["rate"])
-                value("rate_type", override["rate"]["rate_type"])
-            for specifier in override.get("specifiers", []):
-                known("specifier", specifier)
-        _known_fees(contract.get("scheduled_charges", []), contract.get("subscriptions", []))
-        _known_balances(contract.get("balances", []))
-        for item in contract.get("recurring", []):
-            known("recurring balance", item)
+        _known_contract(contract)
     for event in content.get("events", []):
         known("event", event)
     for step in content["steps"]:
         _known_step(step)
     return content
+
+
+def _known_contract(contract: Json) -> None:
+    known("contract", contract)
+    known("statement", contract.get("statement", {}))
+    known("transition", contract.get("transition", {}))
+    for item in contract.get("usage_filter", []):
+        known("usage filter", item)
+    for override in contract.get("overrides", []):
+        known("override", override)
+        if "rate" in override:
+            known("override rate", override["rate"])
+            value("rate_type", override["rate"]["rate_type"])
+        for specifier in override.get("specifiers", []):
+            known("specifier", specifier)
+    _known_fees(contract.get("scheduled_charges", []), contract.get("subscriptions", []))
+    _known_balances(contract.get("balances", []))
+    for item in contract.get("recurring", []):
+        known("recurring balance", item)
 
 
 def _known_fees(charges: Sequence[Json], subscriptions: Sequence[Json]) -> None:
@@ -235,6 +242,8 @@ def expand(event: Json) -> Iterator[Json]:
 def _known_step(step: Json) -> None:
     value("action", step["action"])
     known("step", step)
+    if isinstance(step.get("contract"), dict):
+        _known_contract(step["contract"])
     _known_balances([step["balance"]] if isinstance(step.get("balance"), dict) else [])
     for event in step.get("events", []):
         known("event", event)

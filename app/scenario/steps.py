@@ -17,6 +17,7 @@ from app.errors import BillingError, ErrorCode
 from app.scenario import children, grants, observing
 from app.scenario.billing import BILLING
 from app.scenario.fees import edit_fees
+from app.scenario.founding import found_contract
 from app.scenario.reading import expand
 from app.scenario.stream import ACTOR, Stream, incoming, receive
 from app.scenario.world import Json, World
@@ -82,6 +83,15 @@ async def _add_balance(world: World, step: Json, _number: int, at: datetime) -> 
     return {"ok": True}
 
 
+async def _create_contract(world: World, step: Json, _number: int, at: datetime) -> Any:
+    contract = step["contract"]
+    async with world.store.transaction() as session:
+        await found_contract(session, world, contract, created_at=at)
+    world.places[contract["id"]] = len(world.places)
+    await children.keep_children(world, at=at)
+    return {"ok": True}
+
+
 async def _observe(world: World, step: Json, _number: int, at: datetime) -> Any:
     return [await observing.answer(world, query, at=at) for query in step["observe"]]
 
@@ -93,5 +103,6 @@ ACTIONS: dict[str, Callable[[World, Json, int, datetime], Awaitable[Any]]] = {
     "edit": _edit,
     "manual": _manual,
     "add_balance": _add_balance,
+    "create_contract": _create_contract,
     "observe": _observe,
 }

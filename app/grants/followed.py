@@ -1,0 +1,80 @@
+"""Contracts that were followed by another, and what that means for their commits and credits.
+
+Owns reading the transitions; the contracts slice writes them. A successor that is archived follows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.contracts.tables import Contract, TransitionRow
+from app.core.rollover import FutureTrueUps, TransitionType
+from app.grants.tables import GrantRow
+
+
+async def live_transitions(session: AsyncSession, *, from_ids: Sequence[UUID]) -> dict[UUID, TransitionRow]:
+    """How each of these contracts was followed, by its id."""
+    rows = await session.execute(
+        select(TransitionRow)
+        .join(Contract, col(Contract.id) == TransitionRow.contract_id)
+        .where(col(TransitionRow.from_id).in_(from_ids), col(Contract.archived_at).is_(None))
+    )
+    return {row.from_id: row for row in rows.scalars()}
+
+
+async def unsettled(session: AsyncSession, customer_id: UUID, *, now: datetime) -> list[TransitionRow]:
+    """The renewals of a customer that took effect by now and whose books are still to be posted, oldest first."""
+    rows = await session.execute(
+        select(TransitionRow)
+        .join(Contract, col(Contract.id) == TransitionRow.contract_id)
+        .where(
+            Contract.customer_id == customer_id,
+            col(Contract.archived_at).is_(None),
+            TransitionRow.type == TransitionType.RENEWAL,
+            TransitionRow.at <= now,
+            col(TransitionRow.settled_at).is_(None),
+        )
+        .order_by(col(TransitionRow.at), col(TransitionRow.id))
+    )
+    return list(rows.scalars())
+
+
+async def without_true_ups(session: AsyncSession, contract_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the contracts whose successor dropped their true-ups."""
+    followed = await live_transitions(session, from_ids=contract_ids)
+    return {contract_id for contract_id, row in followed.items() if row.true_ups == FutureTrueUps.REMOVE}
+
+
+async def closings(session: AsyncSession, rows: Sequence[GrantRow]) -> dict[UUID, datetime]:
+    """When balances are over before their segments are: archived, or their contract was followed by another.
+
+    A child of a recurring commit or credit never outlives its contract (golden decision 32).
+    """
+    contract_ids = {row.contract_id for row in rows if row.contract_id is not None}
+    followed = await session.execute(
+        select(TransitionRow.from_id, TransitionRow.at)
+        .join(Contract, col(Contract.id) == TransitionRow.contract_id)
+        .where(col(TransitionRow.from_id).in_(contract_ids), col(Contract.archived_at).is_(None))
+    )
+    starts: dict[UUID | None, datetime | None] = {}
+    starts.update((contract_id, at) for contract_id, at in followed)
+    ends: dict[UUID | None, datetime | None] = {}
+    if any(row.recurring_id is not None for row in rows):
+        found = await session.execute(
+            select(Contract.id, Contract.ending_before).where(col(Contract.id).in_(contract_ids))
+        )
+        ends.update((contract_id, end) for contract_id, end in found)
+    closes: dict[UUID, datetime] = {}
+    for row in rows:
+        limits = [row.archived_at, starts.get(row.contract_id)]
+        if row.recurring_id is not None:
+            limits.append(ends.get(row.contract_id))
+        known = [limit.astimezone(UTC) for limit in limits if limit is not None]
+        if known:
+            closes[row.id] = min(known)
+    return closes
