@@ -13,8 +13,8 @@ import strawberry
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from app.contracts import placement, service, tables
-from app.contracts.api_inputs import ContractCreateInput, ContractFilter, own_terms_of, schedule_of
-from app.contracts.api_standing import Status
+from app.contracts.api_inputs import ContractCreateInput, ContractFilter, own_terms_of
+from app.contracts.api_standing import Status, schedule_of
 from app.contracts.api_types import Contract
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info

@@ -14,14 +14,14 @@ from app.contracts.api_new_fees import ScheduledChargeInput, SubscriptionInput, 
 from app.contracts.api_override_inputs import OverrideInput, coming_balances, own_prices
 from app.contracts.api_overrides import OverridePriority
 from app.contracts.api_recurring_inputs import RecurringBalanceInput, new_recurring_grants
-from app.contracts.api_standing import ContractStatus, StatementDay
+from app.contracts.api_standing import ContractStatus, StatementScheduleInput
+from app.contracts.api_transitions import ContractTransitionInput, transition_of
 from app.contracts.own_terms import OwnTerms
-from app.contracts.statements import statement_schedule
-from app.core import period, terms
+from app.core import terms
 from app.custom_fields.api_types import custom_fields_in
 from app.grants.api_inputs import BalanceInput, new_grants
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import Cadence, IntervalInput, KeyValueInput
+from app.graphql.values import IntervalInput, KeyValueInput
 
 
 @strawberry.input(description="Which contracts to list; conditions add up.")
@@ -31,22 +31,6 @@ class ContractFilter:
         default=None, description="Standing in one of these ways now; default: all but archived ones."
     )
     covering_at: datetime | None = strawberry.field(default=None, description="Holding at this instant.")
-
-
-@strawberry.input(description="When usage statements begin and end.")
-class StatementScheduleInput:
-    frequency: Cadence = strawberry.field(  # type: ignore[valid-type]
-        default=period.Frequency.MONTHLY, description="How long a statement period is; half years are not offered."
-    )
-    day: StatementDay = strawberry.field(  # type: ignore[valid-type]
-        default=period.StatementDay.FIRST_OF_MONTH, description="Where periods begin."
-    )
-    anchor: datetime | None = strawberry.field(
-        default=None, description="The date of CUSTOM_DATE, on a full hour; it may lie before the contract."
-    )
-    generate_from: datetime | None = strawberry.field(
-        default=None, description="Periods that end by then get no invoice; default: none is left out."
-    )
 
 
 @strawberry.input(description="A new contract.")
@@ -107,19 +91,14 @@ class ContractCreateInput:
     recurring_balances: list[RecurringBalanceInput] = strawberry.field(
         default_factory=list, description="Commits and credits that it brings again and again, at most 100."
     )
+    transition: ContractTransitionInput | None = strawberry.field(
+        default=None, description="The contract that it follows, whose end moves to its start."
+    )
     custom_fields: list[KeyValueInput] = strawberry.field(
         default_factory=list, description="Values of its custom fields, whose keys are registered."
     )
     uniqueness_key: str | None = strawberry.field(
         default=None, description="Makes the create safe to repeat: a second use is refused and names the first object."
-    )
-
-
-def schedule_of(found: StatementScheduleInput | None) -> period.StatementSchedule:
-    """The statement schedule as the core reads it; calendar months when none is asked for."""
-    chosen = found or StatementScheduleInput()
-    return statement_schedule(
-        frequency=chosen.frequency, day=chosen.day, anchor=chosen.anchor, generate_from=chosen.generate_from
     )
 
 
@@ -138,4 +117,5 @@ def own_terms_of(found: ContractCreateInput) -> OwnTerms:
         custom_fields=custom_fields_in(found.custom_fields),
         grants=balances,
         recurring=recurring,
+        transition=transition_of(found.transition),
     )

@@ -12,6 +12,7 @@ import strawberry
 from sqlmodel import col
 
 from app.contracts import tables
+from app.contracts.statements import statement_schedule
 from app.core import period
 from app.graphql.nodes import LOADERS, rows_by
 from app.graphql.values import Cadence, described_enum
@@ -81,4 +82,28 @@ def schedule_shown(row: tables.Contract) -> StatementSchedule:
         day=period.StatementDay(row.statement_day),
         anchor=row.statement_anchor,
         generate_from=row.generate_from,
+    )
+
+
+@strawberry.input(description="When usage statements begin and end.")
+class StatementScheduleInput:
+    frequency: Cadence = strawberry.field(  # type: ignore[valid-type]
+        default=period.Frequency.MONTHLY, description="How long a statement period is; half years are not offered."
+    )
+    day: StatementDay = strawberry.field(  # type: ignore[valid-type]
+        default=period.StatementDay.FIRST_OF_MONTH, description="Where periods begin."
+    )
+    anchor: datetime | None = strawberry.field(
+        default=None, description="The date of CUSTOM_DATE, on a full hour; it may lie before the contract."
+    )
+    generate_from: datetime | None = strawberry.field(
+        default=None, description="Periods that end by then get no invoice; default: none is left out."
+    )
+
+
+def schedule_of(found: StatementScheduleInput | None) -> period.StatementSchedule:
+    """The statement schedule as the core reads it; calendar months when none is asked for."""
+    chosen = found or StatementScheduleInput()
+    return statement_schedule(
+        frequency=chosen.frequency, day=chosen.day, anchor=chosen.anchor, generate_from=chosen.generate_from
     )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from app.contracts.api_filters import UsageFilter
     from app.contracts.api_recurring import RecurringBalance
     from app.contracts.api_subscriptions import ContractSubscription
+    from app.contracts.api_transitions import ContractTransition
     from app.invoices.api_types import Invoice
 
 
@@ -52,6 +53,18 @@ class Contract(Node, HasCustomFields):
     @strawberry.field(description="From when to when it holds.")
     def interval(self, row: strawberry.Parent[tables.Contract]) -> Interval:
         return Interval(starting_at=row.starting_at, ending_before=row.ending_before)
+
+    @strawberry.field(description="The contract that it follows, and how; null when it follows none.")
+    async def transitioned_from(
+        self, info: Info, row: strawberry.Parent[tables.Contract]
+    ) -> Annotated[ContractTransition, strawberry.lazy("app.contracts.api_transitions")] | None:
+        return await info.context.load("contract.transitioned_from", row.id)
+
+    @strawberry.field(description="The contract that follows it, and how; null when none does, or an archived one.")
+    async def transitioned_to(
+        self, info: Info, row: strawberry.Parent[tables.Contract]
+    ) -> Annotated[ContractTransition, strawberry.lazy("app.contracts.api_transitions")] | None:
+        return await info.context.load("contract.transitioned_to", row.id)
 
     @strawberry.field(description="Currency of its invoices.")
     def currency(self, row: strawberry.Parent[tables.Contract]) -> CurrencyCode:

@@ -11,7 +11,7 @@ from typing import Annotated
 import strawberry
 
 from app.errors import NotFound
-from app.grants import adjustments, service
+from app.grants import adjustments, service, true_ups
 from app.grants.api_inputs import BalanceAdjustInput, BalanceCreateInput, new_grant
 from app.grants.api_types import Balance
 from app.grants.tables import GrantRow
@@ -28,6 +28,18 @@ class BalancePayload(Payload):
 
 @strawberry.type
 class BalancesMutation:
+    @mutation_field(
+        scope="contracts:write",
+        action="balance.disable_true_up",
+        description="Never bill what is missing of a POSTPAID commit. A true-up that is final stays; void it first.",
+    )
+    async def balance_disable_true_up(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Id of the commit.")]
+    ) -> BalancePayload:
+        grant_id = ids.from_text("commit", id, path=("id",))
+        row = await true_ups.disable_true_up(info.context.session, grant_id)
+        return BalancePayload(balance=row)  # type: ignore[arg-type]
+
     @mutation_field(
         scope="contracts:write",
         action="balance.create",

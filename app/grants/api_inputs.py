@@ -53,6 +53,9 @@ class BalanceInput:
     )
     payment: PaymentScheduleInput | None = strawberry.field(default=None, description="What is paid; default: nothing.")
     rollover_fraction: Decimal | None = strawberry.field(default=None, description="0 to 1 of a segment may roll over.")
+    true_up_disabled: bool = strawberry.field(
+        default=False, description="Whether what is missing of a POSTPAID commit is never billed."
+    )
     temporary_id: str | None = strawberry.field(
         default=None, description="A name by which overrides of the same request can mean it."
     )
@@ -107,5 +110,6 @@ def new_grant(found: BalanceInput, *, path: Path) -> NewGrant:
         rollover_fraction=found.rollover_fraction,
         payment=payment,
         custom_fields=custom_fields_in(found.custom_fields, path=(*path, "customFields")),
+        trueup_disabled=found.true_up_disabled,
         uniqueness_key=found.uniqueness_key,
     )

@@ -59,6 +59,14 @@ class LedgerEntry:
 
 @strawberry.interface(description="A commit or credit.")
 class Balance(Node, HasCustomFields, BalanceTerms):
+    @strawberry.field(description="The balance of an earlier contract that rolled over into it; else null.")
+    async def rolled_over_from(self, info: Info, row: strawberry.Parent[GrantRow]) -> Balance | None:
+        return None if row.rolled_from_id is None else await info.context.load("commit", row.rolled_from_id)
+
+    @strawberry.field(description="Whether what is missing of it is never billed; for POSTPAID ones.")
+    def true_up_disabled(self, row: strawberry.Parent[GrantRow]) -> bool:
+        return row.trueup_disabled
+
     @strawberry.field(description="Where it stands now.")
     async def status(self, info: Info, row: strawberry.Parent[GrantRow]) -> BalanceStatus:  # type: ignore[valid-type]
         return status_of(row, await _state(info, row.id), at=info.context.now)

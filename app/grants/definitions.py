@@ -111,6 +111,8 @@ def check_grant(entry: NewGrant, *, of_customer: bool, path: Path) -> None:
         # What is missing of it is billed in its own unit, which nothing else would turn into money.
         raise _invalid(f"A postpaid commit is counted in a currency; {entry.unit[:40]!r} is none.", (*path, "unit"))
     at_most(entry.contract_ids, MAX_SCOPE, path=(*path, "contractIds"))
+    if entry.trueup_disabled and entry.type is not GrantType.POSTPAID:
+        raise _invalid("Only a postpaid commit has a true-up.", (*path, "trueUpDisabled"))
     check_scope(entry.scope, path=path)
     _check_segments(entry, path=(*path, "segments"))
     _check_payment(entry, of_customer=of_customer, path=(*path, "payment"))

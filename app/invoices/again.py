@@ -60,8 +60,10 @@ async def make_again(session: AsyncSession, invoice: Invoice, *, is_void: bool, 
     ]
     moved = {item.row.id: _moved(item, invoice, restored, is_void=is_void) for item in grants}
     if statement.type is InvoiceType.TRUEUP:
-        grant = next(item.grant for item in grants if item.row.id == statement.grant_id)
-        rated = missing.rated_true_up(statement, grant, moved[grant.id], current)
+        found = next(item for item in grants if item.row.id == statement.grant_id)
+        if found.row.trueup_disabled:
+            return None
+        rated = missing.rated_true_up(statement, found.grant, moved[found.row.id], current)
         return None if rated.is_nothing else MadeAgain(rated, ())
     pots = pots_of([item.grant for item in grants if item.may_serve(contract.id)], moved)
     return MadeAgain(await drafts.rate(session, statement, pots=pots, terms=current), restored)

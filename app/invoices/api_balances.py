@@ -11,7 +11,6 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from app.grants.api_types import State
-from app.grants.reading import stored_grants
 from app.grants.tables import GrantRow
 from app.graphql.context import Context
 from app.graphql.nodes import LOADERS
@@ -19,22 +18,21 @@ from app.invoices.balances import Books
 
 
 async def _states(context: Context, keys: Sequence[UUID]) -> Sequence[State]:
+    return await _read(context, keys, with_drafts=True)
+
+
+async def _final_states(context: Context, keys: Sequence[UUID]) -> Sequence[State]:
+    return await _read(context, keys, with_drafts=False)
+
+
+async def _read(context: Context, keys: Sequence[UUID], *, with_drafts: bool) -> list[State]:
     rows = await context.session.execute(select(GrantRow.customer_id).where(col(GrantRow.id).in_(keys)).distinct())
     books = Books(context.session, now=context.now)
     found: dict[UUID, State] = {}
     for customer_id in sorted(rows.scalars()):
         book = await books.of(customer_id)
-        moved = await book.movements()
+        moved = await book.movements(with_drafts=with_drafts)
         found |= {item.row.id: State(item.grant, moved[item.row.id]) for item in book.grants}
-    return [found[key] for key in keys]
-
-
-async def _final_states(context: Context, keys: Sequence[UUID]) -> Sequence[State]:
-    rows = await context.session.execute(select(GrantRow).where(col(GrantRow.id).in_(keys)))
-    found = {
-        item.row.id: State(item.grant, item.movements)
-        for item in await stored_grants(context.session, rows.scalars().all())
-    }
     return [found[key] for key in keys]
 
 
