@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -22,12 +22,20 @@ class GrantRow(Row, Unique, table=True):
 
     `contract_ids` are the contracts that one of a customer may pay for (empty: all), `invoice_contract_id` the one on
     which it is bought. `invoice` is its schedule of payment. A child of a recurring grant, and what rolled over from
-    another grant, say where they come from.
+    another grant, say where they come from. With `seat_id` it pays only for usage whose property `seat_key` names it.
     """
 
     __tablename__ = "grants"
     __table_args__ = (
-        UniqueConstraint("recurring_id", "recurring_number"),
+        Index(
+            "uq_grants_child",
+            "recurring_id",
+            "recurring_number",
+            "seat_id",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("recurring_id is not null"),
+        ),
         UniqueConstraint("rolled_from_id", "rolled_from_segment", "contract_id"),
     )
     customer_id: UUID = Field(foreign_key="customers.id", index=True)
@@ -49,6 +57,8 @@ class GrantRow(Row, Unique, table=True):
     trueup_disabled: bool = False
     recurring_id: UUID | None = Field(default=None, foreign_key="recurring_grants.id")
     recurring_number: int | None = None
+    seat_key: str | None = Field(default=None, max_length=200)
+    seat_id: str | None = Field(default=None, max_length=200)
     rolled_from_id: UUID | None = Field(default=None, foreign_key="grants.id")
     rolled_from_segment: int | None = None
     revision: int = 1
@@ -56,7 +66,10 @@ class GrantRow(Row, Unique, table=True):
 
 
 class SegmentRow(Row, table=True):
-    """A stretch of access: an amount that may be used from its start and before its end. Numbered from 0."""
+    """A stretch of access: an amount that may be used from its start and before its end. Numbered from 0.
+
+    One that was removed stays for the books and counts no more; its number is not given again.
+    """
 
     __tablename__ = "grant_segments"
     __table_args__ = (UniqueConstraint("grant_id", "number"),)
@@ -65,6 +78,7 @@ class SegmentRow(Row, table=True):
     amount: Decimal = exact()
     starting_at: datetime = instant()
     ending_before: datetime = instant()
+    removed_at: datetime | None = instant(default=None, nullable=True)
 
 
 class TransferRow(Row, table=True):
