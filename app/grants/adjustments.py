@@ -17,7 +17,7 @@ from app.core.grants import SegmentKey
 from app.core.ledger import TransferKind
 from app.core.money import ZERO
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
-from app.grants.service import KINDS
+from app.grants.shown import KINDS
 from app.grants.tables import GrantRow, SegmentRow, TransferRow
 from app.grants.transfers import ADJUSTMENT, transfer
 from app.store.ids import to_text

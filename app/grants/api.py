@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
+from app.checks import Path
 from app.errors import NotFound
 from app.grants import adjustments, service, true_ups
 from app.grants.api_inputs import BalanceAdjustInput, BalanceCreateInput, new_grant
@@ -24,6 +26,14 @@ from app.store import ids
 @strawberry.type(description="Answer to a mutation of a commit or credit.")
 class BalancePayload(Payload):
     balance: Balance | None = strawberry.field(default=None, description="The balance; null after an error.")
+
+
+def balance_id(text: str, *, path: Path) -> UUID:
+    """The id of a commit or credit; anything else is refused as one that does not exist."""
+    found = ids.parse(text)
+    if found is None or found[0] not in ("commit", "credit"):
+        raise NotFound("Balance", text, path=path)
+    return found[1]
 
 
 @strawberry.type
@@ -69,13 +79,11 @@ class BalancesMutation:
     async def balance_adjust(
         self, info: Info, input: Annotated[BalanceAdjustInput, strawberry.argument(description="The entry.")]
     ) -> BalancePayload:
-        found = ids.parse(input.id)
-        if found is None or found[0] not in ("commit", "credit"):
-            raise NotFound("Balance", input.id, path=("input", "id"))
+        grant_id = balance_id(input.id, path=("input", "id"))
         context = info.context
         await adjustments.adjust(
-            context.session, found[1], segment=input.segment, amount=input.amount, reason=input.reason, at=input.at,
+            context.session, grant_id, segment=input.segment, amount=input.amount, reason=input.reason, at=input.at,
             now=context.now,
         )  # fmt: skip
-        row = await context.session.get_one(GrantRow, found[1])
+        row = await context.session.get_one(GrantRow, grant_id)
         return BalancePayload(balance=row)  # type: ignore[arg-type]

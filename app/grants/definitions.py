@@ -141,10 +141,14 @@ def _check_segments(entry: NewGrant, *, path: Path) -> None:
     if entry.type is GrantType.POSTPAID and len(entry.segments) != 1:
         raise _invalid(f"A postpaid commit has one segment, not {len(entry.segments)}.", path)
     for index, segment in enumerate(entry.segments):
-        place = (*path, str(index))
-        interval_of(segment.starting_at, segment.ending_before, path=place)
-        if segment.amount < ZERO:
-            raise _invalid(f"amount is {segment.amount}; write 0 or more.", (*place, "amount"))
+        check_segment(segment, path=(*path, str(index)))
+
+
+def check_segment(segment: NewSegment, *, path: Path) -> None:
+    """Full hours, the end after the start, and an amount that is not negative."""
+    interval_of(segment.starting_at, segment.ending_before, path=path)
+    if segment.amount < ZERO:
+        raise _invalid(f"amount is {segment.amount}; write 0 or more.", (*path, "amount"))
 
 
 def _check_payment(entry: NewGrant, *, of_customer: bool, path: Path) -> None:

@@ -56,15 +56,23 @@ async def stored_grants(session: AsyncSession, rows: Sequence[GrantRow]) -> list
     """The rows with their segments and movements, in the order given."""
     ids = [row.id for row in rows]
     segments = await session.execute(
-        select(SegmentRow).where(col(SegmentRow.grant_id).in_(ids)).order_by(col(SegmentRow.number))
+        select(SegmentRow)
+        .where(col(SegmentRow.grant_id).in_(ids), col(SegmentRow.removed_at).is_(None))
+        .order_by(col(SegmentRow.number))
     )
     by_grant: dict[UUID, list[SegmentRow]] = {grant_id: [] for grant_id in ids}
     for segment in segments.scalars():
         by_grant[segment.grant_id].append(segment)
     moved = await _movements(session, ids)
     closes = await followed.closings(session, rows)
+    # What moved in a segment that was removed counts no more, and neither does the segment.
+    live = {(item.grant_id, item.number) for items in by_grant.values() for item in items}
     return [
-        StoredGrant(row, grant_of(row, by_grant[row.id], closes_at=closes.get(row.id)), tuple(moved.get(row.id, ())))
+        StoredGrant(
+            row,
+            grant_of(row, by_grant[row.id], closes_at=closes.get(row.id)),
+            tuple(item for item in moved.get(row.id, ()) if (row.id, item.segment) in live),
+        )
         for row in rows
     ]
 

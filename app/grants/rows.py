@@ -1,18 +1,23 @@
-"""Definitions of commits and credits to rows.
+"""Definitions of commits and credits to rows, and back for those who change them.
 
-Owns that mapping; the way back is in `reading.py`.
+Owns that mapping; as the core reads a row is told by `reading.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import select
 
 from app.contracts.tables import Contract
 from app.core.grants import DEFAULT_PRIORITY
 from app.core.overrides import specifier_to_json
-from app.grants.definitions import NewGrant, payment_to_json
+from app.grants.definitions import NewGrant, NewSegment, Scope, payment_from_json, payment_to_json
+from app.grants.reading import StoredGrant
+from app.grants.segments import EditedSegments, segment_of
 from app.grants.tables import GrantRow, SegmentRow
 
 
@@ -43,9 +48,11 @@ def row_of(entry: NewGrant, customer_id: UUID, contract: Contract | None, *, now
     )
 
 
-def segments_of(grant_id: UUID, entry: NewGrant, *, now: datetime) -> Iterable[SegmentRow]:
-    """The rows of its segments, numbered in the order given."""
-    for number, segment in enumerate(entry.segments):
+def segments_of(
+    grant_id: UUID, segments: Sequence[NewSegment], *, first: int = 0, now: datetime
+) -> Iterable[SegmentRow]:
+    """The rows of segments, numbered from `first` on in the order given."""
+    for number, segment in enumerate(segments, start=first):
         yield SegmentRow(
             created_at=now,
             grant_id=grant_id,
@@ -54,3 +61,38 @@ def segments_of(grant_id: UUID, entry: NewGrant, *, now: datetime) -> Iterable[S
             starting_at=segment.starting_at,
             ending_before=segment.ending_before,
         )
+
+
+async def rewrite_segments(session: AsyncSession, grant_id: UUID, found: EditedSegments, *, now: datetime) -> None:
+    """Store what an edit made of the segments; one that was removed keeps its row, for the transfers that name it."""
+    rows = await session.execute(select(SegmentRow).where(SegmentRow.grant_id == grant_id))
+    by_number = {row.number: row for row in rows.scalars()}
+    for number in found.changed:
+        row, segment = by_number[number], found.kept[number]
+        row.amount, row.starting_at, row.ending_before = segment.amount, segment.starting_at, segment.ending_before
+    for number in found.removed:
+        by_number[number].removed_at = now
+    first = max(by_number, default=-1) + 1
+    session.add_all(segments_of(grant_id, found.added, first=first, now=now))
+
+
+def definition_of(item: StoredGrant) -> NewGrant:
+    """A commit or credit as it would be defined now; its segments in the order of their numbers."""
+    row, grant = item.row, item.grant
+    return NewGrant(
+        type=grant.type,
+        segments=[segment_of(segment) for segment in grant.segments],
+        id=row.id,
+        product_id=row.product_id,
+        name=row.name,
+        description=row.description,
+        unit=row.unit,
+        priority=row.priority,
+        scope=Scope(product_ids=grant.product_ids, tags=row.tags, specifiers=grant.specifiers),
+        contract_ids=[UUID(item) for item in row.contract_ids],
+        invoice_contract_id=row.invoice_contract_id,
+        rate_type=grant.rate_type,
+        rollover_fraction=row.rollover_fraction,
+        payment=None if row.invoice is None else payment_from_json(row.invoice),
+        trueup_disabled=row.trueup_disabled,
+    )

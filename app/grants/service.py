@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,12 +20,11 @@ from app.customers.reading import changeable_customer
 from app.grants.definitions import NewGrant, check_grant
 from app.grants.references import check_references
 from app.grants.rows import row_of, segments_of
+from app.grants.shown import KINDS, shown
 from app.grants.tables import GrantRow
 from app.store.unique import once
 
 MAX_GRANTS = 500
-KINDS = {"PREPAID": "commit", "POSTPAID": "commit", "CREDIT": "credit"}
-"""The kind of object, by type: commits and credits are one table and two kinds of id."""
 
 
 async def create_grant(
@@ -64,12 +62,7 @@ async def insert_grant(
     async with once(session, GrantRow, entry.uniqueness_key):
         session.add(row)
         await session.flush()
-        session.add_all(segments_of(row.id, entry, now=now))
+        session.add_all(segments_of(row.id, entry.segments, now=now))
         await session.flush()
         await insert_custom_fields(session, row, entry.custom_fields, path=(*path, "customFields"))
     return row
-
-
-def shown(row: GrantRow) -> dict[str, str | Decimal | None]:
-    """What the audit log says of a commit or credit."""
-    return {"type": row.type, "name": row.name, "unit": row.unit, "priority": row.priority}
