@@ -41,7 +41,7 @@ def is_wanted(
             return False
     elif status is GrantStatus.EXPIRED or (status is GrantStatus.VOIDED and not query.include_archived):
         return False
-    periods = [segment.period for segment in grant.segments]
+    periods = [period for segment in grant.segments if (period := grant.access(segment)) is not None]
     if query.covering_at is not None and not any(period.contains(query.covering_at) for period in periods):
         return False
     if query.starting_at is not None and not any(period.starting_at >= query.starting_at for period in periods):

@@ -45,7 +45,10 @@ async def check_unused(session: AsyncSession, grant_id: UUID, *, path: Path, seg
 
 
 async def check_access(session: AsyncSession, found: Edited, *, path: Path) -> None:
-    """Segments that paid stay, and keep at least what was taken of them; what was trued up stays as it is."""
+    """Segments that paid stay, and keep at least what was taken of them.
+
+    What was trued up, or rolled over, stays as it is. Errors: BALANCE_ON_FINALIZED_INVOICE, ILLEGAL_TRANSITION.
+    """
     grant_id, segments = found.before.row.id, found.segments
     if not (segments.changed or segments.removed or segments.added):
         return
@@ -55,6 +58,11 @@ async def check_access(session: AsyncSession, found: Edited, *, path: Path) -> N
             f"Invoice {number_text(trued_up.number)} has billed what was missing of it; void that first.", trued_up,
             path=path,
         )  # fmt: skip
+    for number in (*segments.changed, *segments.removed):
+        if any(item.kind is TransferKind.ROLLOVER and item.segment == number for item in found.before.movements):
+            raise InvalidState(
+                ErrorCode.ILLEGAL_TRANSITION, f"Segment {number} rolled over into another contract.", path=path
+            )
     for number in segments.removed:
         await check_unused(session, grant_id, segment=number, path=(*path, "remove"))
     for number in segments.changed:
