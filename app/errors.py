@@ -57,6 +57,9 @@ class ErrorCode(StrEnum):
     PROVIDER_REJECTED = "PROVIDER_REJECTED"
     NOT_DUE = "NOT_DUE"
     SQL_NOT_ALLOWED = "SQL_NOT_ALLOWED"
+    RATER_UNKNOWN = "RATER_UNKNOWN"
+    RATER_REFUSED = "RATER_REFUSED"
+    RATER_FAILED = "RATER_FAILED"
     ALREADY_FINALIZED = "ALREADY_FINALIZED"
     NOT_FINALIZED = "NOT_FINALIZED"
     ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
@@ -107,6 +110,9 @@ CODE_SENTENCES: dict[ErrorCode, str] = {
     ErrorCode.PROVIDER_REJECTED: "The provider refused; its words are in the message.",
     ErrorCode.NOT_DUE: "The invoice is not due yet.",
     ErrorCode.SQL_NOT_ALLOWED: "The query of a metric uses what is not on the list; the message names the place.",
+    ErrorCode.RATER_UNKNOWN: "No package that is installed offers this rater.",
+    ErrorCode.RATER_REFUSED: "The rater does not take the parameters; its words are in the message.",
+    ErrorCode.RATER_FAILED: "The rater of a price raised, or gave what cannot be billed; nothing was stored.",
     ErrorCode.ALREADY_FINALIZED: "The invoice is final and does not change.",
     ErrorCode.NOT_FINALIZED: "The invoice is still a draft.",
     ErrorCode.ILLEGAL_TRANSITION: "The object's state does not allow this step.",

@@ -14,10 +14,11 @@ import strawberry
 from app.catalog.aliases import NewAlias
 from app.catalog.api_inputs import SAFE_TO_REPEAT
 from app.catalog.rate_rules import NewRate
+from app.catalog.raters import custom_rate
 from app.checks import Path
 from app.core.rates import Flat, Package, Percentage, Rate, Tier, Tiered, TieredPercentage, Volume
 from app.errors import ErrorCode, InvalidInput
-from app.graphql.scalars import CurrencyCode
+from app.graphql.scalars import JSON, CurrencyCode
 from app.graphql.values import Cadence, KeyValueInput
 from app.store import ids
 
@@ -36,6 +37,14 @@ class TierInput:
 class PackageInput:
     size: Decimal = strawberry.field(description="Units in a package, above 0.")
     package_price: Decimal = strawberry.field(description="Price of a package, 0 or more.")
+
+
+@strawberry.input(description="A price that an installed rater works out.")
+class CustomPriceInput:
+    rater: str = strawberry.field(description="The name under which a package offers it (`metrograph.raters`).")
+    parameters: JSON = strawberry.field(
+        description="An object that the rater checks and is given, of at most 10,000 characters; fractions as strings."
+    )
 
 
 @strawberry.input(one_of=True, description="What a unit costs, in the currency of the rate card: give exactly one.")
@@ -60,6 +69,9 @@ class PriceInput:
     )
     package: PackageInput | None = strawberry.field(
         default=strawberry.UNSET, description="A price for each begun package of units."
+    )
+    custom: CustomPriceInput | None = strawberry.field(
+        default=strawberry.UNSET, description="What an installed rater says; for usage and composite products."
     )
 
 
@@ -188,6 +200,8 @@ def rate_of(price: PriceInput, *, path: Path) -> Rate:
             return TieredPercentage(tuple(Tier(tier.size, tier.unit_price) for tier in price.tiered_percentage))
         if isinstance(price.volume, list):
             return Volume(tuple(Tier(tier.size, tier.unit_price) for tier in price.volume))
+        if isinstance(price.custom, CustomPriceInput):
+            return custom_rate(price.custom.rater, price.custom.parameters, path=(*path, "custom"))
         if isinstance(price.package, PackageInput):
             return Package(price.package.size, price.package.package_price)
         return Tiered(tuple(Tier(tier.size, tier.unit_price) for tier in price.tiered or ()))

@@ -5,12 +5,14 @@ Owns their GraphQL types. What a price means is settled in `core.rates`.
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Annotated
 
 import strawberry
 
 from app.core import rates as core
+from app.graphql.scalars import JSON
 
 
 @strawberry.type(description="One price for every unit.")
@@ -50,10 +52,20 @@ class PackagePrice:
     package_price: Decimal = strawberry.field(description="Price of a package, in the major unit of the currency.")
 
 
-AnyPrice = FlatPrice | TieredPrice | PercentagePrice | TieredPercentagePrice | VolumePrice | PackagePrice
+@strawberry.type(description="A price that an installed rater works out.")
+class CustomPrice:
+    rater: str = strawberry.field(description="The rater's name.")
+    parameters: JSON = strawberry.field(description="What it is given, as it was sent.")
+    multiplier: Decimal = strawberry.field(description="By what an override multiplies each of its prices; else 1.")
+
+
+AnyPrice = FlatPrice | TieredPrice | PercentagePrice | TieredPercentagePrice | VolumePrice | PackagePrice | CustomPrice
 Price = Annotated[
     AnyPrice,
-    strawberry.union("Price", description="What usage costs: for each unit, by tier or package; or a share of money."),
+    strawberry.union(
+        "Price",
+        description="What usage costs: for each unit, by tier or package; a share of money; or what a rater says.",
+    ),
 ]
 
 
@@ -72,6 +84,8 @@ def shown_price(rate: core.Rate) -> AnyPrice:
             return VolumePrice(tiers=_tiers(tiers))
         case core.Package(size, price):
             return PackagePrice(size=size, package_price=price)
+        case core.Custom():
+            return CustomPrice(rater=rate.rater, parameters=JSON(json.loads(rate.parameters)), multiplier=rate.factor)
 
 
 def _tiers(tiers: tuple[core.Tier, ...]) -> list[Tier]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from app.catalog.tables import ProductRow
 from app.checks import Path
+from app.core.custom import Custom
 from app.core.period import Frequency
 from app.core.rates import Flat, Percentage, Rate, TieredPercentage
 from app.core.terms import Composite, CompositeScope, ProductType
@@ -41,7 +42,7 @@ def check_kind(rate: Rate, product: ProductRow, *, is_money: bool, path: Path) -
             ErrorCode.INVALID, f"{product.name[:80]!r} is a subscription product; its price is flat.", path=path
         )
     is_percentage = isinstance(rate, Percentage | TieredPercentage)
-    if product.type == ProductType.COMPOSITE and not is_percentage:
+    if product.type == ProductType.COMPOSITE and not (is_percentage or isinstance(rate, Custom)):
         raise InvalidInput(
             ErrorCode.INVALID, f"{product.name[:80]!r} is a composite product; its price is a percentage.", path=path
         )

@@ -13,9 +13,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from app.catalog import raters, states
 from app.catalog.composites import composite_of
 from app.catalog.metrics import money_of
-from app.catalog.states import ProductState, states_of
 from app.catalog.tables import MetricRow, ProductRow, ProductVersion, RateRow
 from app.core.period import Frequency, Period
 from app.core.quantities import versions_in
@@ -44,7 +44,7 @@ def _entry(row: RateRow) -> RateEntry:
     return RateEntry(
         id=row.id,
         product_id=row.product_id,
-        rate=row.rate,
+        rate=raters.bound(row.rate),
         period=Period(row.starting_at or SINCE_EVER, row.ending_before),
         entitled=row.entitled,
         group_values=tuple(sorted(row.group_values.items())),
@@ -113,7 +113,9 @@ def _versions_of(row: ProductRow, changes: Sequence[ProductVersion]) -> tuple[Co
     """How it is measured and split from each change of that on."""
     measured = {change.starting_at for change in changes if _is_about_measuring(change)}
     return tuple(
-        version_of(start, state) for start, state in states_of(row, changes) if start in measured and state.metric_id
+        version_of(start, state)
+        for start, state in states.states_of(row, changes)
+        if start in measured and state.metric_id
     )
 
 
@@ -123,7 +125,7 @@ def _is_about_measuring(change: ProductVersion) -> bool:
     return any(part is not None for part in (*parts, *keys))
 
 
-def version_of(start: datetime, state: ProductState) -> CoreVersion:
+def version_of(start: datetime, state: states.ProductState) -> CoreVersion:
     """How a product that something measures is measured from an instant on."""
     assert state.metric_id is not None, "only what is measured has versions"
     return CoreVersion(
@@ -146,6 +148,6 @@ def _namings_of(row: ProductRow, changes: Sequence[ProductVersion]) -> tuple[Nam
     }
     return tuple(
         Naming(start, state.name, state.tags, state.composite)
-        for start, state in states_of(row, changes)
+        for start, state in states.states_of(row, changes)
         if start in named
     )

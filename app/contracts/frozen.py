@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from app.catalog.raters import bound, bound_change
 from app.clock import parse_instant
 from app.contracts.frozen_fees import fees_from_json, fees_to_json
 from app.core.composite import composite_from_json, composite_to_json
@@ -212,7 +213,7 @@ def _entry_from_json(item: Mapping[str, Any]) -> RateEntry:
     return RateEntry(
         id=UUID(item["id"]),
         product_id=UUID(item["product"]),
-        rate=rate_from_json(item["rate"]),
+        rate=bound(rate_from_json(item["rate"])),
         period=_period_from_json(item["period"]),
         entitled=item["entitled"],
         group_values=tuple(sorted(item["group_values"].items())),
@@ -243,7 +244,7 @@ def _override_from_json(item: Mapping[str, Any]) -> Override:
         id=UUID(item["id"]),
         period=_period_from_json(item["period"]),
         specifiers=tuple(specifier_from_json(specifier) for specifier in item["specifiers"]),
-        change=None if item["change"] is None else change_from_json(item["change"]),
+        change=None if item["change"] is None else bound_change(change_from_json(item["change"])),
         entitled=item["entitled"],
         priority=item["priority"],
         added=item["added"],

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.catalog.tables import RateCard
+from app.catalog import raters, tables
 from app.catalog.terms import SINCE_EVER, entries_of, products_of
 from app.catalog.units import conversions_of
 from app.contracts.fees import Fees, fees_of
@@ -43,7 +43,10 @@ async def terms_of_contracts(session: AsyncSession, contracts: Sequence[Contract
     """The terms of each contract, in as many statements as for one."""
     contract_ids = [contract.id for contract in contracts]
     card_ids = {contract.rate_card_id for contract in contracts if contract.rate_card_id is not None}
-    cards = {row.id: row for row in await session.scalars(select(RateCard).where(col(RateCard.id).in_(card_ids)))}
+    cards = {
+        row.id: row
+        for row in await session.scalars(select(tables.RateCard).where(col(tables.RateCard.id).in_(card_ids)))
+    }
     rates = await entries_of(session, card_ids)
     fees = await fees_of(session, contracts)
     named = {entry.product_id for entries in rates.values() for entry in entries}
@@ -67,7 +70,7 @@ async def terms_of_contracts(session: AsyncSession, contracts: Sequence[Contract
 
 def _terms(
     contract: Contract,
-    card: RateCard | None,
+    card: tables.RateCard | None,
     rates: tuple[RateEntry, ...],
     products: Sequence[Product],
     fees: Fees,
@@ -130,7 +133,7 @@ def override_of(row: OverrideRow) -> Override:
         id=row.id,
         period=Period(row.starting_at or SINCE_EVER, row.ending_before),
         specifiers=specifiers or (Specifier(product_id=row.product_id),),
-        change=row.change,
+        change=raters.bound_change(row.change),
         entitled=row.entitled,
         priority=row.priority,
         added=row.added,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from app.core.custom import Custom
 from app.core.lines import Line, LineType
 from app.core.rates import Flat, Package, Percentage, Tiered, TieredPercentage, Volume
 from app.core.terms import Overwrite, Terms
@@ -17,7 +18,7 @@ def list_unit_price(line: Line, terms: Terms) -> Decimal | None:
     """The list price of one unit, before overrides and commit rates.
 
     None where a line has no price, and where the list has no one price for it: its units may lie in several tiers of
-    the list when another table of tiers priced them, and packages are no units.
+    the list when another table of tiers priced them, packages are no units, and a rater tells no price without a position.
     """
     entry = next((entry for entry in terms.rates if entry.id == line.rate_id), None)
     if entry is None or line.unit_price is None or line.type is LineType.MINIMUM:
@@ -28,6 +29,8 @@ def list_unit_price(line: Line, terms: Terms) -> Decimal | None:
         # A balance may have paid at the commit rate; a line does not tell.
         other = entry.commit_rate
     match entry.rate:
+        case Custom():
+            return line.unit_price if override is None and other is None else None
         case Flat(price) | Percentage(price):
             return None if isinstance(other, Package) else price
         case Package(_, price):

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
+from app.core.custom import Custom
 from app.core.money import ONE, ZERO, canonical, exact, parse_decimal
 from app.core.period import Frequency
 from app.core.quantities import UsageKey
@@ -127,7 +128,7 @@ def overridden_slices(
             return slices(other, before=before, quantity=quantity)
         case Multiplier(factor):
             return slices(scaled(rate, factor), before=before, quantity=quantity)
-        case TieredMultiplier() if not is_graduated(rate):
+        case TieredMultiplier() if not _is_table(rate):
             return tuple(_banded_slices(rate, change, before=before, quantity=quantity))
         case TieredMultiplier():  # pragma: no branch - the type checker proves that no case is missing
             bands = _combined(rate, change)
@@ -142,14 +143,14 @@ def overridden_slices(
 def overridden_rate(rate: Rate, change: PriceChange) -> Rate | None:
     """The whole price after a change, for reading: bands of a tiered multiplier become tiers.
 
-    None for a tiered multiplier of a price that is not graduated: no single price says what becomes of it.
+    None for a tiered multiplier of a price that is no table of graduated prices: no single one says what becomes of it.
     """
     match change:
         case Overwrite(other):
             return other
         case Multiplier(factor):
             return scaled(rate, factor)
-        case TieredMultiplier() if not is_graduated(rate):
+        case TieredMultiplier() if not _is_table(rate):
             return None
         case TieredMultiplier():  # pragma: no branch - as above
             tiers = tuple(Tier(band.size, band.price) for band in _combined(rate, change))
@@ -175,12 +176,19 @@ def scaled(rate: Rate, factor: Decimal) -> Rate:
                 return TieredPercentage(tuple(Tier(tier.size, tier.price * factor) for tier in tiers))
             case Volume(tiers):
                 return Volume(tuple(Tier(tier.size, tier.price * factor) for tier in tiers))
+            case Custom():
+                return replace(rate, factor=rate.factor * factor)
             case Package(size, price):  # pragma: no branch - as above
                 return Package(size, price * factor)
 
 
+def _is_table(rate: Rate) -> bool:
+    """Whether the bands of a multiplier can be laid over the bands of the rate."""
+    return is_graduated(rate) and not isinstance(rate, Custom)
+
+
 def _banded_slices(rate: Rate, change: TieredMultiplier, *, before: Decimal, quantity: Decimal) -> Iterator[Slice]:
-    """Each band of the multiplier priced by itself, for rates that price a quantity as a whole."""
+    """Each band of the multiplier priced by itself, for rates without bands of their own."""
     after, lower = before + quantity, ZERO
     sized = [(tier.size, tier.factor) for tier in change.tiers]
     open_ended = sized if sized[-1][0] is None else [*sized, (None, ONE)]

@@ -6,12 +6,14 @@ rate never sees a date or a customer, so any price can be tried on any quantity.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import cast
 
+from app.core.custom import Custom
 from app.core.money import ZERO, canonical, exact, parse_decimal
 
 
@@ -98,7 +100,7 @@ class Package:
             raise ValueError(f"a package's size must be above 0, not {self.size}")
 
 
-Rate = Flat | Tiered | Percentage | TieredPercentage | Volume | Package
+Rate = Flat | Tiered | Percentage | TieredPercentage | Volume | Package | Custom
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ def slices(rate: Rate, *, before: Decimal, quantity: Decimal) -> tuple[Slice, ..
                 return tuple(_tier_slices(tiers, before=before, quantity=quantity))
             case Volume(tiers):
                 return tuple(_volume_slices(tiers, before=before, after=before + quantity))
+            case Custom():
+                return tuple(_custom_slices(rate, before=before, quantity=quantity))
             case Package(size, price):  # pragma: no branch - the type checker proves it is the last
                 packages = _packages(before + quantity, size) - _packages(before, size)
                 return (Slice(None, None, None, packages, price, packages * price, before),) if packages else ()
@@ -167,6 +171,18 @@ def _volume_slices(tiers: tuple[Tier, ...], *, before: Decimal, after: Decimal) 
             yield Slice(level, lower, tier.size, quantity, tier.price, quantity * tier.price, start)
 
 
+def _custom_slices(rate: Custom, *, before: Decimal, quantity: Decimal) -> Iterator[Slice]:
+    """A rater only ever looks upwards: a quantity that is taken back has the steps of the units that it gives back."""
+    if not quantity:
+        return
+    assert rate.steps is not None, "whoever reads a rate passes the rater in"
+    bottom = min(before, before + quantity)
+    for size, price in rate.steps(bottom, max(before, before + quantity)):
+        part, unit_price = size if quantity > 0 else -size, price * rate.factor
+        yield Slice(None, None, None, part, unit_price, part * unit_price, bottom)
+        bottom += size
+
+
 def _numbered(tiers: tuple[Tier, ...]) -> Iterator[tuple[int, Decimal, Tier]]:
     """Each tier with its number and the quantity at which it begins; the last one has no end."""
     lower = ZERO
@@ -195,6 +211,9 @@ def rate_to_json(rate: Rate) -> dict[str, object]:
             return {"type": "PERCENTAGE", "price": canonical(fraction)}
         case Package(size, price):
             return {"type": "PACKAGE", "size": canonical(size), "price": canonical(price)}
+        case Custom(rater, parameters, release):
+            form: dict[str, object] = {"type": "CUSTOM", "rater": rater, "parameters": json.loads(parameters)}
+            return form | ({"release": release} if release else {})
         case Tiered(tiers) | TieredPercentage(tiers) | Volume(tiers):  # pragma: no branch - as above
             kind = next(kind for kind, of in _TIERED.items() if isinstance(rate, of))
             return {"type": kind, "tiers": [_tier_to_json(tier) for tier in tiers]}
@@ -214,10 +233,18 @@ def rate_from_json(value: Mapping[str, object]) -> Rate:
         and isinstance(price, str)
     ):
         return Package(parse_decimal(size), parse_decimal(price))
+    rater, parameters, release = value.get("rater"), value.get("parameters"), value.get("release", "")
+    if kind == "CUSTOM" and isinstance(rater, str) and isinstance(parameters, dict) and isinstance(release, str):
+        return Custom(rater, canonical_parameters(cast("dict[str, object]", parameters)), release)
     raise ValueError(
         "a rate is {type: FLAT or PERCENTAGE, price}, {type: TIERED, TIERED_PERCENTAGE or VOLUME, tiers: [{size, price}]} "
-        "or {type: PACKAGE, size, price}; decimals are text"
+        "or {type: PACKAGE, size, price} or {type: CUSTOM, rater, parameters}; decimals are text"
     )
+
+
+def canonical_parameters(parameters: Mapping[str, object]) -> str:
+    """The one text of a rater's parameters, so that equal ones are equal."""
+    return json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 _TIERED: Mapping[str, type[Tiered] | type[TieredPercentage] | type[Volume]] = {
