@@ -22,6 +22,7 @@ from app.catalog.api import CatalogMutation
 from app.catalog.api_queries import CatalogQuery
 from app.catalog.api_units import PricingUnitMutation, PricingUnitQuery
 from app.contracts.api import ContractsMutation, ContractsQuery
+from app.contracts.api_balances import ContractBalancesMutation
 from app.contracts.api_changes import ContractChangesMutation
 from app.contracts.api_fees import FeesMutation
 from app.contracts.api_seat_changes import SeatsMutation
@@ -73,6 +74,7 @@ class Mutation(
     CustomersMutation,
     CatalogMutation,
     PricingUnitMutation,
+    ContractBalancesMutation,
     BalancesMutation,
     BalanceEditsMutation,
     UsageMutation,

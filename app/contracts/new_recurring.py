@@ -43,3 +43,8 @@ class NewRecurringGrant:
     duration: int = 1
     proration: GrantProration = GrantProration.FIRST_AND_LAST
     id: UUID = field(default_factory=new_id)
+
+    @property
+    def currency(self) -> str | None:
+        """In which it is billed, if it is."""
+        return None if self.invoice_amount is None else self.invoice_unit or self.child.unit

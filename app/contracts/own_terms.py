@@ -21,7 +21,7 @@ from app.contracts.overrides import OwnPrices, insert_overrides
 from app.contracts.tables import Contract
 from app.contracts.transitions import NewTransition, follow
 from app.custom_fields.service import insert_custom_fields
-from app.grants.definitions import NewGrant
+from app.grants.definitions import NewGrant, billed_in
 from app.grants.service import insert_grants
 
 
@@ -36,6 +36,12 @@ class OwnTerms:
     custom_fields: Mapping[str, str] = field(default_factory=dict)
     fees: NewFees = field(default_factory=NewFees)
     transition: NewTransition | None = None
+
+    @property
+    def currencies(self) -> set[str]:
+        """Those in which it is billed, beside the contract's own."""
+        found = {charge.unit for charge in self.fees.charges} | {billed_in(grant) for grant in self.grants}
+        return {unit for unit in found | {item.currency for item in self.recurring} if unit is not None}
 
 
 async def insert_own_terms(

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.catalog import reading as catalog
-from app.catalog.aliases import resolve_alias
+from app.catalog import aliases, reading
 from app.catalog.tables import RateCard
 from app.checks import Path, currency_of
-from app.contracts.tables import Contract, ScheduledChargeRow
+from app.contracts.billed_units import billed_units
+from app.contracts.tables import Contract
 from app.customers.billing import archived
 from app.customers.routes import default_configuration, get_configuration, refuse_if_metered
 from app.customers.tables import BillingConfiguration
@@ -34,10 +34,7 @@ async def chosen_card(
     path = ("input", "rateCardAlias")
     if rate_card_id is not None:
         raise InvalidInput(ErrorCode.INVALID, "Name the rate card by its id or by an alias, not by both.", path=path)
-    return (await resolve_alias(session, alias, at=at, path=path)).id
-
-
-CHARGES = ScheduledChargeRow.__table__.c  # type: ignore[attr-defined]
+    return (await aliases.resolve_alias(session, alias, at=at, path=path)).id
 
 
 async def currency_for(session: AsyncSession, rate_card_id: UUID | None, currency: str | None) -> str:
@@ -49,8 +46,8 @@ async def currency_for(session: AsyncSession, rate_card_id: UUID | None, currenc
         if currency is None:
             raise InvalidInput(ErrorCode.REQUIRED, "A contract without a rate card needs a currency.", path=path)
         return currency
-    card = await catalog.get(session, RateCard, rate_card_id, path=("input", "rateCardId"))
-    catalog.refuse_archived(card, path=("input", "rateCardId"))
+    card = await reading.get(session, RateCard, rate_card_id, path=("input", "rateCardId"))
+    reading.refuse_archived(card, path=("input", "rateCardId"))
     if currency not in (None, card.currency):
         raise InvalidInput(
             ErrorCode.CURRENCY_MISMATCH,
@@ -71,7 +68,8 @@ async def check_route(
 ) -> None:
     """The configuration, or without one the default, is the customer's own and takes the contract's currency.
 
-    So it does for the currencies of its scheduled charges, the stored ones and `more_currencies`.
+    So it does for the currencies of its charges and of what its balances ask for, the stored ones and
+    `more_currencies`.
     """
     chosen: BillingConfiguration | None
     default = await default_configuration(session, contract.customer_id)
@@ -86,7 +84,7 @@ async def check_route(
         if chosen.archived_at is not None:
             raise archived(chosen, path=path)
     is_stored = inspect(contract).persistent
-    stored = await _charge_units(session, contract) if is_stored else set[str]()
+    stored = await billed_units(session, contract) if is_stored else set[str]()
     for currency in sorted({contract.currency, *more_currencies, *stored}):
         if chosen is not None and not directory.takes_currency(chosen.provider, currency):
             raise InvalidInput(
@@ -99,8 +97,3 @@ async def check_route(
         before = await get_configuration(session, contract.billing_configuration_id, path=path)
     if is_stored and before is not None and (chosen is None or chosen.id != before.id):
         await refuse_if_metered(session, before, path=path)
-
-
-async def _charge_units(session: AsyncSession, contract: Contract) -> set[str]:
-    found = await session.execute(select(CHARGES.unit).where(CHARGES.contract_id == contract.id).distinct())
-    return set(found.scalars())

@@ -5,17 +5,20 @@ Owns both mappings; which children are missing is told by `recurring_children.py
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
+from app.contracts.new_recurring import NewRecurringGrant, RecurringAmount
 from app.core.fees import ScheduledItem
 from app.core.grants import GrantType
-from app.core.money import ONE, exact
+from app.core.money import ONE, canonical, exact
 from app.core.overrides import specifier_from_json
 from app.core.period import Frequency, Period
 from app.core.recurring import Child, GrantProration, RecurringGrant
 from app.core.terms import RateTarget
 from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule, Scope
 from app.grants.tables import RecurringGrantRow
+from app.store.ids import new_id, to_text
 
 
 def recurring_of(row: RecurringGrantRow) -> RecurringGrant:
@@ -42,9 +45,46 @@ def definition_of(row: RecurringGrantRow, child: Child) -> NewGrant:
     payment = None
     if child.invoice_amount is not None:
         payment = PaymentSchedule((ScheduledItem(start, child.invoice_amount, ONE),), row.invoice_unit)
+    return replace(_child(row), id=new_id(), segments=[NewSegment(child.access_amount, start, end)], payment=payment)
+
+
+def entry_of(row: RecurringGrantRow) -> NewRecurringGrant:
+    """A recurring commit or credit as it would be defined now."""
+    price = None
+    if row.invoice_unit_price is not None and row.invoice_quantity is not None:
+        price = RecurringAmount(row.invoice_unit_price, row.invoice_quantity)
+    return NewRecurringGrant(
+        child=_child(row),
+        access_amount=RecurringAmount(row.access_unit_price, row.access_quantity),
+        invoice_amount=price,
+        invoice_unit=row.invoice_unit,
+        starting_at=row.starting_at,
+        ending_before=row.ending_before,
+        frequency=None if row.frequency is None else Frequency(row.frequency),
+        duration=row.duration,
+        proration=GrantProration(row.proration),
+        id=row.id,
+    )
+
+
+def recurring_shown(row: RecurringGrantRow) -> dict[str, object]:
+    """What the audit log says of a recurring commit or credit that can be changed."""
+    price = None
+    if row.invoice_unit_price is not None and row.invoice_quantity is not None:
+        price = [canonical(row.invoice_unit_price), canonical(row.invoice_quantity), row.invoice_unit or row.unit]
+    return {
+        "contract": to_text("contract", row.contract_id),
+        "accessAmount": [canonical(row.access_unit_price), canonical(row.access_quantity), row.unit],
+        "invoiceAmount": price,
+        "endingBefore": None if row.ending_before is None else row.ending_before.isoformat(),
+        "rateType": row.rate_type,
+    }
+
+
+def _child(row: RecurringGrantRow) -> NewGrant:
     return NewGrant(
         type=GrantType(row.type),
-        segments=[NewSegment(child.access_amount, start, end)],
+        segments=(),
         product_id=row.product_id,
         name=row.name,
         description=row.description,
@@ -57,5 +97,4 @@ def definition_of(row: RecurringGrantRow, child: Child) -> NewGrant:
         ),
         rate_type=RateTarget(row.rate_type),
         rollover_fraction=row.rollover_fraction,
-        payment=payment,
     )

@@ -87,7 +87,7 @@ async def create_contract(
         contract,
         configuration_id=billing_configuration_id,
         path=("input", "billingConfigurationId"),
-        more_currencies=[charge.unit for charge in own_terms.fees.charges if charge.unit is not None],
+        more_currencies=own_terms.currencies,
     )
     async with once(session, Contract, uniqueness_key):
         session.add(contract)

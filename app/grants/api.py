@@ -5,7 +5,6 @@ Owns the mutations; how a balance looks is in `api_types.py`, what callers send 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -13,8 +12,8 @@ import strawberry
 
 from app.checks import Path
 from app.errors import NotFound
-from app.grants import adjustments, service, true_ups
-from app.grants.api_inputs import BalanceAdjustInput, BalanceCreateInput, new_grant
+from app.grants import adjustments, true_ups
+from app.grants.api_inputs import BalanceAdjustInput
 from app.grants.api_types import Balance
 from app.grants.tables import GrantRow
 from app.graphql.context import Info
@@ -48,27 +47,6 @@ class BalancesMutation:
     ) -> BalancePayload:
         grant_id = ids.from_text("commit", id, path=("id",))
         row = await true_ups.disable_true_up(info.context.session, grant_id)
-        return BalancePayload(balance=row)  # type: ignore[arg-type]
-
-    @mutation_field(
-        scope="contracts:write",
-        action="balance.create",
-        description="Make a commit or credit of a customer; those of a contract come with the contract.",
-    )
-    async def balance_create(
-        self, info: Info, input: Annotated[BalanceCreateInput, strawberry.argument(description="The new balance.")]
-    ) -> BalancePayload:
-        path = ("input", "terms")
-        billed_on = None
-        if input.invoice_contract_id is not None:
-            billed_on = ids.from_text("contract", input.invoice_contract_id, path=("input", "invoiceContractId"))
-        contracts = [
-            ids.from_text("contract", item, path=("input", "contractIds", str(index)))
-            for index, item in enumerate(input.contract_ids)
-        ]
-        entry = replace(new_grant(input.terms, path=path), contract_ids=contracts, invoice_contract_id=billed_on)
-        customer_id = ids.from_text("customer", input.customer_id, path=("input", "customerId"))
-        row = await service.create_grant(info.context.session, customer_id, entry, now=info.context.now)
         return BalancePayload(balance=row)  # type: ignore[arg-type]
 
     @mutation_field(

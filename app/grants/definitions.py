@@ -206,6 +206,16 @@ def amount_of(item: ScheduledItem) -> Decimal:
         return item.unit_price * item.quantity
 
 
+def billed_in(entry: NewGrant) -> str | None:
+    """The currency in which an invoice will ask for it; None when nothing does."""
+    unit = None
+    if entry.type is GrantType.POSTPAID and not entry.trueup_disabled:
+        unit = entry.unit
+    elif entry.payment is not None and not entry.payment.do_not_invoice:
+        unit = entry.payment.unit or entry.unit
+    return unit if unit in MINOR_DIGITS else None
+
+
 def payment_to_json(schedule: PaymentSchedule) -> dict[str, Any]:
     """The stored form of a payment schedule."""
     form = schedule_to_json(schedule.schedule)

@@ -15,7 +15,7 @@ from app.grants.api import BalancePayload, balance_id
 from app.grants.api_edits import BalanceUpdateInput, edit_of
 from app.graphql.context import Info
 from app.graphql.fields import mutation_field
-from app.invoices import balance_edits
+from app.invoices import balance_edits, balance_ends
 
 ID = Annotated[strawberry.ID, strawberry.argument(description="Id of the balance.")]
 Revision = Annotated[int | None, strawberry.argument(description="Revision that was read; another one is refused.")]
@@ -38,7 +38,7 @@ class BalanceEditsMutation:
     ) -> BalancePayload:
         context = info.context
         row = await balance_edits.update_balance(
-            context.session, balance_id(id, path=("id",)), edit_of(input, path=("input",)), revision=revision,
+            context.session, context.providers, balance_id(id, path=("id",)), edit_of(input, path=("input",)), revision=revision,
             now=context.now,
         )  # fmt: skip
         return BalancePayload(balance=row)  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ class BalanceEditsMutation:
         revision: Revision = None,
     ) -> BalancePayload:
         context = info.context
-        row = await balance_edits.end_balance(
+        row = await balance_ends.end_balance(
             context.session, balance_id(id, path=("id",)), access_ending_before=access_ending_before,
             invoices_ending_before=invoices_ending_before, revision=revision, now=context.now,
         )  # fmt: skip

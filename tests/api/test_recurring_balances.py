@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests import builders as build
+from tests.api.accounts import AZURE
 from tests.api.conftest import Api
 from tests.api.test_invoices import app, drafts_of, seller
 
@@ -167,3 +168,90 @@ async def test_a_past_of_too_many_periods_is_refused(api: Api) -> None:
         interval=build.interval(NOVEMBER), recurringBalances=many,
     )  # fmt: skip
     assert error["code"] == "LIMIT_EXCEEDED"
+
+
+UPDATE = """
+mutation ($id: ID!, $input: RecurringBalanceUpdateInput!, $revision: Int) {
+  recurringBalanceUpdate(id: $id, input: $input, revision: $revision) {
+    recurringBalance { revision rateType interval { endingBefore } accessAmount { amount { amount } }
+      invoiceAmount { amount { amount currency } } balances { nodes { segments { amount { amount } } } } }
+    userErrors { code path } } }
+"""
+
+
+async def test_a_change_reaches_only_what_is_still_to_begin(api: Api) -> None:
+    """It is November 2: October's and November's stay at 10, which is what drafts draw on."""
+    made = await seller(api, recurringBalances=[monthly("10", startingAt="2026-10-01T00:00:00Z")])
+    [found] = await read(api, made["contract"]["id"])
+    changes = {
+        "accessAmount": {"unitPrice": "3", "quantity": "2"},
+        "rateType": "COMMIT_RATE",
+        "endingBefore": "2027-02-01T00:00:00Z",
+    }
+    payload = (await api(UPDATE, id=found["id"], input=changes, revision=1))["recurringBalanceUpdate"]
+    assert payload == {
+        "recurringBalance": {
+            "revision": 2, "rateType": "COMMIT_RATE", "interval": {"endingBefore": "2027-02-01T00:00:00Z"},
+            "accessAmount": {"amount": {"amount": "6"}}, "invoiceAmount": None,
+            "balances": {"nodes": [{"segments": [{"amount": {"amount": "10"}}]}] * 2},
+        },
+        "userErrors": [],
+    }  # fmt: skip
+    assert [draft["total"]["amount"] for draft in await drafts_of(api, customer=made["customer"]["id"])] == ["0", "0"]
+    for wrong, code, path in (
+        ({}, "REQUIRED", []),
+        ({"invoiceAmount": {"unitPrice": "1"}}, "INVALID", ["kind"]),
+        ({"accessAmount": {"unitPrice": "-1"}}, "INVALID", ["accessAmount", "unitPrice"]),
+        ({"endingBefore": "2026-09-01T00:00:00Z"}, "INVALID_INTERVAL", ["endingBefore"]),
+    ):
+        payload = (await api(UPDATE, id=found["id"], input=wrong))["recurringBalanceUpdate"]
+        assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [(code, ["input", *path])]
+    stale = (await api(UPDATE, id=found["id"], input=changes, revision=1))["recurringBalanceUpdate"]
+    assert [error["code"] for error in stale["userErrors"]] == ["STALE_REVISION"]
+    unknown = (await api(UPDATE, id="rgr_" + "0" * 32, input=changes))["recurringBalanceUpdate"]
+    assert [error["code"] for error in unknown["userErrors"]] == ["NOT_FOUND"]
+
+
+async def test_one_that_is_over_does_not_begin_again(api: Api) -> None:
+    """Ended by a change in October's middle, it would have to make children of the past."""
+    paid = monthly(
+        kind="PREPAID", startingAt="2026-10-01T00:00:00Z", invoiceAmount={"unitPrice": "5", "currency": "EUR"}
+    )
+    contract = (await build.contract(api, starting_at="2026-10-01T00:00:00Z", recurringBalances=[paid]))["id"]
+    [found] = await read(api, contract)
+    ended = await api(UPDATE, id=found["id"], input={"endingBefore": "2026-11-02T00:00:00Z", "invoiceAmount": None})
+    assert ended["recurringBalanceUpdate"]["userErrors"] == []
+    assert ended["recurringBalanceUpdate"]["recurringBalance"]["invoiceAmount"] is None
+    again = (await api(UPDATE, id=found["id"], input={"endingBefore": None}))["recurringBalanceUpdate"]
+    assert [(error["code"], error["path"]) for error in again["userErrors"]] == [
+        ("INVALID_INTERVAL", ["input", "endingBefore"])
+    ]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"balances": [{"kind": "PREPAID", "unit": "EUR", "access": [{"amount": "1", "startingAt": NOVEMBER, "endingBefore": "2026-12-01T00:00:00Z"}], "payment": {"items": [{"at": NOVEMBER, "unitPrice": "1"}]}}]},
+        {"balances": [{"kind": "POSTPAID", "unit": "EUR", "access": [{"amount": "1", "startingAt": NOVEMBER, "endingBefore": "2026-12-01T00:00:00Z"}]}]},
+        {"recurringBalances": [{"kind": "PREPAID", "unit": "USD", "accessAmount": {"unitPrice": "1"}, "invoiceAmount": {"unitPrice": "1", "currency": "EUR"}}]},
+    ],
+)  # fmt: skip
+async def test_what_a_marketplace_would_not_bill_is_refused_at_once(api: Api, terms: dict[str, Any]) -> None:
+    """Its invoice in euros would find no provider; on the customer's own it is refused for the contract that bills it."""
+    customer = (await build.customer(api))["id"]
+    azure = await build.configuration(api, customer, provider="azure_marketplace", settings=AZURE, isDefault=True)
+    card = (await build.rate_card(api))["id"]
+    error = await build.refusal(
+        api, "contract", customerId=customer, rateCardId=card, interval=build.interval(NOVEMBER),
+        billingConfigurationId=azure["id"], **terms,
+    )  # fmt: skip
+    assert (error["code"], error["path"]) == ("CURRENCY_MISMATCH", ["input", "billingConfigurationId"])
+    if "balances" not in terms:
+        return
+    contract = (await build.contract(api, customer, card))["id"]
+    create = """
+    mutation ($input: BalanceCreateInput!) { balanceCreate(input: $input) { balance { id } userErrors { code path } } }
+    """
+    own = {"customerId": customer, "terms": terms["balances"][0] | {"priority": "1"}, "invoiceContractId": contract}
+    [refused] = (await api(create, input=own))["balanceCreate"]["userErrors"]
+    assert (refused["code"], refused["path"]) == ("CURRENCY_MISMATCH", ["input", "invoiceContractId"])
