@@ -6,12 +6,14 @@ Owns the list of checks. Each is one sentence, one query or one recomputation, a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import verify_chain
 from app.commands.shell import Exit, emit, say
+from app.invoices.balance_books import unbalanced
 from app.invoices.books import changed_invoices
 from app.runtime import Runtime
 
@@ -82,6 +84,14 @@ RULES: dict[str, tuple[str, str]] = {
         "(select coalesce(sum(amount), 0) from transfers where target = 'invoice:' || v.invoice_id) <> "
         "(select coalesce(sum(amount), 0) from transfers where source = 'invoice:' || v.invoice_id)",
     ),
+    "what rolled over left one balance and came into one other, in the same amount": (
+        "select count(*) from transfers where kind = 'ROLLOVER'",
+        "select count(*) from (select source, target, sum(amount) as gone from transfers where kind = 'ROLLOVER' "
+        "group by 1, 2) t full join (select 'segment:' || g.rolled_from_id || ':' || g.rolled_from_segment as source, "
+        "'segment:' || g.id || ':' || s.number as target, s.amount as come from grants g "
+        "join grant_segments s on s.grant_id = g.id where g.rolled_from_id is not null) r using (source, target) "
+        "where coalesce(t.gone, 0) <> coalesce(r.come, 0)",
+    ),
     "every event has one id, and every id one event": (
         "select count(*) from event_ids",
         "select abs((select count(*) from event_ids) - (select count(*) from events)) "
@@ -117,6 +127,7 @@ async def check(runtime: Runtime, *, as_json: bool) -> Exit | None:
     """Run every check; any broken row ends with exit code 1."""
     async with runtime.store.transaction() as session:
         findings = [await _counted(session, rule, *queries) for rule, queries in RULES.items()]
+        findings.append(await _balances(session, now=runtime.clock.now()))
         for more in (_contents, _chain):
             findings.append(await more(session))
     broken = [finding for finding in findings if finding.broken]
@@ -142,6 +153,12 @@ async def check(runtime: Runtime, *, as_json: bool) -> Exit | None:
 async def _counted(session: AsyncSession, rule: str, how_many: str, how_many_broken: str) -> Finding:
     checked = int((await session.execute(text(how_many))).scalar_one())
     return Finding(rule, checked, int((await session.execute(text(how_many_broken))).scalar_one()))
+
+
+async def _balances(session: AsyncSession, *, now: datetime) -> Finding:
+    rule = "what every balance was granted is drawn, expired, canceled, rolled over or left, from both sides"
+    checked, wrong = await unbalanced(session, now=now)
+    return Finding(rule, checked, len(wrong), ", ".join(wrong[:5]))
 
 
 async def _contents(session: AsyncSession) -> Finding:

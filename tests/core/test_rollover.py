@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.balance_sheet import BalanceSheet, balance_sheet
 from app.core.grants import Grant, Segment
 from app.core.ledger import GrantStatus, Movement, TransferKind, balance_at, ledger, status_at
 from app.core.money import canonical
@@ -114,3 +115,19 @@ def test_what_was_granted_is_drawn_rolled_over_expired_or_taken(
     movements.append(moved(-over, ROLLOVER))
     last = ledger(old, movements, now=day("06-01"))[-1].balance
     assert last == min(amount - amount * drawn + entry, D(0))
+    for now in ("01-01", "03-01", "06-01"):
+        sheet = balance_sheet(old, movements, now=day(now))
+        assert sheet.is_balanced
+        assert (sheet.granted, sheet.taken, sheet.rolled_over) == (amount + entry, amount * drawn, over)
+
+
+def test_a_sheet_tells_where_everything_is() -> None:
+    """100 drawn by 30 and 50 rolled; 5 in a segment that is dropped; 1 too much taken by hand from a third."""
+    old = followed(("100", "01-01", "12-31"), ("5", "07-01", "12-31"), ("2", "01-01", "02-01"))
+    movements = [moved("-30"), moved("-50", ROLLOVER), moved("-3", MANUAL, number=2)]
+    running = balance_sheet(old, movements, now=day("03-01"))
+    assert running == BalanceSheet(D(104), D(30), D(50), D(5), D(19))
+    over = balance_sheet(old, movements, now=day("06-01"))
+    assert over == BalanceSheet(D(104), D(30), D(50), D(25), D(-1))
+    assert (running.is_balanced, over.is_balanced) == (True, True)
+    assert not BalanceSheet(D(104), D(30), D(50), D(25), D(0)).is_balanced

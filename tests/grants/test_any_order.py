@@ -48,6 +48,7 @@ from app.grants.definitions import NewGrant, NewSegment
 from app.grants.reading import grants_of_customer
 from app.grants.service import create_grant
 from app.invoices import run
+from app.invoices.balance_books import unbalanced
 from app.invoices.balances import CustomerBook
 from app.invoices.regenerating import regenerate_invoice
 from app.invoices.tables import Invoice
@@ -115,7 +116,8 @@ class Stories(RuleBasedStateMachine):
         return self.runner.run(inside())
 
     async def _broken_rules(self, session: Any) -> list[str]:
-        return [name for name, (_, query) in RULES.items() if (await session.execute(text(query))).scalar_one()]
+        rules = [name for name, (_, query) in RULES.items() if (await session.execute(text(query))).scalar_one()]
+        return rules + (await unbalanced(session, now=self.now))[1]
 
     @initialize(grants=st.lists(st.tuples(segment_lists, priorities), min_size=1, max_size=3), used=uses)
     def begin(self, grants: list[tuple[list[Cut], int]], used: list[tuple[int, Decimal]]) -> None:

@@ -27,6 +27,7 @@ from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule
 from app.grants.reading import grants_of_customer
 from app.grants.service import create_grant
 from app.grants.tables import GrantRow
+from app.invoices.balance_books import unbalanced
 from app.invoices.open import open_statements
 from app.invoices.service import finalize_due, finalize_invoice
 from app.invoices.tables import Invoice
@@ -69,7 +70,8 @@ async def open_true_up(world: World, contract: Contract) -> tuple[UUID, datetime
 async def assert_sound(world: World) -> None:
     async with world.store.transaction() as session:
         counts = {rule: (await session.execute(text(query))).scalar_one() for rule, (_, query) in RULES.items()}
-    assert [rule for rule, count in counts.items() if count] == []
+        _, wrong = await unbalanced(session, now=world.now)
+    assert ([rule for rule, count in counts.items() if count], wrong) == ([], [])
 
 
 async def test_a_true_up_follows_the_last_statement_that_counts(world: World) -> None:
