@@ -22,7 +22,7 @@ from app.grants.reading import StoredGrant, grants_of_customer
 from app.invoices import finding, missing, rollovers
 from app.invoices.drafts import RatedStatement, rate
 from app.invoices.statements import Statement
-from app.usage.reading import HoursReader, hours_of_metric
+from app.usage.metric_hours import HoursReader, hours_of_metrics
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class CustomerBook:
 
     @classmethod
     async def of(
-        cls, session: AsyncSession, customer_id: UUID, *, now: datetime, hours: HoursReader = hours_of_metric
+        cls, session: AsyncSession, customer_id: UUID, *, now: datetime, hours: HoursReader = hours_of_metrics
     ) -> CustomerBook:
         """The book as it stands now, with the invoices that are open by now."""
         open_ones = await finding.open_of_customer(session, customer_id, now=now)
@@ -115,7 +115,7 @@ class CustomerBook:
 class Books:
     """Rates open invoices of any customers, each from what earlier ones left; every customer's book is opened once."""
 
-    def __init__(self, session: AsyncSession, *, now: datetime, hours: HoursReader = hours_of_metric) -> None:
+    def __init__(self, session: AsyncSession, *, now: datetime, hours: HoursReader = hours_of_metrics) -> None:
         """`now` is until when invoices are open."""
         self._session, self._now, self._hours = session, now, hours
         self._books: dict[UUID, CustomerBook] = {}

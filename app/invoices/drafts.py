@@ -22,7 +22,7 @@ from app.core.rating import Draw, Unrated, Usage, rate_fees, rate_statement
 from app.core.terms import Terms
 from app.invoices.elsewhere import with_elsewhere
 from app.invoices.statements import Statement
-from app.usage.reading import HoursReader, hours_of_metric, usage_of_products
+from app.usage import metric_hours, reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ async def rate(
     statement: Statement,
     *,
     pots: Sequence[Pot] = (),
-    hours: HoursReader = hours_of_metric,
+    hours: metric_hours.HoursReader = metric_hours.hours_of_metrics,
     terms: Terms | None = None,
 ) -> RatedStatement:
     """Rate an open invoice from the usage in sight, or from what a preview reads in its place.
@@ -84,7 +84,7 @@ async def rate(
         draft = assemble([*rating.lines, *charges], fiat(statement.currency))
         return RatedStatement(statement, draft, items, (), terms, {}, pots, rating.draws)
     terms = await with_elsewhere(session, statement.contract, terms, statement.period, hours=hours)
-    usage = await usage_of_products(
+    usage = await reading.usage_of_products(
         session,
         customer_id=statement.contract.customer_id,
         products=terms.products,

@@ -33,5 +33,5 @@ async def preview_events(
         if statement.type is InvoiceType.USAGE and statement.period.contains(now)
     ]
     current.sort(key=lambda statement: statement.contract.id)
-    books = Books(session, now=now, hours=given.hours_of_metric)
+    books = Books(session, now=now, hours=given.hours_of_metrics)
     return [await books.rate(statement) for statement in current]

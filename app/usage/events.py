@@ -83,12 +83,12 @@ class EventStore(Protocol):
         self,
         session: AsyncSession,
         *,
-        metric_id: UUID,
+        metric_ids: Sequence[UUID],
         references: Sequence[str],
         starting_at: datetime,
         ending_before: datetime,
-    ) -> Mapping[str, Sequence[HourQuantity]]:
-        """Hourly quantities by group (canonical JSON text), hours ascending, zero hours left out."""
+    ) -> Mapping[UUID, Mapping[str, Sequence[HourQuantity]]]:
+        """Hourly quantities by metric and group (canonical JSON text), hours ascending, zero hours left out."""
         ...
 
     async def hourly(

@@ -17,10 +17,11 @@ from app.catalog.tables import MetricRow
 from app.core.filters import Filters, takes
 from app.core.metering import Event, HoursByGroup, added, fold
 from app.core.period import Period
+from app.core.quantities import MetricSplit
 from app.errors import ErrorCode, InvalidInput, LimitExceeded
 from app.usage.checking import check
 from app.usage.incoming import IncomingEvent
-from app.usage.reading import hours_of_metric
+from app.usage.metric_hours import MetricReading, hours_of_metrics
 from app.usage.service import EVENTS
 
 MAX_GIVEN = 100
@@ -35,36 +36,48 @@ class GivenUsage:
     events: tuple[Event, ...]
     replaces: bool
 
-    async def hours_of_metric(
+    async def hours_of_metrics(
         self,
         session: AsyncSession,
-        row: MetricRow,
+        readings: Iterable[MetricReading],
         references: Sequence[str],
         period: Period,
         *,
-        by: Sequence[str] = (),
         filters: Filters = (),
-    ) -> HoursByGroup:
-        """In the place of `reading.hours_of_metric`; given events count as sent last.
+    ) -> dict[MetricSplit, HoursByGroup]:
+        """In the place of `reading.hours_of_metrics`; given events count as sent last.
 
-        Errors: `LimitExceeded` when more than 100,000 stored events would have to be folded again.
+        Errors: `LimitExceeded` when more than 100,000 stored events would have to be folded again; NOT_SUPPORTED for an
+        SQL metric.
         """
-        metric = metric_of(row)
-        if metric.query is not None:
-            raise InvalidInput(
-                ErrorCode.NOT_SUPPORTED,
-                f"The SQL metric {row.name[:80]!r} is not previewed.",
-                path=("input", "customerId"),
-            )
-        split = None if metric.aggregation.is_additive else by
+        wanted = list(readings)
+        for reading in wanted:
+            _refuse_queries(reading.row)
+        additive = [item for item in wanted if metric_of(item.row).aggregation.is_additive and not self.replaces]
+        stored = await hours_of_metrics(session, additive, references, period, filters=filters)
         own = [event for event in self.events if period.contains(event.timestamp) and takes(filters, event)]
-        if self.replaces:
-            return fold(metric, own, by=split)
-        if metric.aggregation.is_additive:
-            stored = await hours_of_metric(session, row, references, period, filters=filters)
-            return added(stored, fold(metric, own))
-        known = [event for event in await _stored(session, references, period) if takes(filters, event)]
-        return fold(metric, [*known, *own], by=split)
+        known: list[Event] | None = None
+        found: dict[MetricSplit, HoursByGroup] = {}
+        for reading in wanted:
+            metric = metric_of(reading.row)
+            if reading.split in stored:
+                found[reading.split] = added(stored[reading.split], fold(metric, own))
+            elif self.replaces:
+                found[reading.split] = fold(metric, own, by=None if metric.aggregation.is_additive else reading.by)
+            else:
+                if known is None:
+                    known = [item for item in await _stored(session, references, period) if takes(filters, item)]
+                found[reading.split] = fold(metric, [*known, *own], by=reading.by)
+        return found
+
+
+def _refuse_queries(row: MetricRow) -> None:
+    if metric_of(row).query is not None:
+        raise InvalidInput(
+            ErrorCode.NOT_SUPPORTED,
+            f"The SQL metric {row.name[:80]!r} is not previewed.",
+            path=("input", "customerId"),
+        )
 
 
 def given_events(events: Sequence[IncomingEvent], *, now: datetime) -> tuple[Event, ...]:

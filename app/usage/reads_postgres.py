@@ -24,17 +24,23 @@ from app.usage.events import FoundEvent
 from app.usage.folding_postgres import hourly_from_events
 from app.usage.windows_postgres import window_values
 
+# One row for each group: a row for each hour costs five times as much to read.
 HOURS = """
-select group_values, hour, sum(quantity) as quantity
+select metric_id, group_values, array_agg(hour order by hour), array_agg(quantity order by hour)
 from (
-    select group_values, hour, quantity from bucket_hours
-    where metric_id = :metric_id and reference = any(:references) and hour >= :starting_at and hour < :ending_before
-    union all
-    select group_values, hour, quantity from bucket_deltas
-    where metric_id = :metric_id and reference = any(:references) and hour >= :starting_at and hour < :ending_before
-) both_halves
-group by group_values, hour having sum(quantity) <> 0
-order by group_values, hour
+    select metric_id, group_values, hour, sum(quantity) as quantity
+    from (
+        select metric_id, group_values, hour, quantity from bucket_hours
+        where metric_id = any(cast(:metric_ids as uuid[])) and reference = any(:references)
+          and hour >= :starting_at and hour < :ending_before
+        union all
+        select metric_id, group_values, hour, quantity from bucket_deltas
+        where metric_id = any(cast(:metric_ids as uuid[])) and reference = any(:references)
+          and hour >= :starting_at and hour < :ending_before
+    ) both_halves
+    group by metric_id, group_values, hour having sum(quantity) <> 0
+) by_hour
+group by metric_id, group_values order by metric_id, group_values
 """
 EARLIER = """
 select reference, event_type, occurred_at, cast(properties as text) from events
@@ -59,24 +65,27 @@ class PostgresReads:
         self,
         session: AsyncSession,
         *,
-        metric_id: UUID,
+        metric_ids: Sequence[UUID],
         references: Sequence[str],
         starting_at: dt.datetime,
         ending_before: dt.datetime,
-    ) -> Mapping[str, Sequence[HourQuantity]]:
-        """Hourly quantities by group; folded and unfolded parts are read in one statement, so in one snapshot."""
+    ) -> Mapping[UUID, Mapping[str, Sequence[HourQuantity]]]:
+        """Hourly quantities by metric and group; folded and unfolded parts in one statement, so in one snapshot."""
         found = await session.execute(
             text(HOURS),
             {
-                "metric_id": metric_id,
+                "metric_ids": list(metric_ids),
                 "references": list(references),
                 "starting_at": starting_at,
                 "ending_before": ending_before,
             },
         )
-        groups: dict[str, list[HourQuantity]] = {}
-        for group_values, hour, quantity in found:
-            groups.setdefault(group_values, []).append(HourQuantity(hour.astimezone(dt.UTC), quantity))
+        groups: dict[UUID, dict[str, list[HourQuantity]]] = {}
+        for metric_id, group_values, hours, quantities in found:
+            groups.setdefault(metric_id, {})[group_values] = [
+                HourQuantity(hour.astimezone(dt.UTC), quantity)
+                for hour, quantity in zip(hours, quantities, strict=True)
+            ]
         return groups
 
     async def hourly(

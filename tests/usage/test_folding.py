@@ -23,8 +23,8 @@ from app.core.terms import PropertyFilter, UsageFilter
 from app.store.engine import Store
 from app.usage.buckets import backfill
 from app.usage.incoming import IncomingEvent
-from app.usage.reading import hours_of_metric
 from app.usage.service import ingest
+from tests.usage.hours import read_hours
 
 ACTOR = system("test")
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
@@ -94,7 +94,7 @@ async def test_the_database_folds_as_the_core_does(store: Store, now: datetime, 
             row = await metric(store, aggregation, now=now, **parts)
             for by in ((), ("region",), ("plan", "region")):
                 async with store.transaction() as session:
-                    found = await hours_of_metric(session, row, ["acme", "alias"], WEEK, by=by)
+                    found = await read_hours(session, row, ["acme", "alias"], WEEK, by=by)
                 expected = fold(metric_of(row), inside, by=by)
                 assert dict(found) == dict(expected), (aggregation, parts, by, seed)
 
@@ -113,7 +113,7 @@ async def test_filters_let_the_same_events_through(store: Store, now: datetime, 
         UsageFilter(DAY + timedelta(hours=9), key, ("1.5", "true", "b")),
     )
     async with store.transaction() as session:
-        hours = await hours_of_metric(session, row, ["acme", "alias"], WEEK, filters=filters)
+        hours = await read_hours(session, row, ["acme", "alias"], WEEK, filters=filters)
     seen = [event for event in found if WEEK.contains(event.timestamp) and takes(filters, event)]
     by = None if aggregation in ("COUNT", "SUM") else ()
     assert dict(hours) == dict(fold(metric_of(row), seen, by=by))
@@ -133,7 +133,7 @@ async def test_what_does_not_add_up_has_no_buckets_and_sees_earlier_events(store
     assert row.buckets_ready
     await send(store, sample[2:], now=now)
     async with store.transaction() as session:
-        found = await hours_of_metric(session, row, ["acme"], WEEK)
+        found = await read_hours(session, row, ["acme"], WEEK)
         buckets = await session.execute(text("select count(*) from bucket_deltas"))
     assert [str(item.quantity) for item in found[()]] == ["5", "3"]
     assert buckets.scalar_one() == 0
@@ -147,7 +147,7 @@ async def test_of_one_instant_the_last_ingested_counts_in_and_across_batches(sto
         if more:
             await send(store, more, now=now)
         async with store.transaction() as session:
-            found = await hours_of_metric(session, row, ["acme"], WEEK)
+            found = await read_hours(session, row, ["acme"], WEEK)
         assert [str(item.quantity) for item in found[()]] == [expected]
 
 
@@ -167,7 +167,7 @@ async def test_events_before_the_metric_keep_every_digit(store: Store, now: date
     row = await metric(store, "SUM", now=now)
     for _ in range(2):
         async with store.transaction() as session:
-            found = await hours_of_metric(session, row, ["acme"], WEEK)
+            found = await read_hours(session, row, ["acme"], WEEK)
         assert {group: list(hours) for group, hours in found.items()} == {
             (("plan", None), ("region", "1.5")): [HourQuantity(DAY, Decimal("1" + "0" * 37 + "2.1"))],
         }

@@ -21,8 +21,8 @@ from app.usage.checking import BatchRefused
 from app.usage.events_postgres import PostgresEvents
 from app.usage.incoming import IncomingEvent, decode
 from app.usage.partitions_postgres import create_partitions
-from app.usage.reading import hours_of_metric
 from app.usage.service import IngestResult, ingest
+from tests.usage.hours import read_hours
 
 ACTOR = system("test")
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
@@ -49,7 +49,7 @@ async def add_metric(store: Store, now: datetime, **fields: Any) -> MetricRow:
 
 async def hours(store: Store, metric: MetricRow, *references: str) -> dict[Any, list[HourQuantity]]:
     async with store.transaction() as session:
-        found = await hours_of_metric(session, metric, references or ("acme",), WEEK)
+        found = await read_hours(session, metric, references or ("acme",), WEEK)
     return {group: list(quantities) for group, quantities in found.items()}
 
 

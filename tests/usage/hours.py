@@ -1,0 +1,27 @@
+"""The hours of one metric, as drafts read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.catalog.tables import MetricRow
+from app.core.filters import Filters
+from app.core.metering import HoursByGroup
+from app.core.period import Period
+from app.usage.metric_hours import MetricReading, hours_of_metrics
+
+
+async def read_hours(
+    session: AsyncSession,
+    row: MetricRow,
+    references: Sequence[str],
+    period: Period,
+    *,
+    by: Sequence[str] = (),
+    filters: Filters = (),
+) -> HoursByGroup:
+    """Hourly quantities by group."""
+    reading = MetricReading(row, tuple(by))
+    return (await hours_of_metrics(session, [reading], references, period, filters=filters))[reading.split]
