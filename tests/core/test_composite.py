@@ -142,10 +142,10 @@ def test_money_of_another_currency_is_unrated_and_never_converted(
 
 
 def test_an_overwrite_decides_what_a_quantity_must_be() -> None:
-    agreed = terms(entry(1, flat("1")), products=(replace(CALLS, money=MoneyOf("EUR")),))
+    agreed = terms(entry(1, flat("1")), entry(2, flat("2"), "01-16"), products=(replace(CALLS, money=MoneyOf("EUR")),))
     own = Override(UUID(int=5), Period(SINCE_EVER), (Specifier(),), Overwrite(percent("0.5")), None, None, 1)
-    found = rate_statement(replace(agreed, overrides=(own,)), JANUARY, {UsageKey(A): used(d2="1")})
-    assert (found.lines, [item.quantity for item in found.unrated]) == ((), [1])
+    found = rate_statement(replace(agreed, overrides=(own,)), JANUARY, {UsageKey(A): used(d2="1", d20="2")})
+    assert (found.lines, [item.quantity for item in found.unrated]) == ((), [3])
 
 
 @pytest.mark.parametrize("rate", [percent("1.5"), by_band(("10000", "0.1"), (None, "0.07"))])

@@ -172,6 +172,16 @@ def test_changes_of_prices_for_a_whole_quantity(rate: Rate, change: PriceChange,
     assert sum((part.amount for part in parts), D(0)) == D(amount)
 
 
+def test_bands_keep_the_tier_of_the_rate() -> None:
+    """Level, start and size are those of the tier of 10, not of the band of 3 inside it."""
+    parts = overridden_slices(
+        tiered(("10", "1"), (None, "2")), by_tier(("3", "0.5"), (None, "1")), before=D(0), quantity=D(12)
+    )
+    assert [(part.level, part.tier_starting_at, part.tier_size, part.quantity) for part in parts] == [
+        (1, 0, 10, 3), (1, 0, 10, 7), (2, 10, None, 2),
+    ]  # fmt: skip
+
+
 def test_an_override_entitles_what_the_card_does_not() -> None:
     agreed = replace(terms(entry(1, flat("1"), entitled=False)), overrides=(override(1, entitled=True, start="01-16"),))
     found = rate_statement(agreed, JANUARY, {UsageKey(A): used(d2="5", d20="7")})
