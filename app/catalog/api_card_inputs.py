@@ -149,17 +149,26 @@ class RateCardCreateInput:
     uniqueness_key: str | None = strawberry.field(default=None, description=SAFE_TO_REPEAT)
 
 
+@strawberry.input(description="A change of a rate card; what is left out stays.")
+class RateCardUpdateInput:
+    name: str | None = strawberry.field(default=None, description="What people call it, 1 to 200 characters.")
+    description: str | None = strawberry.field(default=None, description="What it is for, at most 2,000 characters.")
+    add_conversions: list[ConversionInput] = strawberry.field(
+        default_factory=list, description="Units that it did not convert so far; what one is worth never changes."
+    )
+
+
 def new_rates(inputs: Sequence[RateInput], *, path: Path) -> list[NewRate]:
     """The prices to add; `path` is that of the list."""
     return [_new_rate(found, path=(*path, str(index))) for index, found in enumerate(inputs)]
 
 
-def conversions_of(inputs: Sequence[ConversionInput]) -> dict[str, Decimal]:
+def conversions_of(inputs: Sequence[ConversionInput], *, field: str = "conversions") -> dict[str, Decimal]:
     """What one of each unit is worth; each unit once."""
-    path = ("input", "conversions")
+    path = ("input", field)
     worth = {item.unit: item.worth for item in inputs}
     if len(worth) < len(inputs):
-        raise InvalidInput(ErrorCode.INVALID, "conversions name a unit twice.", path=path)
+        raise InvalidInput(ErrorCode.INVALID, f"{field} name a unit twice.", path=path)
     return worth
 
 

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import strawberry
 
-from app.catalog import aliases, product_order, rates, reading, service, tables
+from app.catalog import aliases, card_changes, product_order, rates, reading, service, tables
 from app.catalog.api_card_inputs import (
     ProductMoveInput,
     RateCardAliasInput,
     RateCardCreateInput,
+    RateCardUpdateInput,
     RateInput,
     conversions_of,
     new_alias,
@@ -78,6 +79,26 @@ class RateCardMutation:
         session = info.context.session
         await rates.add_rates(session, card_id, new_rates(rates_, path=("rates",)), now=info.context.now)
         return RateCardPayload(rate_card=await reading.get(session, tables.RateCard, card_id))  # type: ignore[arg-type]
+
+    @mutation_field(
+        scope="catalog:write",
+        action="rate_card.update",
+        description="Rename a rate card, describe it, or let it convert more pricing units.",
+    )
+    async def rate_card_update(
+        self,
+        info: Info,
+        id: ID,
+        input: Annotated[RateCardUpdateInput, strawberry.argument(description="What to change.")],
+    ) -> RateCardPayload:
+        row = await card_changes.update_rate_card(
+            info.context.session,
+            ids.from_text("rate_card", id, path=("id",)),
+            name=input.name,
+            description=input.description,
+            conversions=conversions_of(input.add_conversions, field="addConversions"),
+        )
+        return RateCardPayload(rate_card=row)  # type: ignore[arg-type]
 
     @mutation_field(
         scope="catalog:write",

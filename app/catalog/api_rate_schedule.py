@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 import strawberry
@@ -36,6 +37,7 @@ class RateSegment:
         description="For a subscription: the period that the price pays for; else null."
     )
     currency: CurrencyCode = strawberry.field(description="Unit of the price.")
+    minimum: Decimal | None = strawberry.field(description="What a composite product costs at least in a statement.")
     group_values: list[KeyValue] = strawberry.field(
         description="Values of the product's pricing group key to which it applies; empty for all."
     )
@@ -93,6 +95,7 @@ def _shown(segment: Segment, currency: str) -> RateSegment:
         commit_price=None if segment.entry.commit_rate is None else shown_price(segment.entry.commit_rate),
         billing_frequency=segment.entry.billing_frequency,
         currency=CurrencyCode(segment.entry.unit or currency),
+        minimum=segment.entry.minimum,
         group_values=key_values({name: value or "" for name, value in segment.entry.group_values}),
         segment=segment,
     )

@@ -1,6 +1,6 @@
 """Pricing units in GraphQL.
 
-Owns their type, the list and the mutation; the rules are in `units.py`.
+Owns their type, the list and the mutations; the rules are in `units.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from app.graphql.context import Info
 from app.graphql.fields import mutation_field, query_field
 from app.graphql.nodes import Node, node_type
 from app.graphql.payload import Payload
+from app.store import ids
 
 SAFE_TO_REPEAT = "Makes the call safe to repeat: a second one with the same key is refused and names the first unit."
 
@@ -65,4 +66,16 @@ class PricingUnitMutation:
             info.context.session, code=input.code, name=input.name, uniqueness_key=input.uniqueness_key,
             now=info.context.now,
         )  # fmt: skip
+        return PricingUnitPayload(pricing_unit=row)  # type: ignore[arg-type]
+
+    @mutation_field(
+        scope="catalog:write",
+        action="pricing_unit.archive",
+        description="Let nothing new use a pricing unit: no conversion of a card, no balance. What uses it goes on.",
+    )
+    async def pricing_unit_archive(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Id of the unit.")]
+    ) -> PricingUnitPayload:
+        unit_id = ids.from_text("pricing_unit", id, path=("id",))
+        row = await units.archive_pricing_unit(info.context.session, unit_id, now=info.context.now)
         return PricingUnitPayload(pricing_unit=row)  # type: ignore[arg-type]

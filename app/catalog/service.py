@@ -60,7 +60,7 @@ async def create_rate_card(
         await insert_aliases(session, row, places, now=now)
         fields = await insert_custom_fields(session, row, custom_fields)
     more = {"rates": len(added), "aliases": len(aliases)} | fields
-    note_change(session, "rate_card", row.id, after=_card_shown(row) | more)
+    note_change(session, "rate_card", row.id, after=card_shown(row) | more)
     return row
 
 
@@ -88,5 +88,6 @@ async def _archive(session: AsyncSession, row_class: type[T], identifier: UUID, 
     return row
 
 
-def _card_shown(row: RateCard) -> dict[str, object]:
-    return {"name": row.name, "currency": row.currency, "description": row.description}
+def card_shown(row: RateCard) -> dict[str, object]:
+    """What the audit log keeps of a card."""
+    return {"name": row.name, "currency": row.currency, "description": row.description, "conversions": row.conversions}

@@ -19,7 +19,8 @@ from app.change import note_change
 from app.checks import Path, at_most, name_of
 from app.core.currencies import MINOR_DIGITS
 from app.core.money import ZERO, canonical
-from app.errors import Conflict, ErrorCode, InvalidInput
+from app.errors import Conflict, ErrorCode, InvalidInput, InvalidState, NotFound
+from app.store.ids import to_text
 from app.store.unique import once
 
 MAX_CONVERSIONS = 50
@@ -54,13 +55,45 @@ async def create_pricing_unit(
     return unit
 
 
+async def archive_pricing_unit(session: AsyncSession, unit_id: UUID, *, now: datetime) -> PricingUnit:
+    """No card converts it anew and no new balance is kept in it; everything that uses it goes on.
+
+    Errors: `NotFound`, ARCHIVED.
+    """
+    unit = await session.get(PricingUnit, unit_id, with_for_update=True, populate_existing=True)
+    if unit is None:
+        raise NotFound("Pricing unit", to_text("pricing_unit", unit_id), path=("id",))
+    if unit.archived_at is not None:
+        raise _archived(unit, path=("id",))
+    unit.archived_at = now
+    await session.flush()
+    note_change(session, "pricing_unit", unit.id, before={"archivedAt": None}, after={"archivedAt": now.isoformat()})
+    return unit
+
+
+async def offered_units(session: AsyncSession, codes: Collection[str], *, path: Path) -> set[str]:
+    """Those of the codes that are pricing units. ARCHIVED for one of which nothing new is made."""
+    units = await session.scalars(
+        select(PricingUnit).where(col(PricingUnit.code).in_(codes)).order_by(col(PricingUnit.code))
+    )
+    found: set[str] = set()
+    for unit in units:
+        if unit.archived_at is not None:
+            raise _archived(unit, path=path)
+        found.add(unit.code)
+    return found
+
+
+def _archived(unit: PricingUnit, *, path: Path) -> InvalidState:
+    return InvalidState(ErrorCode.ARCHIVED, f"Pricing unit {unit.code} is archived.", path=path, conflicting=unit)
+
+
 async def checked_conversions(
     session: AsyncSession, conversions: Mapping[str, Decimal], *, path: Path
 ) -> dict[str, str]:
-    """What one of each unit is worth in the card's currency, as it is stored: units that exist, worth more than 0."""
+    """What one of each unit is worth in the card's currency, as it is stored: units on offer, worth more than 0."""
     at_most(conversions, MAX_CONVERSIONS, path=path)
-    found = await session.execute(select(PricingUnit.code).where(col(PricingUnit.code).in_(set(conversions))))
-    unknown = sorted(set(conversions) - set(found.scalars()))
+    unknown = sorted(set(conversions) - await offered_units(session, set(conversions), path=path))
     if unknown:
         raise InvalidInput(ErrorCode.INVALID, f"{unknown[0][:40]!r} is no pricing unit.", path=path)
     for code, worth in conversions.items():

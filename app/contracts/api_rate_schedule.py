@@ -6,6 +6,7 @@ Owns the GraphQL type of a row; which override counts is settled in `core.overri
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated
 
 import strawberry
@@ -13,9 +14,8 @@ import strawberry
 from app.catalog.api_prices import Price, shown_price
 from app.catalog.api_selectors import Selectors, selectors_of
 from app.catalog.api_types import Product
-from app.contracts import tables
+from app.contracts import tables, terms
 from app.contracts.api_overrides import Override
-from app.contracts.terms import terms_of
 from app.core import rate_schedule as core
 from app.graphql.connection import After, Connection, First, list_connection
 from app.graphql.context import Info
@@ -26,7 +26,9 @@ from app.graphql.values import Cadence, KeyValue, key_values
 
 @strawberry.type(description="What a product costs under a contract at one instant.")
 class ContractRate:
-    product_name: str = strawberry.field(description="Name of the product.")
+    product_name: str = strawberry.field(description="Name of the product then.")
+    product_tags: list[str] = strawberry.field(description="Labels of the product then.")
+    product_custom_fields: list[KeyValue] = strawberry.field(description="Custom fields of the product, by key.")
     group_values: list[KeyValue] = strawberry.field(
         description="Values of the product's pricing group key to which it applies; empty for all others."
     )
@@ -42,6 +44,7 @@ class ContractRate:
     commit_price: Price | None = strawberry.field(
         description="The price on the rate card for what draws on a balance whose rateType is COMMIT_RATE; else null."
     )
+    minimum: Decimal | None = strawberry.field(description="What a composite product costs at least in a statement.")
     rate: strawberry.Private[core.ContractRate]
 
     @object_field(
@@ -81,10 +84,10 @@ async def rate_schedule(
 ) -> Connection[ContractRate]:
     """The prices to which a contract entitles at an instant, in the order of lines on its invoices."""
     wanted = selectors_of(selectors)
-    terms = await terms_of(info.context.session, row)
+    agreed = await terms.terms_of(info.context.session, row)
     rates = [
         _shown(rate, row.currency)
-        for rate in core.contract_rates(terms, at=at or info.context.now)
+        for rate in core.contract_rates(agreed, at=at or info.context.now)
         if core.selected(wanted, rate.listed, pricing=rate.pricing, tags=rate.product.tags)
     ]
     return list_connection(rates, key=lambda rate: rate.key, first=first, after=after)
@@ -93,11 +96,14 @@ async def rate_schedule(
 def _shown(rate: core.ContractRate, currency: str) -> ContractRate:
     return ContractRate(
         product_name=rate.product.name,
+        product_tags=list(rate.product.tags),
+        product_custom_fields=key_values(dict(rate.product.custom_fields)),
         group_values=key_values({name: value or "" for name, value in rate.pricing}),
         billing_frequency=rate.listed.billing_frequency,
         currency=CurrencyCode(rate.listed.unit or currency),
         list_price=shown_price(rate.listed.rate),
         override_price=None if rate.override_rate is None else shown_price(rate.override_rate),
         commit_price=None if rate.listed.commit_rate is None else shown_price(rate.listed.commit_rate),
+        minimum=rate.listed.minimum,
         rate=rate,
     )

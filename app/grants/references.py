@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.catalog.tables import PricingUnit, ProductRow
+from app.catalog.tables import ProductRow
+from app.catalog.units import offered_units
 from app.checks import Path
 from app.contracts.tables import Contract
 from app.core.currencies import MINOR_DIGITS
@@ -47,8 +48,7 @@ async def check_unit(session: AsyncSession, unit: str, *, path: Path) -> None:
     """A currency, or a pricing unit of the seller."""
     if unit in MINOR_DIGITS:
         return
-    known = await session.execute(select(PricingUnit.id).where(PricingUnit.code == unit))
-    if known.scalar_one_or_none() is None:
+    if not await offered_units(session, {unit}, path=path):
         raise InvalidInput(
             ErrorCode.INVALID,
             f"{unit[:40]!r} is neither an ISO 4217 currency such as USD nor the code of a pricing unit.",

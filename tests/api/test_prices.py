@@ -128,3 +128,81 @@ async def test_a_code_is_given_once(api: Api) -> None:
         assert (error["code"], error["status"], error["conflicting"]["id"]) == (code, 409, first["pricingUnit"]["id"])
     listed = await api("{ pricingUnits { nodes { code name } } }")
     assert listed["pricingUnits"]["nodes"] == [{"code": "TOKENS", "name": "Tokens"}]
+
+
+UPDATE = """
+mutation ($id: ID!, $input: RateCardUpdateInput!) { rateCardUpdate(id: $id, input: $input) {
+  rateCard { name description conversions { unit worth } } userErrors { code path } } }
+"""
+ARCHIVE = """
+mutation ($id: ID!) { pricingUnitArchive(id: $id) { pricingUnit { code archivedAt } userErrors { code path } } }
+"""
+
+
+async def test_a_card_is_renamed_and_converts_more_units(api: Api) -> None:
+    for code in ("TOKENS", "POINTS"):
+        await unit(api, code=code)
+    card = await build.rate_card(api, conversions=[{"unit": "TOKENS", "worth": "0.1"}])
+    fields = {"name": "New", "description": "For all", "addConversions": [{"unit": "POINTS", "worth": "2"}]}
+    answer = (await api(UPDATE, id=card["id"], input=fields))["rateCardUpdate"]
+    both = [{"unit": "POINTS", "worth": "2"}, {"unit": "TOKENS", "worth": "0.1"}]
+    assert answer == {"rateCard": {"name": "New", "description": "For all", "conversions": both}, "userErrors": []}
+    answer = (await api(UPDATE, id=card["id"], input={"description": "For some"}))["rateCardUpdate"]
+    assert answer["rateCard"] == {"name": "New", "description": "For some", "conversions": both}
+    usage = (await build.product(api))["id"]
+    added = "mutation ($id: ID!, $rates: [RateInput!]!) { rateCardAddRates(id: $id, rates: $rates) { userErrors { code } } }"
+    answer = await api(added, id=card["id"], rates=[build.rate(usage, "2", unit="POINTS")])
+    assert answer["rateCardAddRates"]["userErrors"] == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "path"),
+    [
+        ({}, "REQUIRED", ["input"]),
+        ({"name": ""}, "REQUIRED", ["input", "name"]),
+        ({"description": "x" * 2_001}, "INVALID", ["input", "description"]),
+        ({"addConversions": [{"unit": "TOKENS", "worth": "0.2"}]}, "INVALID", ["input", "addConversions"]),
+        ({"addConversions": [{"unit": "POINTS", "worth": "0"}]}, "INVALID", ["input", "addConversions"]),
+        ({"addConversions": [{"unit": "POINTS", "worth": "1"}] * 2}, "INVALID", ["input", "addConversions"]),
+        ({"addConversions": [{"unit": "NONE", "worth": "1"}]}, "INVALID", ["input", "addConversions"]),
+    ],
+)
+async def test_updates_of_a_card_that_are_refused(api: Api, fields: dict[str, Any], code: str, path: list[str]) -> None:
+    for name in ("TOKENS", "POINTS"):
+        await unit(api, code=name)
+    card = await build.rate_card(api, conversions=[{"unit": "TOKENS", "worth": "0.1"}])
+    answer = (await api(UPDATE, id=card["id"], input=fields and {"name": "Other", **fields}))["rateCardUpdate"]
+    assert answer == {"rateCard": None, "userErrors": [{"code": code, "path": path}]}
+    shown_again = await api("query ($id: ID!) { rateCard(id: $id) { name conversions { unit worth } } }", id=card["id"])
+    assert shown_again["rateCard"] == {"name": "List", "conversions": [{"unit": "TOKENS", "worth": "0.1"}]}
+
+
+async def test_nothing_new_uses_an_archived_unit(api: Api) -> None:
+    made = (await unit(api))["pricingUnit"]
+    card = await build.rate_card(api, conversions=[{"unit": "TOKENS", "worth": "0.1"}])
+    other = await build.rate_card(api, "Other")
+    answer = (await api(ARCHIVE, id=made["id"]))["pricingUnitArchive"]
+    assert (answer["pricingUnit"]["code"], answer["userErrors"]) == ("TOKENS", [])
+    assert answer["pricingUnit"]["archivedAt"] is not None
+    assert (await api(ARCHIVE, id=made["id"]))["pricingUnitArchive"]["userErrors"] == [
+        {"code": "ARCHIVED", "path": ["id"]}
+    ]
+    nobody = made["id"].partition("_")[0] + "_" + "0" * 32
+    assert (await api(ARCHIVE, id=nobody))["pricingUnitArchive"]["userErrors"] == [
+        {"code": "NOT_FOUND", "path": ["id"]}
+    ]
+    worth = [{"unit": "TOKENS", "worth": "1"}]
+    answer = (await api(UPDATE, id=other["id"], input={"addConversions": worth}))["rateCardUpdate"]
+    assert answer["userErrors"] == [{"code": "ARCHIVED", "path": ["input", "addConversions"]}]
+    year = build.interval("2026-11-01T00:00:00Z", "2027-11-01T00:00:00Z")
+    balance = {"kind": "CREDIT", "unit": "TOKENS", "access": [{"amount": "5", **year}]}
+    customer = await build.customer(api)
+    error = await build.refusal(
+        api, "contract", customerId=customer["id"], rateCardId=card["id"],
+        interval=build.interval("2026-11-01T00:00:00Z"), balances=[balance],
+    )  # fmt: skip
+    assert error["code"] == "ARCHIVED"
+    usage = (await build.product(api))["id"]
+    added = "mutation ($id: ID!, $rates: [RateInput!]!) { rateCardAddRates(id: $id, rates: $rates) { userErrors { code } } }"
+    answer = await api(added, id=card["id"], rates=[build.rate(usage, "2", unit="TOKENS")])
+    assert answer["rateCardAddRates"]["userErrors"] == [], "a card that converts it goes on"

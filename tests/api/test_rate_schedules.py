@@ -252,3 +252,28 @@ async def test_a_customer_sees_its_prices_and_not_the_catalog(prices: Prices) ->
     assert [(row["productName"], row["product"], row["listPrice"]["unitPrice"]) for row in shown] == [
         ("Calls", None, "10")
     ]
+
+
+async def test_rows_carry_labels_custom_fields_and_minimum(api: Api) -> None:
+    key = 'mutation { customFieldKeyAdd(input: {entity: PRODUCT, key: "sku"}) { userErrors { code } } }'
+    assert (await api(key))["customFieldKeyAdd"]["userErrors"] == []
+    made = await build.attempt(
+        api, "product", name="Fee", type="COMPOSITE", composite={"tags": ["llm"]}, tags=["fee"],
+        customFields=build.pairs({"sku": "F-1"}),
+    )  # fmt: skip
+    rate = {"productId": made["product"]["id"], "price": {"percentage": "0.1"}, "minimum": "25"}
+    card = await build.rate_card(api, rates=[rate])
+    contract = await build.contract(api, None, card["id"])
+    document = """
+    query ($card: ID!, $contract: ID!, $at: DateTime!) {
+      rateCard(id: $card) { rateSchedule(startingAt: $at) { nodes { minimum product { tags customFields { key value } } } } }
+      contract(id: $contract) { rateSchedule { nodes { minimum productTags productCustomFields { key value } } } } }
+    """
+    found = await api(document, card=card["id"], contract=contract["id"], at=SINCE)
+    fields = build.pairs({"sku": "F-1"})
+    assert found["rateCard"]["rateSchedule"]["nodes"] == [
+        {"minimum": "25", "product": {"tags": ["fee"], "customFields": fields}}
+    ]
+    assert found["contract"]["rateSchedule"]["nodes"] == [
+        {"minimum": "25", "productTags": ["fee"], "productCustomFields": fields}
+    ]
