@@ -10,13 +10,15 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from app.change import note_change
 from app.checks import hour_of
+from app.contracts.fees import charge_of
 from app.contracts.reading import changeable_contract, shown
-from app.contracts.tables import Contract, SubscriptionRow
+from app.contracts.tables import Contract, ScheduledChargeRow, SubscriptionRow
 from app.contracts.transitions import refuse_followed
+from app.core.scheduled import cut
 from app.errors import ErrorCode, InvalidInput
 from app.grants.archiving import archive_of_contract
 from app.grants.tables import RecurringGrantRow
@@ -28,7 +30,7 @@ async def move_end(session: AsyncSession, contract_id: UUID, ending_before: date
     """Let a contract end at another hour; None leaves it open-ended. Holds the customer's lock.
 
     An earlier end cuts terms and drops what would have been charged after it. A later one lengthens the contract only:
-    subscriptions and recurring terms without an end of their own stop at the old one, overrides go on.
+    subscriptions, recurring terms and scheduled charges stop at the old one for good, overrides go on.
     Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, INVALID_INTERVAL, ALREADY_TRANSITIONED when another follows it there.
     """
     contract = await changeable_contract(session, contract_id)
@@ -63,10 +65,16 @@ async def archive_contract(session: AsyncSession, contract_id: UUID, *, now: dat
 
 
 async def _stop_at(session: AsyncSession, contract_id: UUID, end: datetime) -> None:
-    """Give those terms an end that had none and shall not grow with the contract."""
+    """Let those terms stop for good that shall not grow with the contract; one that never began ends where it starts."""
     for table in (SubscriptionRow, RecurringGrantRow):
         rows = await session.scalars(
-            select(table).where(col(table.contract_id) == contract_id, col(table.ending_before).is_(None))
+            select(table).where(
+                col(table.contract_id) == contract_id,
+                or_(col(table.ending_before).is_(None), col(table.ending_before) > end),
+            )
         )
         for row in rows.all():
-            row.ending_before = end
+            row.ending_before = max(end, row.starting_at)
+    charges = await session.scalars(select(ScheduledChargeRow).where(ScheduledChargeRow.contract_id == contract_id))
+    for row in charges.all():
+        row.schedule = cut(charge_of(row), end=end)

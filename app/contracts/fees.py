@@ -154,7 +154,7 @@ def subscription_of(row: SubscriptionRow, history: History) -> Subscription:
         product_id=row.product_id,
         frequency=Frequency(row.frequency),
         collection=Collection(row.collection),
-        period=Period(row.starting_at, row.ending_before),
+        period=Period(row.starting_at, row.ending_before, allow_empty=True),
         initial_quantity=row.initial_quantity,
         updates=(
             *(QuantityUpdate(item.starting_at, item.quantity, item.delta) for item in history.updates),

@@ -112,7 +112,7 @@ def _subscription_from_json(item: Mapping[str, Any]) -> Subscription:
         product_id=UUID(item["product"]),
         frequency=Frequency(item["frequency"]),
         collection=Collection(item["collection"]),
-        period=Period(parse_instant(item["starting_at"]), _optional_instant(item["ending_before"])),
+        period=Period(parse_instant(item["starting_at"]), _optional_instant(item["ending_before"]), allow_empty=True),
         initial_quantity=Decimal(item["initial_quantity"]),
         updates=tuple(
             QuantityUpdate(parse_instant(update["starting_at"]), _number(update["quantity"]), _number(update["delta"]))

@@ -29,7 +29,7 @@ def recurring_of(row: RecurringGrantRow) -> RecurringGrant:
         if row.invoice_unit_price is not None and row.invoice_quantity is not None:
             invoice = row.invoice_unit_price * row.invoice_quantity
     return RecurringGrant(
-        period=Period(row.starting_at, row.ending_before),
+        period=Period(row.starting_at, row.ending_before, allow_empty=True),
         access_amount=access,
         invoice_amount=invoice,
         frequency=None if row.frequency is None else Frequency(row.frequency),

@@ -7,6 +7,7 @@ because the last one takes what division and rounding left.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import count, takewhile
@@ -28,6 +29,21 @@ def occurrences(schedule: RecurringSchedule) -> Iterator[datetime]:
     """The dates of a recurring charge, one after the other; month steps are counted from its start."""
     dates = (step(schedule.starting_at, schedule.frequency, number) for number in count())
     return takewhile(lambda date: date < schedule.ending_before, dates)
+
+
+def cut(charge: ScheduledCharge, *, end: datetime) -> tuple[ScheduledItem, ...] | RecurringSchedule:
+    """The schedule without the instalments from an instant on; those before it keep their dates and amounts.
+
+    Of a divided amount the rest is not shared out again: what was agreed for later is gone.
+    """
+    schedule = charge.schedule
+    if all(item.at < end for item in scheduled_items(charge)):
+        return schedule
+    match schedule:
+        case RecurringSchedule(starting_at=start, distribution=Distribution.EACH) if start < end:
+            return replace(schedule, ending_before=end)
+        case _:
+            return tuple(item for item in scheduled_items(charge) if item.at < end)
 
 
 def instalments(amount: Decimal, parts: int, distribution: Distribution, unit: Unit) -> tuple[Decimal, ...]:

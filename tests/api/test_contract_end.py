@@ -6,10 +6,11 @@ from typing import Any
 
 from tests import builders as build
 from tests.api.conftest import Api
+from tests.api.test_fees import DECEMBER, NOVEMBER, UPDATE, Deal, deal
 from tests.api.test_invoice_voids import regenerate, void
 from tests.api.test_invoices import LIST, app, drafts_of, finalized, seller
 
-__all__ = ["app"]
+__all__ = ["app", "deal"]
 
 ANSWER = (
     "{ contract { interval { endingBefore } archivedAt } warnings userErrors { code status path conflicting { id } } }"
@@ -89,3 +90,35 @@ async def test_voiding_with_an_archive_asks_for_its_own_scope(api: Api) -> None:
     [error] = await narrow.errors(ARCHIVE, id=contract["id"], void=True)
     assert (error["extensions"]["code"], error["extensions"]["requiredScope"]) == ("FORBIDDEN", "invoices:void")
     assert (await narrow(ARCHIVE, id=contract["id"], void=False))["contractArchive"]["userErrors"] == []
+
+
+TERMS = """query ($id: ID!) { contract(id: $id) {
+  subscriptions { id interval { startingAt endingBefore } billingPeriods { current { endingBefore } next { endingBefore } } }
+  scheduledCharges { items { nodes { at } } } } }"""
+
+
+async def test_terms_do_not_grow_with_a_contract_that_is_extended(deal: Deal) -> None:
+    """Cut in December and open-ended again: what was to go on, to end or to begin later stays cut."""
+    july, february = "2027-07-01T00:00:00Z", "2027-02-01T00:00:00Z"
+    monthly = {"startingAt": NOVEMBER, "endingBefore": july, "frequency": "MONTHLY", "unitPrice": "1"}
+    contract = await deal.signed(
+        subscriptions=[
+            deal.subscription(), deal.subscription(endingBefore=july), deal.subscription(startingAt=february),
+        ],
+        scheduledCharges=[deal.charge(recurring=monthly), deal.charge((NOVEMBER, "5"), (february, "7"))],
+    )  # fmt: skip
+    for at in (DECEMBER, None):
+        assert (await end(deal.api, contract, at))["userErrors"] == []
+    shown = (await deal.api(TERMS, id=contract["id"]))["contract"]
+    assert [item["interval"]["endingBefore"] for item in shown["subscriptions"]] == [DECEMBER, DECEMBER, february]
+    periods = [item["billingPeriods"] for item in shown["subscriptions"]]
+    assert periods[:2] == [{"current": {"endingBefore": DECEMBER}, "next": None}] * 2
+    assert periods[2] == {"current": None, "next": None}
+    assert [[item["at"] for item in charge["items"]["nodes"]] for charge in shown["scheduledCharges"]] == [
+        [NOVEMBER]
+    ] * 2
+    update = {"startingAt": february, "quantity": "3"}
+    answer = await deal.api(UPDATE, id=shown["subscriptions"][2]["id"], input=update)
+    assert [error["code"] for error in answer["subscriptionUpdateQuantity"]["userErrors"]] == ["INVALID_INTERVAL"]
+    drafts = await drafts_of(deal.api, contract=contract["id"])
+    assert sum(item["type"] == "USAGE" for item in drafts) == 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.core.fees import Distribution, RecurringSchedule, ScheduledCharge, ScheduledItem
 from app.core.money import Unit, canonical, exact, fiat
 from app.core.period import Frequency
-from app.core.scheduled import instalments, schedule_from_json, schedule_to_json, scheduled_items
+from app.core.scheduled import cut, instalments, schedule_from_json, schedule_to_json, scheduled_items
 from tests.core.agreements import D, day
 
 USD, JPY, TOKENS = fiat("USD"), fiat("JPY"), Unit("TOKENS", 0, is_fiat=False)
@@ -109,3 +109,25 @@ def test_the_stored_form_leads_back(schedule: RecurringSchedule | tuple[Schedule
 def test_a_schedule_that_makes_no_sense(end: str, frequency: Frequency, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         recurring(EACH, end, frequency=frequency)
+
+
+ONCE = (ScheduledItem(day("03-01"), D("7"), D("1")), ScheduledItem(day("01-01"), D("5"), D("2")))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "end", "expected"),
+    [
+        pytest.param(recurring(EACH), "04-01", recurring(EACH), id="nothing is later"),
+        pytest.param(recurring(EACH), "02-01", recurring(EACH, "02-01"), id="recurs for a shorter time"),
+        pytest.param(recurring(EACH), "01-01", (), id="begins with the end"),
+        pytest.param(
+            recurring(ROUNDED), "03-01",
+            (ScheduledItem(day("01-01"), D("333.33"), D("1")), ScheduledItem(day("02-01"), D("333.33"), D("1"))),
+            id="instalments stay as they were",
+        ),
+        pytest.param(ONCE, "03-01", ONCE[1:], id="single dates"),
+        pytest.param(ONCE, "01-01", (), id="nothing is left"),
+    ],
+)  # fmt: skip
+def test_what_is_left_before_an_end(schedule: object, end: str, expected: object) -> None:
+    assert cut(charge(schedule), end=day(end)) == expected  # type: ignore[arg-type]
