@@ -5,7 +5,7 @@ Owns reading the transitions; the contracts slice writes them. A successor that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -48,6 +48,16 @@ async def without_true_ups(session: AsyncSession, contract_ids: Sequence[UUID]) 
     """Those of the contracts whose successor dropped their true-ups."""
     followed = await live_transitions(session, from_ids=contract_ids)
     return {contract_id for contract_id, row in followed.items() if row.true_ups == FutureTrueUps.REMOVE}
+
+
+async def with_rollovers(session: AsyncSession, grant_ids: Collection[UUID]) -> set[UUID]:
+    """These balances and all that rolled over from them, at any number of renewals."""
+    found, fresh = set(grant_ids), set(grant_ids)
+    while fresh:
+        rows = await session.scalars(select(GrantRow.id).where(col(GrantRow.rolled_from_id).in_(fresh)))
+        fresh = set(rows) - found
+        found |= fresh
+    return found
 
 
 async def closings(session: AsyncSession, rows: Sequence[GrantRow]) -> dict[UUID, datetime]:

@@ -20,7 +20,7 @@ from app.core.items import key_of
 from app.core.ledger import Movement, TransferKind
 from app.core.lines import LineType
 from app.core.pots import pots_of
-from app.grants.reading import StoredGrant, grants_of_customer
+from app.grants import followed, reading
 from app.invoices import again_statement, books, drafts, giving_back, missing
 from app.invoices.tables import Invoice
 
@@ -49,8 +49,9 @@ async def make_again(session: AsyncSession, invoice: Invoice, *, is_void: bool, 
     statement = again_statement.statement_again(invoice, contract, current, lines, keys, now=now)
     if statement is None:
         return None
-    sold = {item.line.grant_id for item in statement.items if item.line.type is LineType.COMMIT_PURCHASE}
-    grants = await grants_of_customer(session, contract.customer_id)
+    lines_of_commits = (item.line for item in statement.items if item.line.type is LineType.COMMIT_PURCHASE)
+    sold = await followed.with_rollovers(session, {line.grant_id for line in lines_of_commits if line.grant_id})
+    grants = await reading.grants_of_customer(session, contract.customer_id)
     restored = [
         (item.row.id, replace(moved, kind=TransferKind.CREDITED, amount=-moved.amount, at=now))
         for item in grants
@@ -70,7 +71,7 @@ async def make_again(session: AsyncSession, invoice: Invoice, *, is_void: bool, 
 
 
 def _moved(
-    item: StoredGrant, invoice: Invoice, restored: Sequence[tuple[UUID, Movement]], *, is_void: bool
+    item: reading.StoredGrant, invoice: Invoice, restored: Sequence[tuple[UUID, Movement]], *, is_void: bool
 ) -> list[Movement]:
     """What moved in the book of a balance before the invoice is made again."""
     stored = [

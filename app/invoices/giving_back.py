@@ -13,6 +13,7 @@ from sqlmodel import col, select
 from app.core.grants import SegmentKey
 from app.core.ledger import TransferKind, remaining
 from app.core.lines import LineType
+from app.grants.followed import with_rollovers
 from app.grants.reading import stored_grants
 from app.grants.tables import GrantRow, TransferRow
 from app.grants.transfers import CANCELED, transfer
@@ -41,18 +42,14 @@ async def give_back(session: AsyncSession, invoice: Invoice, *, now: datetime) -
 
 
 async def cancel_purchases(session: AsyncSession, invoice: Invoice, *, now: datetime) -> None:
-    """Take away what is left now of the commits that were to be paid with an invoice."""
-    grants = await session.execute(
-        select(GrantRow)
-        .where(
-            col(GrantRow.id).in_(
-                select(InvoiceLine.grant_id).where(
-                    InvoiceLine.invoice_id == invoice.id, InvoiceLine.type == LineType.COMMIT_PURCHASE
-                )
-            )
+    """Take away what is left now of the commits that were to be paid with an invoice, and of what rolled over from them."""
+    sold = await session.scalars(
+        select(InvoiceLine.grant_id).where(
+            InvoiceLine.invoice_id == invoice.id, InvoiceLine.type == LineType.COMMIT_PURCHASE
         )
-        .order_by(col(GrantRow.id))
     )
+    ids = await with_rollovers(session, {grant_id for grant_id in sold if grant_id is not None})
+    grants = await session.execute(select(GrantRow).where(col(GrantRow.id).in_(ids)).order_by(col(GrantRow.id)))
     for item in await stored_grants(session, grants.scalars().all()):
         for segment in item.grant.segments:
             left = remaining(segment, item.movements)

@@ -66,8 +66,8 @@ def nothing_left(invoice: Invoice) -> InvalidState:
     """The refusal when the contract covers nothing of an invoice any more."""
     return InvalidState(
         ErrorCode.NOTHING_TO_REGENERATE,
-        f"Nothing is left of which invoice {to_text('invoice', invoice.id)} could be made again: its contract does not "
-        "cover that time any more, or what it billed is gone.",
+        f"Nothing is left of which invoice {to_text('invoice', invoice.id)} could be made again: its contract is "
+        "archived or does not cover that time any more, or what it billed is gone.",
         path=("id",),
         conflicting=invoice,
     )

@@ -15,12 +15,13 @@ from app.contracts.new_fees import NewFees
 from app.contracts.own_terms import OwnTerms
 from app.contracts.tables import Contract, TransitionRow
 from app.contracts.transitions import NewTransition
+from app.core.fees import ScheduledItem
 from app.core.grants import GrantType
 from app.core.ledger import balance_at, ledger
 from app.core.money import canonical
 from app.core.rollover import FutureTrueUps, TransitionType
 from app.errors import ErrorCode, InvalidState
-from app.grants.definitions import NewGrant, NewSegment
+from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule
 from app.grants.tables import GrantRow, TransferRow
 from app.invoices import ending, settling
 from app.invoices.balances import CustomerBook
@@ -256,6 +257,24 @@ async def test_what_rolled_stays_when_the_last_invoice_is_void(world: World) -> 
     assert again.total == 15, "45 were used, and 30 had not rolled"
     assert await posted(world) == [70]
     assert [item[0] for item in await left(world, old.customer_id)] == ["0", "70"]
+    await assert_sound(world)
+
+
+async def test_what_rolled_over_is_canceled_with_its_purchase(world: World) -> None:
+    """50 rolled over of a commit whose invoice is voided: they are gone until it is made again."""
+    paid = PaymentSchedule((ScheduledItem(OCTOBER, Decimal(80), Decimal(1)),))
+    old, _ = await renewed(world, grant("100", payment=paid))
+    world.sandbox.set_clock(NOVEMBER + 2 * DAY)
+    assert (await world.finalize()).failures == []
+    [purchase] = [item for item in await world.invoices() if item.type == "SCHEDULED"]
+    async with world.store.transaction() as session:
+        await void_invoice(session, purchase.id, reason="slip", now=world.now)
+    canceled = "SEGMENT_START50 CANCELED-50"
+    assert (await left(world, old.customer_id))[1] == ("0", canceled)
+    await assert_sound(world)
+    async with world.store.transaction() as session:
+        assert (await regenerate_invoice(session, purchase.id, now=world.now)).total == 80
+    assert (await left(world, old.customer_id))[1] == ("50", f"{canceled} CREDITED50")
     await assert_sound(world)
 
 
