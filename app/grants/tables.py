@@ -22,7 +22,8 @@ class GrantRow(Row, Unique, table=True):
 
     `contract_ids` are the contracts that one of a customer may pay for (empty: all), `invoice_contract_id` the one on
     which it is bought. `invoice` is its schedule of payment. A child of a recurring grant, and what rolled over from
-    another grant, say where they come from. With `seat_id` it pays only for usage whose property `seat_key` names it.
+    another grant, say where they come from. With `seat_id` it pays only for usage whose property `seat_key` names it;
+    `unit_amount` is what one more unit of a subscription brings to a child in a whole period.
     """
 
     __tablename__ = "grants"
@@ -59,6 +60,7 @@ class GrantRow(Row, Unique, table=True):
     recurring_number: int | None = None
     seat_key: str | None = Field(default=None, max_length=200)
     seat_id: str | None = Field(default=None, max_length=200)
+    unit_amount: Decimal | None = exact(default=None, nullable=True)
     rolled_from_id: UUID | None = Field(default=None, foreign_key="grants.id")
     rolled_from_segment: int | None = None
     revision: int = 1
