@@ -11,7 +11,7 @@ import strawberry
 
 from app.contracts.api_filters import UsageFilterInput, filter_of
 from app.contracts.api_new_fees import ScheduledChargeInput, SubscriptionInput, new_fees
-from app.contracts.api_override_inputs import OverrideInput, coming_balances, own_prices
+from app.contracts.api_override_inputs import OverrideInput, coming_balances, coming_objects, own_prices
 from app.contracts.api_overrides import OverridePriority
 from app.contracts.api_recurring_inputs import RecurringBalanceInput, new_recurring_grants
 from app.contracts.api_standing import ContractStatus, StatementScheduleInput
@@ -105,7 +105,13 @@ class ContractCreateInput:
 def own_terms_of(found: ContractCreateInput) -> OwnTerms:
     """What a new contract agrees on beside its dates."""
     balances = new_grants(found.balances, path=("input", "balances"))
-    recurring = new_recurring_grants(found.recurring_balances, path=("input", "recurringBalances"))
+    fees = new_fees(found.scheduled_charges, found.subscriptions, consolidate=found.consolidate_scheduled_charges)
+    followed = zip(
+        [item.temporary_id for item in found.subscriptions], [made.id for made in fees.subscriptions], strict=True
+    )
+    recurring = new_recurring_grants(
+        found.recurring_balances, coming=coming_objects(followed), path=("input", "recurringBalances")
+    )
     coming = coming_balances(
         zip([item.temporary_id for item in found.balances], [made.id for made in balances], strict=True),
         zip([item.temporary_id for item in found.recurring_balances], [made.id for made in recurring], strict=True),
@@ -113,7 +119,7 @@ def own_terms_of(found: ContractCreateInput) -> OwnTerms:
     return OwnTerms(
         prices=own_prices(found.overrides, found.override_priority, coming=coming),
         usage_filters=[filter_of(item) for item in found.usage_filters],
-        fees=new_fees(found.scheduled_charges, found.subscriptions, consolidate=found.consolidate_scheduled_charges),
+        fees=fees,
         custom_fields=custom_fields_in(found.custom_fields),
         grants=balances,
         recurring=recurring,

@@ -110,6 +110,13 @@ def coming_balances(
     return ComingBalances(*map(dict, found))
 
 
+def coming_objects(found: Iterable[tuple[str | None, UUID]]) -> dict[str, UUID]:
+    """Objects of one kind by temporary id; INVALID for one that two have."""
+    named = [(name, identifier) for name, identifier in found if name]
+    distinct([name for name, _ in named], path=("input", "temporaryId"))
+    return dict(named)
+
+
 def own_prices(
     inputs: Sequence[OverrideInput], priority: terms.OverridePriority, *, coming: ComingBalances
 ) -> OwnPrices:

@@ -11,8 +11,7 @@ from decimal import Decimal
 import strawberry
 from sqlalchemy import select
 
-from app.core import grants, money, recurring
-from app.core.period import Frequency
+from app.core import grants, money, recurring, seat_balances
 from app.core.terms import RateTarget
 from app.grants import tables
 from app.grants.api_kinds import BalanceKind, BalanceRateType
@@ -22,6 +21,7 @@ from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by
 from app.graphql.values import Cadence, Interval, Money, described_enum
+from app.store.ids import to_text
 
 BalanceProration = described_enum(
     recurring.GrantProration,
@@ -32,6 +32,15 @@ BalanceProration = described_enum(
         recurring.GrantProration.FIRST: "A first period that begins late.",
         recurring.GrantProration.LAST: "A last period that ends early.",
         recurring.GrantProration.FIRST_AND_LAST: "Both.",
+    },
+)
+BalanceAllocation = described_enum(
+    seat_balances.Allocation,
+    name="BalanceAllocation",
+    description="Whose the balances are that follow a subscription.",
+    sentences={
+        seat_balances.Allocation.POOLED: "One balance for all; an increase within a period is an entry in its ledger.",
+        seat_balances.Allocation.INDIVIDUAL: "One for each seat that somebody has, for usage that is presented by it.",
     },
 )
 CHILDREN = tables.GrantRow.__table__.c  # type: ignore[attr-defined]
@@ -56,6 +65,9 @@ class RecurringBalance(Node):
     duration: int = strawberry.field(description="For how many periods each may be used.")
     priority: Decimal = strawberry.field(description="The lowest number is drawn first, among balances of its kind.")
     rollover_fraction: Decimal | None = strawberry.field(description="How much of each may roll over.")
+    prorate_seat_increases: bool = strawberry.field(
+        description="Whether an increase of the subscription within a period brings its share of the time."
+    )
     revision: int = strawberry.field(description="Counts changes; pass it back to refuse overwriting another one.")
     created_at: datetime = strawberry.field(description="When it was made.")
     archived_at: datetime | None = strawberry.field(description="From when on it makes nothing more.")
@@ -70,7 +82,7 @@ class RecurringBalance(Node):
 
     @strawberry.field(description="How often, counted from its own start; null: with every statement period.")
     def frequency(self, row: strawberry.Parent[tables.RecurringGrantRow]) -> Cadence | None:  # type: ignore[valid-type]
-        return None if row.frequency is None else Frequency(row.frequency)
+        return None if row.frequency is None else Cadence(row.frequency)
 
     @strawberry.field(description="Which parts of a period bring and cost only their share.")
     def proration(self, row: strawberry.Parent[tables.RecurringGrantRow]) -> BalanceProration:  # type: ignore[valid-type]
@@ -93,6 +105,14 @@ class RecurringBalance(Node):
     @strawberry.field(description="Which price usage has that draws on them.")
     def rate_type(self, row: strawberry.Parent[tables.RecurringGrantRow]) -> BalanceRateType:  # type: ignore[valid-type]
         return RateTarget(row.rate_type)
+
+    @strawberry.field(description="The id of the subscription whose quantity multiplies the amounts; null: none does.")
+    def subscription_id(self, row: strawberry.Parent[tables.RecurringGrantRow]) -> strawberry.ID | None:
+        return None if row.subscription_id is None else strawberry.ID(to_text("subscription", row.subscription_id))
+
+    @strawberry.field(description="Whose the balances are that follow a subscription; null without one.")
+    def allocation(self, row: strawberry.Parent[tables.RecurringGrantRow]) -> BalanceAllocation | None:  # type: ignore[valid-type]
+        return None if row.allocation is None else seat_balances.Allocation(row.allocation)
 
     @strawberry.field(description="What it has made so far, in the order of its periods.")
     async def balances(

@@ -13,9 +13,9 @@ import strawberry
 
 from app.checks import Path
 from app.contracts.api_recurring import BalanceProration
+from app.contracts.api_subscription_links import Coming, SubscriptionLinkInput, link_of
 from app.contracts.new_recurring import NewRecurringGrant, RecurringAmount
-from app.core import recurring, terms
-from app.core.money import ONE
+from app.core import money, recurring, terms
 from app.grants.api_kinds import BalanceKind, BalanceRateType
 from app.grants.api_scope import AppliesToInput, scope_of
 from app.grants.definitions import NewGrant
@@ -27,13 +27,13 @@ from app.store import ids
 @strawberry.input(description="What a whole period brings: a unit price times a quantity.")
 class RecurringAmountInput:
     unit_price: Decimal = strawberry.field(description="Price of one, or the whole amount; 0 or more.")
-    quantity: Decimal = strawberry.field(default=ONE, description="How many of it, 0 or more.")
+    quantity: Decimal = strawberry.field(default=money.ONE, description="How many of it, 0 or more.")
 
 
 @strawberry.input(description="What is paid for a whole period, at its start: a unit price times a quantity.")
 class RecurringPaymentInput:
     unit_price: Decimal = strawberry.field(description="Price of one, or the whole amount; 0 or more.")
-    quantity: Decimal = strawberry.field(default=ONE, description="How many of it, 0 or more.")
+    quantity: Decimal = strawberry.field(default=money.ONE, description="How many of it, 0 or more.")
     currency: CurrencyCode | None = strawberry.field(default=None, description="Default: the unit of the balance.")
 
 
@@ -74,17 +74,22 @@ class RecurringBalanceInput:
         default=terms.RateTarget.LIST_RATE, description="Which price usage has that draws on them."
     )
     rollover_fraction: Decimal | None = strawberry.field(default=None, description="0 to 1 of each may roll over.")
+    subscription: SubscriptionLinkInput | None = strawberry.field(
+        default=None, description="The subscription whose quantity multiplies the amounts; default: none does."
+    )
     temporary_id: str | None = strawberry.field(
         default=None, description="A name by which overrides of the same request can mean all that it makes."
     )
 
 
-def new_recurring_grants(inputs: Sequence[RecurringBalanceInput], *, path: Path) -> list[NewRecurringGrant]:
-    """The recurring balances of a contract, as the service takes them."""
-    return [_new_recurring_grant(item, path=(*path, str(index))) for index, item in enumerate(inputs)]
+def new_recurring_grants(
+    inputs: Sequence[RecurringBalanceInput], *, coming: Coming, path: Path
+) -> list[NewRecurringGrant]:
+    """The recurring balances of a contract, as the service takes them; `coming` are subscriptions by temporary id."""
+    return [_new_recurring_grant(item, coming, path=(*path, str(index))) for index, item in enumerate(inputs)]
 
 
-def _new_recurring_grant(found: RecurringBalanceInput, *, path: Path) -> NewRecurringGrant:
+def _new_recurring_grant(found: RecurringBalanceInput, coming: Coming, *, path: Path) -> NewRecurringGrant:
     product_id = None
     if found.product_id is not None:
         product_id = ids.from_text("product", found.product_id, path=(*path, "productId"))
@@ -110,4 +115,5 @@ def _new_recurring_grant(found: RecurringBalanceInput, *, path: Path) -> NewRecu
         frequency=found.frequency,
         duration=found.duration,
         proration=found.proration,
+        link=link_of(found.subscription, coming, path=(*path, "subscription")),
     )

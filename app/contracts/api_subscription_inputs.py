@@ -78,6 +78,9 @@ class SubscriptionInput:
         description="The full hour from which its periods are counted; default: as the contract's statements.",
     )
     name: str | None = strawberry.field(default=None, description="What people call it, 1 to 200 characters.")
+    temporary_id: str | None = strawberry.field(
+        default=None, description="A name by which recurring balances of the same request can follow it."
+    )
 
 
 @strawberry.input(description="A change of a quantity from an hour on: give a quantity or a delta, one of the two.")

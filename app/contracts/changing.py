@@ -7,6 +7,7 @@ final invoices carry of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.fees import fees_of
 from app.contracts.reading import changeable_contract
+from app.contracts.recurring_children import make_children
 from app.contracts.tables import Contract, SubscriptionRow
 from app.core.fees import BilledItem, Subscription
 from app.errors import NotFound
@@ -38,3 +40,8 @@ async def changeable_subscription(session: AsyncSession, subscription_id: UUID) 
     await session.refresh(row)
     fees = (await fees_of(session, [contract]))[contract.id]
     return Changeable(row, contract, next(item for item in fees.subscriptions if item.id == row.id), fees.billed)
+
+
+async def balances_follow(session: AsyncSession, contract: Contract, *, now: datetime) -> None:
+    """Let balances that follow a subscription of the contract have what a change of its quantity brings by now."""
+    await make_children(session, [contract], now=now)

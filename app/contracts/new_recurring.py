@@ -13,6 +13,7 @@ from uuid import UUID
 from app.core.money import ONE
 from app.core.period import Frequency
 from app.core.recurring import GrantProration
+from app.core.seat_balances import Allocation
 from app.grants.definitions import NewGrant
 from app.store.ids import new_id
 
@@ -23,6 +24,15 @@ class RecurringAmount:
 
     unit_price: Decimal
     quantity: Decimal = ONE
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionLink:
+    """A subscription whose quantity multiplies the amounts; increases within a period bring a part or the whole."""
+
+    subscription_id: UUID
+    allocation: Allocation
+    prorate_increases: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +52,7 @@ class NewRecurringGrant:
     frequency: Frequency | None = None
     duration: int = 1
     proration: GrantProration = GrantProration.FIRST_AND_LAST
+    link: SubscriptionLink | None = None
     id: UUID = field(default_factory=new_id)
 
     @property

@@ -51,6 +51,8 @@ async def insert_own_terms(
     transition = await follow(session, contract, own.transition, now=now)
     # Overrides may name balances that come with the same contract.
     grants = await insert_grants(session, contract, own.grants, path=("input", "balances"), now=now)
+    # Recurring balances may follow subscriptions that come with the same contract.
+    fees = await insert_fees(session, contract, own.fees, now=now)
     recurring = await recurring_grants.insert_recurring_grants(
         session, contract, own.recurring, path=("input", "recurringBalances"), now=now
     )
@@ -58,7 +60,6 @@ async def insert_own_terms(
     await check_balances(session, contract, own.prices.overrides, path=("input", "overrides"))
     overrides = await insert_overrides(session, contract, own.prices.overrides, now=now)
     filters = await insert_usage_filters(session, contract, own.usage_filters, now=now)
-    fees = await insert_fees(session, contract, own.fees, now=now)
     fields = await insert_custom_fields(session, contract, own.custom_fields)
     return {
         "grants": len(grants),

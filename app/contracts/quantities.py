@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
-from app.contracts.changing import changeable_subscription
+from app.contracts.changing import balances_follow, changeable_subscription
 from app.contracts.quantity_rules import checked_update
 from app.contracts.tables import QuantityUpdateRow, SubscriptionRow
 from app.core.money import canonical
@@ -50,6 +50,7 @@ async def update_quantity(
             )
         )  # fmt: skip
         await session.flush()
+    await balances_follow(session, contract, now=now)
     change = {"quantity": quantity} if delta is None else {"delta": delta}
     note_change(
         session, "contract", contract.id,

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checks import Path, at_most
 from app.contracts.new_recurring import NewRecurringGrant
-from app.contracts.recurring_children import check_begun
+from app.contracts.recurring_past import check_begun
 from app.contracts.recurring_rules import check_recurring, checked_interval
+from app.contracts.seat_links import seats_of
 from app.contracts.tables import Contract
 from app.core.grants import DEFAULT_PRIORITY
 from app.core.overrides import specifier_to_json
@@ -34,12 +36,15 @@ async def insert_recurring_grants(
     """
     at_most(entries, MAX_RECURRING, path=path)
     rows: list[RecurringGrantRow] = []
+    seats: dict[UUID, int] = {}
     for index, entry in enumerate(entries):
         place = (*path, str(index))
         specimen = check_recurring(entry, contract, path=place)
         await references.check_references(session, contract.customer_id, specimen, path=place)
         rows.append(_row(contract, entry, path=place, now=now))
-    check_begun(rows, contract, path=path, now=now)
+        if entry.link is not None:
+            seats[entry.id] = await seats_of(session, contract, entry.link, path=(*place, "subscription"))
+    check_begun(rows, contract, seats, path=path, now=now)
     session.add_all(rows)
     await session.flush()
     return rows
@@ -73,4 +78,7 @@ def _row(contract: Contract, entry: NewRecurringGrant, *, path: Path, now: datet
         specifiers=[specifier_to_json(specifier) for specifier in child.scope.specifiers],
         rate_type=child.rate_type,
         rollover_fraction=child.rollover_fraction,
+        subscription_id=None if entry.link is None else entry.link.subscription_id,
+        allocation=None if entry.link is None else entry.link.allocation,
+        prorate_seat_increases=entry.link is not None and entry.link.prorate_increases,
     )

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
-from app.contracts.new_recurring import NewRecurringGrant, RecurringAmount
+from app.contracts.new_recurring import NewRecurringGrant, RecurringAmount, SubscriptionLink
 from app.core.fees import ScheduledItem
 from app.core.grants import GrantType
 from app.core.money import ONE, canonical, exact
 from app.core.overrides import specifier_from_json
 from app.core.period import Frequency, Period
 from app.core.recurring import Child, GrantProration, RecurringGrant
+from app.core.seat_balances import Allocation
 from app.core.terms import RateTarget
 from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule, Scope
 from app.grants.tables import RecurringGrantRow
@@ -63,8 +64,16 @@ def entry_of(row: RecurringGrantRow) -> NewRecurringGrant:
         frequency=None if row.frequency is None else Frequency(row.frequency),
         duration=row.duration,
         proration=GrantProration(row.proration),
+        link=link_of(row),
         id=row.id,
     )
+
+
+def link_of(row: RecurringGrantRow) -> SubscriptionLink | None:
+    """The subscription that it follows, if it does."""
+    if row.subscription_id is None or row.allocation is None:
+        return None
+    return SubscriptionLink(row.subscription_id, Allocation(row.allocation), row.prorate_seat_increases)
 
 
 def recurring_shown(row: RecurringGrantRow) -> dict[str, object]:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
-from app.contracts.changing import changeable_subscription
+from app.contracts.changing import balances_follow, changeable_subscription
 from app.contracts.quantity_history import first_seats, histories_of
 from app.contracts.quantity_rules import check_instant
 from app.contracts.seat_rules import MAX_SEATS, checked_change, checked_switch
@@ -59,6 +59,7 @@ async def update_seats(
     async with once(session, SeatChangeRow, uniqueness_key):
         session.add(_row(row, change, added=len(before) + 1, uniqueness_key=uniqueness_key, now=now))
         await session.flush()
+    await balances_follow(session, contract, now=now)
     _note(session, row, change)
     return row
 

@@ -22,7 +22,7 @@ from app.core.fees import Collection, FeePlacement, Proration
 from app.core.period import Frequency
 from app.core.terms import ProductType
 from app.errors import ErrorCode, InvalidInput
-from app.store.ids import to_text
+from app.store.ids import new_id, to_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,7 @@ class NewSubscription:
     anchor: datetime | None = None
     name: str | None = None
     seats: NewSeats | None = None
+    id: UUID = field(default_factory=new_id)
 
 
 async def check_product(session: AsyncSession, contract: Contract, entry: NewSubscription, *, path: Path) -> None:
@@ -99,7 +100,7 @@ def row_of(entry: NewSubscription, contract: Contract, *, added: int, path: Path
         )
     proration, rounding = entry.proration, entry.proration.rounding
     return SubscriptionRow(
-        created_at=now, contract_id=contract.id, product_id=entry.product_id,
+        id=entry.id, created_at=now, contract_id=contract.id, product_id=entry.product_id,
         name=None if entry.name is None else name_of(entry.name, path=(*path, "name")),
         frequency=entry.frequency, collection=entry.collection, placement=entry.placement,
         anchor=None if entry.anchor is None else hour_of(entry.anchor, path=(*path, "anchor")),

@@ -67,6 +67,7 @@ class Grant:
     recurring_id: UUID | None = None
     is_free: bool = False
     is_rollover: bool = False
+    seat: tuple[str, str] | None = None
     closes_at: datetime | None = None
 
     @property
@@ -107,8 +108,11 @@ class Pot:
 def may_pay(grant: Grant, product: Product | None, pricing: Group = (), presentation: Group = ()) -> bool:
     """Whether the grant reaches a charge for a product, with its group values; None is a charge without a product.
 
-    What has no product can be paid only by a grant without restriction (golden decision 27).
+    What has no product can be paid only by a grant without restriction (golden decision 27). A seat's grant pays only
+    for usage that is presented by that seat.
     """
+    if grant.seat is not None and grant.seat not in presentation:
+        return False
     if not grant.is_restricted:
         return True
     if product is None:

@@ -70,6 +70,7 @@ def _grant_to_json(grant: Grant) -> dict[str, Any]:
         "recurring": None if grant.recurring_id is None else str(grant.recurring_id),
         "is_free": grant.is_free,
         "is_rollover": grant.is_rollover,
+        "seat": None if grant.seat is None else list(grant.seat),
         "segments": [],
     }
 
@@ -99,6 +100,7 @@ def _pots_from_json(form: Mapping[str, Any]) -> Iterable[Pot]:
         recurring_id=None if form["recurring"] is None else UUID(form["recurring"]),
         is_free=form["is_free"],
         is_rollover=form["is_rollover"],
+        seat=(form["seat"][0], form["seat"][1]) if form.get("seat") else None,
     )
     return (Pot(grant, segment, available[segment.number]) for segment in segments)
 

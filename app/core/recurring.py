@@ -6,14 +6,14 @@ out here is stored once and never worked out again for a period that has begun.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from itertools import islice
 
-from app.core.money import divide, exact
+from app.core.money import ONE, divide, exact
 from app.core.period import Frequency, Period, StatementSchedule, recurring_periods, statement_anchor
 
 
@@ -47,18 +47,30 @@ class RecurringGrant:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One commit or credit of a recurring one, numbered from 1; it is bought where its access begins."""
+    """One commit or credit of a recurring one, numbered from 1; it is bought where its access begins.
+
+    `period` is the one that it stands for, as the term and the contract cut it, `whole` as it would be uncut.
+    """
 
     number: int
     access: Period
     access_amount: Decimal
     invoice_amount: Decimal | None
+    period: Period
+    whole: Period
 
 
 def children(
-    recurring: RecurringGrant, schedule: StatementSchedule, *, contract: Period, begun_by: datetime
+    recurring: RecurringGrant,
+    schedule: StatementSchedule,
+    *,
+    contract: Period,
+    begun_by: datetime,
+    units_at: Callable[[datetime], Decimal] = lambda _: ONE,
 ) -> Iterator[Child]:
     """The children whose period began by an instant, in order of time.
+
+    Amounts are those of the term times the units where the period begins, such as the seats of a subscription.
 
     Periods of an own frequency hang on the recurring grant's start, so the first is whole. The length of a period that
     the contract cuts is the uncut one (golden decision 34). Access ends with the term for a duration of one period,
@@ -72,11 +84,15 @@ def children(
     periods = recurring_periods(anchor, frequency, within=within, begun_by=begun_by)
     for number, (whole, cut) in enumerate(periods, start=1):
         share = _share(recurring.proration, whole, cut, is_first=number == 1)
+        units = units_at(cut.starting_at)
+        price = recurring.invoice_amount
         yield Child(
             number=number,
             access=_access(recurring, whole, cut, anchor=anchor, frequency=frequency, contract=contract),
-            access_amount=_cut(recurring.access_amount, share),
-            invoice_amount=None if recurring.invoice_amount is None else _cut(recurring.invoice_amount, share),
+            access_amount=_cut(recurring.access_amount, units, share),
+            invoice_amount=None if price is None else _cut(price, units, share),
+            period=cut,
+            whole=whole,
         )
 
 
@@ -108,12 +124,22 @@ def _share(proration: GrantProration, whole: Period, cut: Period, *, is_first: b
     return _seconds(start, end), _seconds(whole.starting_at, whole.ending_before)
 
 
-def _cut(amount: Decimal, share: tuple[Decimal, Decimal]) -> Decimal:
+def part_left(child: Child, at: datetime, amount: Decimal) -> Decimal:
+    """The share of an amount that belongs to the rest of a child's period, from an instant on."""
+    assert child.period.ending_before is not None, "a period of a frequency has an end"
+    assert child.whole.ending_before is not None, "a period of a frequency has an end"
+    rest = _seconds(at, child.period.ending_before), _seconds(child.whole.starting_at, child.whole.ending_before)
+    return _cut(amount, ONE, rest)
+
+
+def _cut(amount: Decimal, units: Decimal, share: tuple[Decimal, Decimal]) -> Decimal:
     part, whole = share
-    if part == whole:
-        return amount
     with exact():
-        product = amount * part
+        product = amount * units
+    if part == whole:
+        return product
+    with exact():
+        product *= part
     return divide(product, whole)
 
 

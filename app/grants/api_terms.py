@@ -34,6 +34,7 @@ class BalanceTerms:
     priority: Decimal = strawberry.field(description="The lowest number is drawn first, among balances of its kind.")
     rollover_fraction: Decimal | None = strawberry.field(description="How much of a segment may roll over.")
     uniqueness_key: str | None = strawberry.field(description="The key that made its creation safe to repeat.")
+    seat_id: str | None = strawberry.field(description="The one seat whose usage it pays; null: anybody's.")
     revision: int = strawberry.field(description="Counts changes; pass it back to refuse overwriting another one.")
     created_at: datetime = strawberry.field(description="When it was made.")
     archived_at: datetime | None = strawberry.field(description="From when on it pays nothing.")

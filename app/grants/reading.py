@@ -97,6 +97,7 @@ def grant_of(row: GrantRow, segments: Sequence[SegmentRow], *, closes_at: dateti
         recurring_id=row.recurring_id,
         is_free=not amount_paid(row),
         is_rollover=row.rolled_from_id is not None,
+        seat=None if row.seat_key is None or row.seat_id is None else (row.seat_key, row.seat_id),
         closes_at=closes_at,
     )
 

@@ -72,7 +72,7 @@ def test_the_stored_form() -> None:
         "id": str(commit.id), "type": "PREPAID", "unit": "USD", "created_at": "2025-01-01T00:00:00Z", "priority": "1",
         "products": [], "tags": [], "specifiers": [{"product": str(A), "pricing": {"region": "eu"}}],
         "contract_count": None, "rate_type": "COMMIT_RATE", "recurring": str(UUID(int=7)),
-        "is_free": False, "is_rollover": True,
+        "is_free": False, "is_rollover": True, "seat": None,
         "segments": [
             {"number": 0, "starting_at": "2025-01-01T00:00:00Z", "ending_before": "2025-02-01T00:00:00Z",
              "amount": "100.5", "available": "0.1"},
