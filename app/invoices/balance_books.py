@@ -30,8 +30,9 @@ select grant_id, sum(taken) from (
   where l.grant_id = any(:ids) and l.type in ('applied', 'trueup')
     and not exists (select 1 from invoice_voids v where v.invoice_id = l.invoice_id)
   union all
-  select grant_id, case target when 'canceled' then amount else -amount end from transfers
-  where grant_id = any(:ids) and 'canceled' in (source, target)
+  select t.grant_id, case t.target when 'canceled' then t.amount else -t.amount end from transfers t
+  join grant_segments s on s.grant_id = t.grant_id and s.number = t.segment and s.removed_at is null
+  where t.grant_id = any(:ids) and 'canceled' in (t.source, t.target)
 ) found group by grant_id
 """
 ROLLED = """

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from app.store.engine import Store
 from tests import builders as build
+from tests.api.books import assert_sound
 from tests.api.conftest import Api
 from tests.api.test_access_audit import entries
 from tests.api.test_balance_queries import access
@@ -254,3 +257,20 @@ async def test_a_trued_up_commit_stays_as_it_was(api: Api) -> None:
     code, path, invoice = refused(await update(api, balance, access={"update": [{"number": 0, "amount": "200"}]}))
     assert (code, path, invoice) == ("BALANCE_ON_FINALIZED_INVOICE", ["input", "access"], final["id"])
     done(await update(api, balance, name="still has a name"))
+
+
+async def test_books_of_changed_balances_are_sound(api: Api, store: Store, now: datetime) -> None:
+    """A purchase is voided, which cancels what is left; then the segment goes, with an entry by hand, and another grows."""
+    two = [access("5", OCTOBER, NOVEMBER), access("7", NOVEMBER, DECEMBER)]
+    customer, [balance] = await sold(api, {**commit((NOVEMBER, "80")), "access": two})
+    october, *_ = [draft for draft in await drafts_of(api, customer=customer) if draft["type"] == "USAGE"]
+    [purchase] = [draft for draft in await drafts_of(api, customer=customer) if draft["type"] == "SCHEDULED"]
+    await finalized(api, october["id"])
+    bought = await finalized(api, purchase["id"])
+    entry = {"id": balance, "segment": 1, "amount": "3", "reason": "gift"}
+    assert (await api(ADJUST, input=entry))["balanceAdjust"]["userErrors"] == []
+    await void(api, bought["id"])
+    changes = {"remove": [1], "update": [{"number": 0, "amount": "9", "endingBefore": DECEMBER}]}
+    [kept] = done(await update(api, balance, access=changes))["segments"]
+    assert kept["remaining"]["amount"] == "3.5", "9, less October's and the draft's draws, and 3.74705 canceled"
+    await assert_sound(store, now)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from app.store.engine import Store
 from tests import builders as build
+from tests.api.books import assert_sound
 from tests.api.conftest import Api
 from tests.api.test_fees import NOVEMBER, Deal
 from tests.api.test_usage_ingest import event, ingest
@@ -41,7 +44,7 @@ async def changed(api: Api, mutation: str, subscription: dict[str, Any], **chang
     assert answer["userErrors"] == []
 
 
-async def test_a_pooled_balance_grows_with_the_subscription(api: Api) -> None:
+async def test_a_pooled_balance_grows_with_the_subscription(api: Api, store: Store, now: datetime) -> None:
     """Ten units at 30 from November 1; five more on the 2nd bring 29 of 30 days; a decrease takes nothing back."""
     deal = await Deal(api).made()
     for_tokens = following("POOLED", appliesTo={"productIds": [deal.tokens["id"]]})
@@ -57,6 +60,7 @@ async def test_a_pooled_balance_grows_with_the_subscription(api: Api) -> None:
         {"type": "CREDIT_SEAT_BASED_ADJUSTMENT", "at": TODAY, "amount": {"amount": "145"}},
     ]
     assert balance["balance"] == {"amount": "445"}
+    await assert_sound(store, now)
     shown = await api(
         "query ($id: ID!) { contract(id: $id) { recurringBalances { subscriptionId allocation prorateSeatIncreases } } }",
         id=contract["id"],
