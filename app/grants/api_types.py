@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import strawberry
@@ -17,6 +16,7 @@ import strawberry
 from app.core import grants, ledger
 from app.custom_fields.api_types import HasCustomFields
 from app.grants.api_kinds import BalanceStatus
+from app.grants.api_ledger import LedgerEntry, entry_shown
 from app.grants.api_terms import BalanceTerms
 from app.grants.tables import GrantRow
 from app.graphql.connection import After, Connection, First, list_connection
@@ -41,20 +41,6 @@ class BalanceSegment:
     remaining: Money = strawberry.field(
         description="What is left of it, whether it can be used now or not; below zero where entries by hand took more."
     )
-
-
-@strawberry.type(description="An entry in the ledger of a balance.")
-class LedgerEntry:
-    type: str = strawberry.field(
-        description="What it is, such as CREDIT_SEGMENT_START, PREPAID_COMMIT_AUTOMATED_INVOICE_DEDUCTION, "
-        "POSTPAID_COMMIT_TRUEUP or CREDIT_EXPIRATION."
-    )
-    at: datetime = strawberry.field(description="Under which instant it stands.")
-    segment: int = strawberry.field(description="Number of its segment.")
-    amount: Money = strawberry.field(description="Above zero into the balance, below zero out of it.")
-    running_balance: Money = strawberry.field(description="Sum of the segment's entries up to and with this one.")
-    reason: str | None = strawberry.field(description="Why, for an entry by hand.")
-    is_draft: bool = strawberry.field(description="Whether it is the draw of a draft, which may change still.")
 
 
 @strawberry.interface(description="A commit or credit.")
@@ -103,7 +89,7 @@ class Balance(Node, HasCustomFields, BalanceTerms):
     ) -> Connection[LedgerEntry]:
         state = await _state(info, row.id)
         entries = ledger.ledger(state.grant, state.movements, now=info.context.now)
-        shown = [(str(place), _entry(entry, row.unit)) for place, entry in enumerate(entries)]
+        shown = [(str(place), entry_shown(entry, row.unit)) for place, entry in enumerate(entries)]
         places = {id(entry): place for place, entry in shown}
         return list_connection(
             [entry for _, entry in shown], key=lambda entry: places[id(entry)], first=first, after=after
@@ -132,17 +118,4 @@ def status_of(row: GrantRow, state: State, *, at: datetime) -> ledger.GrantStatu
 
 
 async def _state(info: Info, grant_id: UUID) -> State:
-    state: Any = await info.context.load("balance.state", grant_id)
-    return state
-
-
-def _entry(entry: ledger.LedgerEntry, unit: str) -> LedgerEntry:
-    return LedgerEntry(
-        type=entry.type,
-        at=entry.at,
-        segment=entry.segment,
-        amount=Money.of(entry.amount, unit),
-        running_balance=Money.of(entry.balance, unit),
-        reason=entry.reason,
-        is_draft=entry.is_draft,
-    )
+    return await info.context.load("balance.state", grant_id)

@@ -25,7 +25,7 @@ query ($id: ID!) { contract(id: $id) {
 BALANCES = """
 query ($customer: ID!, $filter: BalanceFilter) { balances(customerId: $customer, filter: $filter) { nodes {
   id kind status balance { amount } rolloverFraction rolledOverFrom { id } segments { interval { startingAt endingBefore } }
-  ledger { nodes { type amount { amount } isDraft } } } } }
+  ledger { nodes { type amount { amount } isDraft invoiceId contract { id } } } } } }
 """
 FIXED = 'mutation { productCreate(input: {name: "Support", type: FIXED}) { product { id } userErrors { code } } }'
 DISABLE = """mutation ($id: ID!) { balanceDisableTrueUp(id: $id) {
@@ -67,6 +67,8 @@ async def test_a_renewal_takes_what_is_left_along(api: Api) -> None:
         ("CREDIT_SEGMENT_START", "10", False), ("CREDIT_AUTOMATED_INVOICE_DEDUCTION", "-1.25295", True),
         ("CREDIT_ROLLOVER", "-5", True), ("CREDIT_EXPIRATION", "-3.74705", False),
     ]  # fmt: skip
+    named = [(entry["invoiceId"], entry["contract"]) for entry in source["ledger"]["nodes"]]
+    assert named == [(None, None), (october["id"], {"id": old}), (None, {"id": new}), (None, None)]
     assert (source["status"], target["status"], target["balance"]["amount"]) == ("EXPIRED", "ACTIVE", "4.5")
     assert (target["rolledOverFrom"], target["rolloverFraction"]) == ({"id": source["id"]}, "0.5")
     assert target["segments"] == [{"interval": {"startingAt": START, "endingBefore": "2027-11-01T00:00:00Z"}}]
