@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from app.store import embedded, migrate
-from benchmarks import drafts, ingest, rating
+from benchmarks import balances, drafts, ingest, rating
 
 
 def main() -> None:
@@ -23,13 +23,14 @@ def main() -> None:
     folder.chmod(0o711)
     cluster = embedded.start(folder)
     try:
-        for name in ("ceiling", "gateway", "drafts"):
+        for name in ("ceiling", "gateway", "drafts", "balances"):
             cluster.create_database(name)
-        for name in ("gateway", "drafts"):
+        for name in ("gateway", "drafts", "balances"):
             migrate.upgrade(cluster.url(name))
         results = {
             "rating": rating.measure(),
             "drafts": asyncio.run(drafts.measure(cluster.url("drafts"))),
+            "balances": asyncio.run(balances.measure(cluster.url("balances"))),
             "ingest": asyncio.run(ingest.measure(cluster.url("ceiling"), cluster.url("gateway"))),
         }
     finally:
