@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import decimal
 import re
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -32,6 +32,8 @@ _TRAPS = [
     decimal.Overflow,
     decimal.DivisionByZero,
 ]
+# Entering works on a copy, so this one never changes.
+_EXACT = decimal.Context(prec=_PRECISION, traps=_TRAPS)
 _ROUNDING_TRAPS = [trap for trap in _TRAPS if trap is not decimal.Inexact]
 
 _DECIMAL = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,60})?")
@@ -50,14 +52,12 @@ class Unit:
     is_fiat: bool
 
 
-@contextmanager
-def exact() -> Generator[None]:
+def exact() -> AbstractContextManager[decimal.Context]:
     """Arithmetic in which a result that would lose a digit raises `decimal.Inexact` instead.
 
     Mixing with float raises `decimal.FloatOperation`. Division is not for this context; use `divide`.
     """
-    with decimal.localcontext(decimal.Context(prec=_PRECISION, traps=_TRAPS)):
-        yield
+    return decimal.localcontext(_EXACT)
 
 
 def divide(numerator: Decimal, denominator: Decimal) -> Decimal:

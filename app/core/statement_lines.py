@@ -90,11 +90,7 @@ def _covered_lines(payables: Sequence[Payable], currency: str) -> Iterator[Line]
     for payable in payables:
         for cover in payable.covers:
             if not isinstance(payable.item, Line):
-                line = _line(payable, cover.priced, currency)
-                line = replace(
-                    line, override_id=cover.override_id, grant_id=cover.pot.grant_id, segment=cover.pot.number
-                )
-                _add(paid.setdefault(cover.pot, {}), line)
+                _add(paid.setdefault(cover.pot, {}), _line(payable, cover.priced, currency, cover))
             _add(taken.setdefault(cover.pot, {}), _applied_line(payable, cover, currency))
     for pot, applied in taken.items():
         yield from paid.get(pot, {}).values()
@@ -121,33 +117,31 @@ def _open_line(payable: Payable, currency: str) -> Iterator[Line]:
         yield _line(payable, rest, currency)
 
 
-def _line(payable: Payable, part: Slice, currency: str) -> Line:
+def _line(payable: Payable, part: Slice, currency: str, cover: Cover | None = None) -> Line:
+    """A part of a charge or conversion, as a balance pays it or as nobody does."""
     item = payable.item
     assert not isinstance(item, Line), "a fee is a line already"
-    line = Line(
-        type=LineType.CPU_CONVERSION,
-        product_id=None,
-        product_name=None,
+    is_charge = isinstance(item, Charge)
+    # Every field at once: copies of such wide values are what rating would spend most of its time on.
+    return Line(
+        type=_type(item) if is_charge else LineType.CPU_CONVERSION,
+        product_id=item.product.id if is_charge else None,
+        product_name=item.product.name if is_charge else None,
         unit=item.unit,
         quantity=part.quantity,
         unit_price=part.unit_price,
         amount=part.amount,
         starting_at=item.phase.starting_at,
         ending_before=item.phase.ending_before,
+        pricing=item.key.pricing if is_charge else (),
+        presentation=item.key.presentation if is_charge else (),
         tier=_tier(part),
+        rate_id=item.entry.id if is_charge else None,
+        override_id=cover.override_id if cover is not None else item.override_id if is_charge else None,
         in_total=item.unit == currency,
-    )
-    if isinstance(item, Conversion):
-        return replace(line, converted_unit=item.converted_unit)
-    return replace(
-        line,
-        type=_type(item),
-        product_id=item.product.id,
-        product_name=item.product.name,
-        pricing=item.key.pricing,
-        presentation=item.key.presentation,
-        rate_id=item.entry.id,
-        override_id=item.override_id,
+        grant_id=None if cover is None else cover.pot.grant_id,
+        segment=None if cover is None else cover.pot.number,
+        converted_unit=None if is_charge else item.converted_unit,
     )
 
 
