@@ -105,7 +105,9 @@ async def _finalized(store: Store) -> dict[str, float]:
             )  # fmt: skip
     for number in range(CONTRACTS):
         events = [
-            IncomingEvent(f"{number}-{group}", f"c{number}", "call", START.isoformat(), {"n": "3", "group": f"{group:04}"})
+            IncomingEvent(
+                f"{number}-{group}", f"c{number}", "call", START.isoformat(), {"n": "3", "group": f"{group:04}"}
+            )
             for group in range(GROUPS)
         ]
         async with store.transaction() as session:
@@ -173,9 +175,7 @@ async def _card(session: AsyncSession) -> UUID:
     metric = await create_metric(
         session, name="calls", aggregation="SUM", key="n", event_types_in=["call"], group_keys=[["group"]], now=START
     )
-    product = await create_product(
-        session, name="calls", metric_id=metric.id, pricing_group_key=["group"], now=START
-    )
+    product = await create_product(session, name="calls", metric_id=metric.id, pricing_group_key=["group"], now=START)
     rates = [NewRate(product_id=product.id, rate=Flat(Decimal("0.25")))]
     return (await create_rate_card(session, name="card", currency="USD", rates=rates, now=START)).id
 
