@@ -7,6 +7,7 @@ loopback on a private PostgreSQL with its durability on, and ends by itself.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
 import sys
@@ -19,6 +20,9 @@ from benchmarks import balances, drafts, ingest, rating
 
 def main() -> None:
     """Run every benchmark; `--json` prints one document."""
+    # As `serve` does.
+    gc.collect()
+    gc.freeze()
     folder = Path(tempfile.mkdtemp(prefix="metrograph-bench-"))
     folder.chmod(0o711)
     cluster = embedded.start(folder)

@@ -1,7 +1,7 @@
 """Draw-downs in the core and through finalization, and the list of a customer's balances beside a plain sum.
 
-A draw-down is one balance paying for usage of one group. In the core each of 1,000 balances pays for 1,000 groups, a
-million in all; through finalization each of 20 invoices does, with everything that is stored of it.
+A draw-down is one balance paying for usage of one group. In the core each of 1,000 balances pays for 1,000 groups;
+through finalization each of 20 invoices does, with everything that is stored of it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ from app.usage.service import ingest
 
 START, NOW = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)
 MONTH = Period(START, datetime(2026, 11, 1, tzinfo=UTC))
-BALANCES, GROUPS = 10, 1_000
+BALANCES, GROUPS = 1_000, 1_000
+"""A million draw-downs: some minutes."""
 CONTRACTS = 20
 SEGMENTS, ENTRIES = 1_000, 10
 ROUNDS = 7
@@ -80,7 +81,8 @@ def _core() -> dict[str, float]:
         for number in range(GROUPS)
     }
     started = time.perf_counter()
-    rate_statement(terms, MONTH, usage)
+    for _ in range(BALANCES):
+        rate_statement(terms, MONTH, usage)
     without = time.perf_counter() - started
     started = time.perf_counter()
     for _ in range(BALANCES):
@@ -90,7 +92,7 @@ def _core() -> dict[str, float]:
     seconds = time.perf_counter() - started
     return {
         "draw-downs per second in the core": BALANCES * GROUPS / seconds,
-        "the same statements without balances, times as fast": seconds / (without * BALANCES),
+        "the same statements without balances, times as fast": seconds / without,
     }
 
 

@@ -5,7 +5,7 @@ Owns the only mapping of its kind. Draws of drafts are not stored and are added 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.core.grants import Grant, GrantType, Segment
-from app.core.ledger import Movement, TransferKind
+from app.core.ledger import Movement
 from app.core.money import ZERO, exact
 from app.core.overrides import specifier_from_json
-from app.core.period import Period
 from app.core.terms import RateTarget
 from app.grants import definitions, followed
-from app.grants.tables import GrantRow, SegmentRow, TransferRow
+from app.grants.entries import movements_of, segments_of
+from app.grants.tables import GrantRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +55,32 @@ async def rows_of_customer(session: AsyncSession, customer_id: UUID) -> list[Gra
 async def stored_grants(session: AsyncSession, rows: Sequence[GrantRow]) -> list[StoredGrant]:
     """The rows with their segments and movements, in the order given."""
     ids = [row.id for row in rows]
-    segments = await session.execute(
-        select(SegmentRow)
-        .where(col(SegmentRow.grant_id).in_(ids), col(SegmentRow.removed_at).is_(None))
-        .order_by(col(SegmentRow.number))
-    )
-    by_grant: dict[UUID, list[SegmentRow]] = {grant_id: [] for grant_id in ids}
-    for segment in segments.scalars():
-        by_grant[segment.grant_id].append(segment)
-    moved = await _movements(session, ids)
+    segments = await segments_of(session, ids)
+    moved = await movements_of(session, ids)
     closes = await followed.closings(session, rows)
-    # What moved in a segment that was removed counts no more, and neither does the segment.
-    live = {(item.grant_id, item.number) for items in by_grant.values() for item in items}
     return [
         StoredGrant(
             row,
-            grant_of(row, by_grant[row.id], closes_at=closes.get(row.id)),
-            tuple(item for item in moved.get(row.id, ()) if (row.id, item.segment) in live),
+            grant_of(row, segments[row.id], closes_at=closes.get(row.id)),
+            # What moved in a segment that was removed counts no more, and neither does the segment.
+            _within(segments[row.id], moved[row.id]),
         )
         for row in rows
     ]
 
 
-def grant_of(row: GrantRow, segments: Sequence[SegmentRow], *, closes_at: datetime | None = None) -> Grant:
+def _within(segments: Sequence[Segment], moved: Sequence[Movement]) -> tuple[Movement, ...]:
+    live = {segment.number for segment in segments}
+    return tuple(item for item in moved if item.segment in live)
+
+
+def grant_of(row: GrantRow, segments: Sequence[Segment], *, closes_at: datetime | None = None) -> Grant:
     """A commit or credit as the core reads it; `closes_at` is when it is over before its segments are."""
     return Grant(
         id=row.id,
         type=GrantType(row.type),
         unit=row.unit,
-        segments=tuple(
-            Segment(item.number, Period(_utc(item.starting_at), _utc(item.ending_before)), item.amount)
-            for item in segments
-        ),
+        segments=tuple(segments),
         created_at=_utc(row.created_at),
         priority=row.priority,
         product_ids=tuple(UUID(item) for item in row.product_ids),
@@ -107,37 +101,6 @@ def amount_paid(row: GrantRow) -> Decimal:
     items = () if row.invoice is None else definitions.payment_from_json(row.invoice).items(row.unit)
     with exact():
         return sum((definitions.amount_of(item) for item in items), ZERO)
-
-
-async def _movements(session: AsyncSession, grant_ids: Collection[UUID]) -> dict[UUID, list[Movement]]:
-    rows = await session.execute(
-        select(TransferRow)
-        .where(col(TransferRow.grant_id).in_(grant_ids))
-        .order_by(col(TransferRow.created_at), col(TransferRow.id))
-    )
-    found: dict[UUID, list[Movement]] = {}
-    for row in rows.scalars():
-        found.setdefault(row.grant_id, []).append(movement_of(row))
-    return found
-
-
-def movement_of(row: TransferRow) -> Movement:
-    """A transfer as its segment sees it."""
-    own = account_of(row.grant_id, row.segment)
-    return Movement(
-        kind=TransferKind(row.kind),
-        segment=row.segment,
-        amount=row.amount if row.target == own else -row.amount,
-        at=_utc(row.at),
-        invoice_id=row.invoice_id,
-        contract_id=row.contract_id,
-        reason=row.reason,
-    )
-
-
-def account_of(grant_id: UUID, segment: int) -> str:
-    """The name of a segment's account."""
-    return f"segment:{grant_id}:{segment}"
 
 
 def _utc(instant: datetime) -> datetime:

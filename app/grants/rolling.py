@@ -20,8 +20,8 @@ from app.core.ledger import Movement, TransferKind
 from app.core.money import ZERO
 from app.core.period import Period
 from app.core.rollover import may_roll, rolled, rollover_access
-from app.grants.reading import StoredGrant, account_of
-from app.grants.tables import SegmentRow
+from app.grants.reading import StoredGrant
+from app.grants.tables import SegmentRow, account_of
 from app.grants.transfers import transfer
 
 

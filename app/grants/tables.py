@@ -83,6 +83,11 @@ class SegmentRow(Row, table=True):
     removed_at: datetime | None = instant(default=None, nullable=True)
 
 
+def account_of(grant_id: UUID, segment: int) -> str:
+    """The name of a segment's account."""
+    return f"segment:{grant_id}:{segment}"
+
+
 class TransferRow(Row, table=True):
     """A movement of a positive amount from one account to another; rows are only ever added.
 

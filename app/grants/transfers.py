@@ -14,8 +14,7 @@ from app.core.drawdown import Draw
 from app.core.grants import SegmentKey
 from app.core.ledger import TransferKind
 from app.core.money import ZERO
-from app.grants.reading import account_of
-from app.grants.tables import TransferRow
+from app.grants.tables import TransferRow, account_of
 
 ADJUSTMENT, CANCELED = "adjustment", "canceled"
 
