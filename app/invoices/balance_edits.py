@@ -1,7 +1,7 @@
 """Commits and credits, changed: as far as final invoices allow.
 
-Owns two of the changes of semantics 4.2; an earlier end is in `balance_ends.py`. What is written is the grants slice's; what forbids is in
-`balance_guards.py` and `payment_guards.py`. What is final stays; drafts follow at once.
+Owns two of the changes of semantics 4.2; an earlier end is in `balance_ends.py`. What is written is the grants slice's;
+what forbids is in `balance_guards.py` and `payment_guards.py`. What is final stays; drafts follow at once.
 """
 
 from __future__ import annotations

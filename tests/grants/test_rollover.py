@@ -22,8 +22,11 @@ from app.core.money import canonical
 from app.core.rollover import FutureTrueUps, TransitionType
 from app.errors import ErrorCode, InvalidState
 from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule
+from app.grants.editing import GrantEdit
+from app.grants.segments import SegmentEdits, SegmentUpdate
 from app.grants.tables import GrantRow, TransferRow
 from app.invoices import ending, settling
+from app.invoices.balance_edits import update_balance
 from app.invoices.balances import CustomerBook
 from app.invoices.open import open_statements
 from app.invoices.regenerating import regenerate_invoice
@@ -316,3 +319,29 @@ async def test_the_books_of_a_renewal_are_only_added_to(world: World) -> None:
     assert amount == 50
     assert rows[target.split(":")[1]].rolled_from_id == UUID(source.split(":")[1])
     assert len(invoices) == 1
+
+
+async def test_what_rolled_over_is_not_edited_on_either_side(world: World) -> None:
+    """Half of 100 rolls: the new balance cannot be edited at all, of the old one only what did not roll."""
+    old, new = await renewed(world, grant("100"))
+    world.sandbox.set_clock(NOVEMBER + 2 * DAY)
+    await finalized(world, old)
+    async with world.store.transaction() as session:
+        rows = (await session.execute(select(GrantRow).order_by(col(GrantRow.created_at)))).scalars().all()
+    by_contract = {row.contract_id: row.id for row in rows}
+    bigger = GrantEdit(access=SegmentEdits(update=[SegmentUpdate(0, amount=Decimal(500))]))
+    cases = [
+        (new.id, GrantEdit({"name": "renamed"}), "cannot be edited"),
+        (new.id, bigger, "cannot be edited"),
+        (old.id, bigger, "rolled over into another contract"),
+    ]
+    for contract_id, edit, message in cases:
+        with pytest.raises(InvalidState, match=message) as refused:
+            async with world.store.transaction() as session:
+                await update_balance(session, world.connections, by_contract[contract_id], edit, now=world.now)
+        assert refused.value.code == ErrorCode.ILLEGAL_TRANSITION
+    async with world.store.transaction() as session:
+        edit = GrantEdit({"name": "renamed"})
+        row = await update_balance(session, world.connections, by_contract[old.id], edit, now=world.now)
+    assert row.name == "renamed"
+    await assert_sound(world)
