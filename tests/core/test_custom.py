@@ -184,3 +184,11 @@ def test_windows_add_up_to_the_statement(hours: list[Any], size: WindowSize) -> 
     total = sum((line.amount for line in rate_statement(agreed, JANUARY, usage).lines), D(0))
     windows = break_down(agreed, JANUARY, usage, size=size, is_final=False)
     assert sum((window.total for window in windows), D(0)) == total
+
+
+def test_the_stored_form_says_no_more_than_there_is() -> None:
+    form = {"type": "CUSTOM", "rater": "falling", "parameters": {"b": [1, 2], "a": "é"}}
+    rate = rate_from_json(form)
+    assert rate == Custom("falling", '{"a":"é","b":[1,2]}', "")
+    assert rate_to_json(rate) == form
+    assert rate_to_json(replace(rate, release="prices 2.1")) == {**form, "release": "prices 2.1"}
