@@ -99,9 +99,10 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
 async def test_documents(api: Api) -> None:
     wrong: dict[str, object] = {}
     for name, (document, code) in DOCUMENTS.items():
-        started = time.perf_counter()
+        # Of this process alone: what it does for the document, however busy the machine is.
+        started = time.process_time()
         response = await api.post(document)
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         answer = response.json()
         codes = {error["extensions"]["code"] for error in answer.get("errors", [])}
         named = all(error["extensions"]["requestId"] for error in answer.get("errors", []))
