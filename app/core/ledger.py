@@ -85,9 +85,14 @@ def remaining(segment: Segment, movements: Sequence[Movement]) -> Decimal:
 
 def balance_at(grant: Grant, movements: Sequence[Movement], *, at: datetime) -> Decimal:
     """What can be used at an instant: what is left of the active segments, each at least zero."""
+    active = [segment for segment in grant.segments if (access := grant.access(segment)) and access.contains(at)]
+    left = {segment.number: segment.amount for segment in active}
     with exact():
-        active = (segment for segment in grant.segments if (access := grant.access(segment)) and access.contains(at))
-        return sum((max(ZERO, remaining(segment, movements)) for segment in active), ZERO)
+        # Once through the entries, however many segments there are.
+        for item in movements:
+            if item.segment in left:
+                left[item.segment] += item.amount
+        return sum((max(ZERO, amount) for amount in left.values()), ZERO)
 
 
 def ledger(grant: Grant, movements: Sequence[Movement], *, now: datetime) -> list[LedgerEntry]:

@@ -6,16 +6,17 @@ Owns the reading by columns: a book of ten thousand entries is read five times a
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import UTC
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.core.grants import Segment
 from app.core.ledger import Movement, TransferKind
 from app.core.period import Period
-from app.grants.tables import SegmentRow, TransferRow, account_of
+from app.grants.tables import SegmentRow
 
 
 async def segments_of(session: AsyncSession, grant_ids: Collection[UUID]) -> dict[UUID, list[Segment]]:
@@ -37,18 +38,21 @@ async def segments_of(session: AsyncSession, grant_ids: Collection[UUID]) -> dic
     return found
 
 
+MOVEMENTS = text("""
+select grant_id, segment, kind,
+       case when target = 'segment:' || grant_id || ':' || segment then amount else -amount end,
+       at, invoice_id, contract_id, reason
+from transfers where grant_id = any(:grant_ids) order by created_at, id
+""")
+
+
 async def movements_of(session: AsyncSession, grant_ids: Collection[UUID]) -> dict[UUID, list[Movement]]:
     """Each transfer as its segment sees it, by grant, in the order of their making."""
-    rows = await session.execute(
-        select(
-            col(TransferRow.grant_id), col(TransferRow.segment), col(TransferRow.kind), col(TransferRow.amount),
-            col(TransferRow.target), col(TransferRow.at), col(TransferRow.invoice_id), col(TransferRow.contract_id), col(TransferRow.reason),
-        )
-        .where(col(TransferRow.grant_id).in_(grant_ids))
-        .order_by(col(TransferRow.created_at), col(TransferRow.id))
-    )  # fmt: skip
+    connection = await session.connection()
+    rows = await connection.execute(MOVEMENTS, {"grant_ids": list(grant_ids)})
     found: dict[UUID, list[Movement]] = {grant_id: [] for grant_id in grant_ids}
-    for grant_id, segment, kind, amount, target, at, invoice_id, contract_id, reason in rows:
-        seen = amount if target == account_of(grant_id, segment) else -amount
-        found[grant_id].append(Movement(TransferKind(kind), segment, seen, at, invoice_id, contract_id, reason))
+    kinds = {kind.value: kind for kind in TransferKind}
+    for grant_id, segment, kind, amount, at, invoice_id, contract_id, reason in rows:
+        instant = at.astimezone(UTC)
+        found[grant_id].append(Movement(kinds[kind], segment, amount, instant, invoice_id, contract_id, reason))
     return found
