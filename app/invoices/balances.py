@@ -62,7 +62,8 @@ class CustomerBook:
 
     async def rate(self, statement: Statement) -> RatedStatement:
         """An open invoice, after all that become final before it and may draw on the same balances."""
-        if statement.id not in self._rated and self._serving(statement):
+        # A true-up hangs on what all contracts drew of its commit, also where no balance serves its own contract.
+        if statement.id not in self._rated and (statement.type is InvoiceType.TRUEUP or self._serving(statement)):
             for earlier in self.open:
                 if earlier.id == statement.id:
                     break

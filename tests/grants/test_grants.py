@@ -28,6 +28,7 @@ from app.grants.reading import grants_of_customer
 from app.grants.service import create_grant
 from app.grants.tables import GrantRow
 from app.invoices.balance_books import unbalanced
+from app.invoices.balances import CustomerBook
 from app.invoices.open import open_statements
 from app.invoices.service import finalize_due, finalize_invoice
 from app.invoices.tables import Invoice
@@ -102,6 +103,25 @@ async def test_a_true_up_follows_the_last_statement_that_counts(world: World) ->
     assert (made.id, made.type, made.total, made.issued_at) == (true_up, "TRUEUP", 60, due_at)
     assert await left(world, customer_id) == [0]
     assert await finalized(world, first) == []
+    await assert_sound(world)
+
+
+async def test_the_draft_of_a_true_up_counts_what_another_contract_draws(world: World) -> None:
+    """A commit of 100 for the second contract alone, billed on the first, which no balance serves: 30 of it are used."""
+    customer_id = await world.customer()
+    first = await world.contract(customer_id, None, price="1", ending_before=NOVEMBER)
+    second = await world.contract(customer_id, None, price="1", ending_before=NOVEMBER)
+    commit = grant(
+        "100", GrantType.POSTPAID, priority=Decimal(1), contract_ids=[second.id], invoice_contract_id=first.id
+    )
+    await of_customer(world, customer_id, commit)
+    await world.use(30, at=OCTOBER + HOUR)
+    async with world.store.transaction() as session:
+        book = await CustomerBook.of(session, customer_id, now=world.now)
+        [true_up] = [item for item in book.open if item.type == "TRUEUP"]
+        assert (await book.rate(true_up)).draft.subtotal == 70
+    assert [(item.type, item.total) for item in await finalized(world, second)] == [("USAGE", 30)]
+    assert [(item.type, item.total) for item in await finalized(world, first)] == [("USAGE", 30), ("TRUEUP", 70)]
     await assert_sound(world)
 
 
