@@ -34,6 +34,7 @@ class PlainGrant:
     priority: int
     contract: int | None
     segments: list[PlainSegment]
+    is_archived: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,18 +81,25 @@ class PlainBooks:
     finals: list[FinalMonth] = field(default_factory=list)
 
     def segments(self) -> list[PlainSegment]:
-        """All pots, in the order in which they are drawn where several may pay."""
-        found = [(self._rank(grant, segment), segment) for grant in self.grants for segment in grant.segments]
+        """All pots that were not archived, in the order in which they are drawn where several may pay."""
+        live = [grant for grant in self.grants if not grant.is_archived]
+        found = [(self._rank(grant, segment), segment) for grant in live for segment in grant.segments]
         return [segment for _, segment in sorted(found, key=lambda item: item[0])]
 
     def stored(self) -> Draws:
         """What is left of each pot after entries by hand and what final invoices took."""
         left = {segment: segment.amount + self.entries.get(segment, ZERO) for segment in self.segments()}
         for final in self.finals:
+            # What is archived was drawn by no invoice that counts.
             if not final.is_void:
                 for segment, amount in final.draws.items():
                     left[segment] -= amount
         return left
+
+    def is_drawn(self, grant: int) -> bool:
+        """Whether an invoice that counts took something of it."""
+        counting = (final for final in self.finals if not final.is_void)
+        return any(segment.grant == grant for final in counting for segment in final.draws)
 
     def open_months(self, now: datetime) -> list[Month]:
         """Statements that began and are not final, in the order in which they become so."""

@@ -1,4 +1,4 @@
-"""Grants, usage, entries by hand, finalization, voids and regenerations in any order, beside books kept on paper.
+"""Grants, usage, entries by hand, archives, finalization, voids and regenerations in any order, beside books kept on paper.
 
 Hypothesis looks for a short story after which the service and the model disagree: about what is left of any balance, or
 about what any invoice asks for.
@@ -43,12 +43,14 @@ from app.core.ledger import remaining
 from app.core.rates import Flat
 from app.customers.service import create_customer
 from app.delivery.registry import Connections
+from app.errors import InvalidState
 from app.grants.adjustments import adjust
 from app.grants.definitions import NewGrant, NewSegment
 from app.grants.reading import grants_of_customer
 from app.grants.service import create_grant
 from app.invoices import run
 from app.invoices.balance_books import unbalanced
+from app.invoices.balance_edits import archive_balance
 from app.invoices.balances import CustomerBook
 from app.invoices.regenerating import regenerate_invoice
 from app.invoices.tables import Invoice
@@ -194,7 +196,7 @@ class Stories(RuleBasedStateMachine):
             lambda session: ingest(session, events, actor=ACTOR, now=self.now, source="model", allow_historical=True)
         )
 
-    @precondition(lambda self: self.grants)
+    @precondition(lambda self: self.books.segments())
     @rule(data=st.data(), amount=st.integers(-150, 150).filter(bool))
     def enter(self, data: st.DataObject, amount: int) -> None:
         """An entry by hand, that may take more than there is."""
@@ -206,6 +208,18 @@ class Stories(RuleBasedStateMachine):
             )
         )  # fmt: skip
         self.books.entries[segment] = self.books.entries.get(segment, Decimal(0)) + amount
+
+    @precondition(lambda self: self.books.segments())
+    @rule(data=st.data())
+    def archive(self, data: st.DataObject) -> None:
+        """A balance is archived; refused while an invoice that counts has drawn on it."""
+        number = data.draw(st.sampled_from(self.books.segments())).grant
+        if self.books.is_drawn(number):
+            with pytest.raises(InvalidState, match="void it first"):
+                self.do(lambda session: archive_balance(session, self.grants[number], now=self.now))
+        else:
+            self.do(lambda session: archive_balance(session, self.grants[number], now=self.now))
+            self.books.grants[number].is_archived = True
 
     @rule(length=st.integers(1, 40), used=uses)
     def wait(self, length: int, used: list[tuple[int, Decimal]]) -> None:
@@ -280,6 +294,7 @@ class Stories(RuleBasedStateMachine):
         left = {
             (self.grants.index(item.row.id), segment.number): remaining(segment, moved[item.row.id])
             for item in await grants_of_customer(session, self.customer)
+            if item.row.archived_at is None
             for segment in item.grant.segments
         }
         return drafts, left
