@@ -175,6 +175,19 @@ def check(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def recompute(
+    names: Annotated[list[str] | None, typer.Argument(metavar="INVOICE…", show_default=False)] = None,
+    every: Annotated[bool, typer.Option("--all", help="All final invoices, void ones too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rate final invoices again from their frozen inputs; any difference is exit code 1."""
+    from app.commands import recomputing, shell
+
+    identifiers = recomputing.chosen(names or [], every=every)
+    shell.run(lambda runtime: recomputing.recompute_invoices(runtime, identifiers, as_json=as_json))
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Test database, clock, keys and provider accounts of this deployment."""
     from app.commands import checking, shell

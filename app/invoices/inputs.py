@@ -17,26 +17,31 @@ from app.core.pots import pots_to_json
 from app.core.quantities import usage_to_json
 from app.core.rating import Unrated
 from app.invoices.drafts import RatedStatement
+from app.invoices.frozen_items import ITEMS, items_to_json
 from app.invoices.tables import InvoiceInputs
 
 
 def inputs_row(rated: RatedStatement, *, ingest_batch: int) -> InvoiceInputs:
     """Everything that it was computed from, and the digest of it."""
-    terms = terms_to_json(rated.terms)
-    usage = usage_to_json(rated.usage)
-    release = version("metrograph")
-    pots = pots_to_json(rated.pots)
-    content = json.dumps([terms, usage, pots, release], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return InvoiceInputs(
+    row = InvoiceInputs(
         invoice_id=rated.statement.id,
-        terms=terms,
-        usage=usage,
+        terms={**terms_to_json(rated.terms), ITEMS: items_to_json(rated.items)},
+        usage=usage_to_json(rated.usage),
         unrated=[unrated_to_json(item) for item in rated.unrated],
-        pots=pots,
+        pots=pots_to_json(rated.pots),
         ingest_batch=ingest_batch,
-        release=release,
-        digest=hashlib.sha256(content.encode()).hexdigest(),
+        release=version("metrograph"),
+        digest="",
     )
+    row.digest = digest_of(row)
+    return row
+
+
+def digest_of(inputs: InvoiceInputs) -> str:
+    """SHA-256 of frozen inputs, as 64 hexadecimal digits: of what the row says now, stored or not."""
+    parts = [inputs.terms, inputs.usage, inputs.pots, inputs.release]
+    content = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def unrated_to_json(item: Unrated) -> dict[str, Any]:

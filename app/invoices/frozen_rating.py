@@ -1,0 +1,60 @@
+"""From the frozen inputs of an invoice to what it says.
+
+Owns the way back to core values, which reads no terms, usage or balances of today; nothing here touches the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.contracts.frozen import terms_from_json
+from app.core import items, rating
+from app.core.invoice import FinalInvoice, InvoiceType, assemble, finalize
+from app.core.ledger import true_up_line
+from app.core.lines import Line
+from app.core.money import fiat
+from app.core.pots import pots_from_json
+from app.core.quantities import usage_from_json
+from app.core.terms import Terms
+from app.invoices.books import period_of
+from app.invoices.frozen_items import items_from_json
+from app.invoices.tables import Invoice, InvoiceInputs
+
+
+class NotRecomputable(Exception):
+    """What was frozen is sound, and not enough to compute the invoice from; the text says why."""
+
+
+def rated_again(invoice: Invoice, frozen: InvoiceInputs) -> tuple[FinalInvoice, Sequence[rating.Unrated]]:
+    """What an invoice says by its frozen inputs alone, and its usage without a price.
+
+    Of the invoice itself only type, period and currency count, which are in its id and content hash. Errors:
+    `NotRecomputable`; `BillingError` of a rater that is not there; any other when the inputs are not what was written.
+    """
+    pots = pots_from_json(frozen.pots)
+    if invoice.type == InvoiceType.TRUEUP:
+        if not pots:
+            raise NotRecomputable("it was made by a release that did not freeze what was missing of the commit")
+        [pot] = pots
+        return finalize(assemble([true_up_line(pot.grant, pot.available)], fiat(invoice.currency))), ()
+    terms = terms_from_json(frozen.terms)
+    fees, charges = items.fees_and_charges(_items(frozen, terms))
+    if invoice.type == InvoiceType.SCHEDULED:
+        rated, unit = rating.rate_fees(terms, fees, pots=pots), fiat(invoice.currency)
+    else:
+        usage = usage_from_json(frozen.usage)
+        rated, unit = rating.rate_statement(terms, period_of(invoice), usage, pots=pots, fees=fees), terms.unit
+    return finalize(assemble([*rated.lines, *charges], unit)), rated.unrated
+
+
+def _items(frozen: InvoiceInputs, terms: Terms) -> Sequence[Line]:
+    """The fees, charges and purchases of an invoice, worked out from its terms."""
+    keys = items_from_json(frozen.terms)
+    if keys is None:
+        if terms.subscriptions or terms.scheduled_charges:
+            raise NotRecomputable("it was made by a release that did not freeze which fees and charges it bills")
+        return ()
+    if not keys:
+        return ()
+    until = max(*keys.values(), *(key.at for key in keys))
+    return items.item_lines((item for item in items.items_due(terms, until=until) if item.key in keys), terms)
