@@ -48,7 +48,7 @@ class OverrideRow(Row, table=True):
     """A contract's own change of list prices. It targets a product, or any of some tags, or what its specifiers say.
 
     With none of the three it reaches every product. A commit-specific one prices only what is drawn from a balance.
-    `added` counts the overrides of a contract.
+    `added` counts the overrides of a contract. One that was removed stays for the lines of final invoices that name it.
     """
 
     __tablename__ = "overrides"
@@ -65,6 +65,7 @@ class OverrideRow(Row, table=True):
     is_commit_specific: bool = False
     target: str = Field(default="LIST_RATE", max_length=16)
     added: int
+    removed_at: datetime | None = instant(default=None, nullable=True)
 
 
 class UsageFilterRow(Row, table=True):
@@ -164,3 +165,13 @@ class TransitionRow(Row, table=True):
     true_ups: str = Field(max_length=16)
     at: datetime = instant()
     settled_at: datetime | None = instant(default=None, nullable=True)
+
+
+class ContractEditRow(Row, Unique, table=True):
+    """What one edit of a contract changed, and who asked for it. Rows are only added."""
+
+    __tablename__ = "contract_edits"
+    contract_id: UUID = Field(foreign_key="contracts.id", index=True)
+    actor_kind: str = Field(max_length=16)
+    actor_name: str = Field(max_length=200)
+    changes: dict[str, Any] = Field(sa_type=JSONB)
