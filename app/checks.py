@@ -6,12 +6,13 @@ kind of object stay with its service. One place keeps the same mistake under the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from app.core.currencies import MINOR_DIGITS
 from app.core.period import is_hour
-from app.errors import ErrorCode, InvalidInput, LimitExceeded
+from app.errors import BillingError, ErrorCode, InvalidInput, LimitExceeded
 
 Path = tuple[str, ...]
 MAX_NAME = 200
@@ -96,3 +97,18 @@ def currency_of(code: str, *, path: Path) -> str:
             ErrorCode.INVALID, f"{code[:40]!r} is not a currency; write an ISO 4217 code such as USD.", path=path
         )
     return code
+
+
+@contextmanager
+def beneath(path: Path, *, identifier: str = "id") -> Iterator[None]:
+    """Let errors of a service that is called for a part of a request lead to that part.
+
+    A service's own paths begin at `input`, or at its argument `id`, which is called `identifier` in the part.
+    """
+    try:
+        yield
+    except BillingError as error:
+        first, *rest = error.path or ("input",)
+        own = () if first == "input" else (identifier if first == "id" else first,)
+        error.path = (*path, *own, *rest)
+        raise

@@ -5,21 +5,18 @@ Owns the GraphQL inputs and their way to what the service takes; they say nothin
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import strawberry
 
-from app.contracts.api_filters import UsageFilterInput, filter_of
-from app.contracts.api_new_fees import ScheduledChargeInput, SubscriptionInput, new_fees
-from app.contracts.api_override_inputs import OverrideInput, coming_balances, coming_objects, own_prices
+from app.contracts.api_added_terms import ContractTermsInput, added_terms
 from app.contracts.api_overrides import OverridePriority
-from app.contracts.api_recurring_inputs import RecurringBalanceInput, new_recurring_grants
 from app.contracts.api_standing import ContractStatus, StatementScheduleInput
 from app.contracts.api_transitions import ContractTransitionInput, transition_of
 from app.contracts.own_terms import OwnTerms
 from app.core import terms
 from app.custom_fields.api_types import custom_fields_in
-from app.grants.api_inputs import BalanceInput, new_grants
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import IntervalInput, KeyValueInput
 
@@ -34,7 +31,7 @@ class ContractFilter:
 
 
 @strawberry.input(description="A new contract.")
-class ContractCreateInput:
+class ContractCreateInput(ContractTermsInput):
     customer_id: strawberry.ID = strawberry.field(description="Whose contract it is.")
     interval: IntervalInput = strawberry.field(description="From when to when it holds, on full hours.")
     rate_card_id: strawberry.ID | None = strawberry.field(
@@ -63,33 +60,13 @@ class ContractCreateInput:
     billing_configuration_id: strawberry.ID | None = strawberry.field(
         default=None, description="Where its invoices go; default: the customer's default."
     )
-    overrides: list[OverrideInput] = strawberry.field(
-        default_factory=list,
-        description="Its own changes of list prices, at most 500, in the order in which they count.",
-    )
     override_priority: OverridePriority = strawberry.field(  # type: ignore[valid-type]
         default=terms.OverridePriority.LOWEST_MULTIPLIER,
         description="Which of several multipliers that reach the same usage counts.",
     )
-    usage_filters: list[UsageFilterInput] = strawberry.field(
-        default_factory=list,
-        description="Which of the customer's usage it takes, at most 100 changes in time; default: all of it.",
-    )
-    scheduled_charges: list[ScheduledChargeInput] = strawberry.field(
-        default_factory=list, description="Fixed amounts on given dates, at most 500."
-    )
-    subscriptions: list[SubscriptionInput] = strawberry.field(
-        default_factory=list, description="Quantities that are paid for by the period, at most 500."
-    )
     consolidate_scheduled_charges: bool = strawberry.field(
         default=False,
         description="Whether a scheduled charge goes on the usage statement that ends on its day; it stays so.",
-    )
-    balances: list[BalanceInput] = strawberry.field(
-        default_factory=list, description="Its commits and credits, at most 500."
-    )
-    recurring_balances: list[RecurringBalanceInput] = strawberry.field(
-        default_factory=list, description="Commits and credits that it brings again and again, at most 100."
     )
     transition: ContractTransitionInput | None = strawberry.field(
         default=None, description="The contract that it follows, whose end moves to its start."
@@ -104,24 +81,9 @@ class ContractCreateInput:
 
 def own_terms_of(found: ContractCreateInput) -> OwnTerms:
     """What a new contract agrees on beside its dates."""
-    balances = new_grants(found.balances, path=("input", "balances"))
-    fees = new_fees(found.scheduled_charges, found.subscriptions, consolidate=found.consolidate_scheduled_charges)
-    followed = zip(
-        [item.temporary_id for item in found.subscriptions], [made.id for made in fees.subscriptions], strict=True
+    added = added_terms(
+        found, priority=found.override_priority, consolidate=found.consolidate_scheduled_charges, path=("input",)
     )
-    recurring = new_recurring_grants(
-        found.recurring_balances, coming=coming_objects(followed), path=("input", "recurringBalances")
-    )
-    coming = coming_balances(
-        zip([item.temporary_id for item in found.balances], [made.id for made in balances], strict=True),
-        zip([item.temporary_id for item in found.recurring_balances], [made.id for made in recurring], strict=True),
-    )
-    return OwnTerms(
-        prices=own_prices(found.overrides, found.override_priority, coming=coming),
-        usage_filters=[filter_of(item) for item in found.usage_filters],
-        fees=fees,
-        custom_fields=custom_fields_in(found.custom_fields),
-        grants=balances,
-        recurring=recurring,
-        transition=transition_of(found.transition),
+    return replace(
+        added, custom_fields=custom_fields_in(found.custom_fields), transition=transition_of(found.transition)
     )

@@ -118,10 +118,9 @@ def coming_objects(found: Iterable[tuple[str | None, UUID]]) -> dict[str, UUID]:
 
 
 def own_prices(
-    inputs: Sequence[OverrideInput], priority: terms.OverridePriority, *, coming: ComingBalances
+    inputs: Sequence[OverrideInput], priority: terms.OverridePriority, *, coming: ComingBalances, path: Path
 ) -> OwnPrices:
-    """What a new contract changes of list prices."""
-    path = ("input", "overrides")
+    """What a contract changes of list prices; `path` is that of the list."""
     found = [_new_override(item, coming, path=(*path, str(index))) for index, item in enumerate(inputs)]
     return OwnPrices(found, priority)
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import strawberry
+from sqlmodel import col
 
 from app.catalog.api_prices import Price, shown_price
 from app.catalog.api_types import Product
@@ -30,7 +31,9 @@ OverridePriority = described_enum(
         terms.OverridePriority.EXPLICIT: "The one with the lowest priority number; every multiplier has one.",
     },
 )
-LOADERS["contract.overrides"] = rows_by(tables.OverrideRow, "contract_id")
+LOADERS["contract.overrides"] = rows_by(
+    tables.OverrideRow, "contract_id", where=col(tables.OverrideRow.removed_at).is_(None)
+)
 
 
 @strawberry.type(description="Multiplies the list price, whatever it is or becomes.")

@@ -15,6 +15,7 @@ from app.checks import Path
 from app.contracts.api_recurring import BalanceAllocation
 from app.contracts.new_recurring import SubscriptionLink
 from app.errors import NotFound
+from app.store import ids
 
 Coming: TypeAlias = Mapping[str, UUID]
 """Subscriptions of the same request by temporary id."""
@@ -22,7 +23,9 @@ Coming: TypeAlias = Mapping[str, UUID]
 
 @strawberry.input(description="Multiplies amounts by the quantity of a subscription where each period begins.")
 class SubscriptionLinkInput:
-    temporary_id: str = strawberry.field(description="The temporaryId of a subscription of the same request.")
+    temporary_id: str = strawberry.field(
+        description="The temporaryId of a subscription of the same request, or the id of one that the contract has."
+    )
     allocation: BalanceAllocation = strawberry.field(description="Whose the balances are.")  # type: ignore[valid-type]
     prorate_increases: bool = strawberry.field(
         default=True, description="Whether an increase within a period brings its share of the time; else the whole."
@@ -33,6 +36,15 @@ def link_of(found: SubscriptionLinkInput | None, coming: Coming, *, path: Path) 
     """The link as the service takes it; `coming` are subscriptions of the same request by temporary id."""
     if found is None:
         return None
-    if found.temporary_id not in coming:
-        raise NotFound("Subscription", found.temporary_id[:60], path=(*path, "temporaryId"))
-    return SubscriptionLink(coming[found.temporary_id], found.allocation, found.prorate_increases)
+    subscription_id = subscription_of(found.temporary_id, coming, path=(*path, "temporaryId"))
+    return SubscriptionLink(subscription_id, found.allocation, found.prorate_increases)
+
+
+def subscription_of(name: str, coming: Coming, *, path: Path) -> UUID:
+    """The subscription that is meant by its temporary id, or by its id. Errors: `NotFound` for anything else."""
+    if name in coming:
+        return coming[name]
+    parsed = ids.parse(name)
+    if parsed is None or parsed[0] != "subscription":
+        raise NotFound("Subscription", name[:60], path=path)
+    return parsed[1]

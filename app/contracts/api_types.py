@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from app.catalog.api_card_types import RateCard
-from app.contracts import tables
+from app.contracts import api_edits, tables
 from app.contracts.api_overrides import Override, OverridePriority
 from app.contracts.api_rate_schedule import rate_schedule
 from app.contracts.api_standing import ContractStatus, StatementSchedule, schedule_shown, status_at
@@ -116,6 +116,12 @@ class Contract(Node, HasCustomFields):
         self, info: Info, row: strawberry.Parent[tables.Contract]
     ) -> list[Annotated[RecurringBalance, strawberry.lazy("app.contracts.api_recurring")]]:
         return await info.context.load("contract.recurring_balances", row.id)
+
+    edit_history = strawberry.field(
+        resolver=api_edits.edit_history,
+        description="What edits changed of it, newest first; what else changed is in the audit log. "
+        "Empty for tokens of one customer.",
+    )
 
     rate_schedule = strawberry.field(
         resolver=rate_schedule,

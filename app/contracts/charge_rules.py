@@ -7,7 +7,7 @@ Owns the refusals of semantics 4.4, each with its code. The dates and amounts th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -20,7 +20,7 @@ from app.core.fees import RecurringSchedule, ScheduledItem
 from app.core.scheduled import occurrences, schedule_to_json
 from app.core.terms import ProductType
 from app.errors import ErrorCode, InvalidInput
-from app.store.ids import to_text
+from app.store.ids import new_id, to_text
 
 MAX_ITEMS = 500
 BY_SCHEDULE = (ProductType.FIXED, ProductType.PRO_SERVICE)
@@ -34,6 +34,7 @@ class NewCharge:
     items: Sequence[ScheduledItem] = ()
     recurring: RecurringSchedule | None = None
     unit: str | None = None
+    id: UUID = field(default_factory=new_id)
 
 
 def check_product(product: ProductRow, *, path: Path) -> None:

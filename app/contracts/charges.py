@@ -75,6 +75,7 @@ async def insert_charges(
         check_product(product, path=(*place, "productId"))
         rows.append(
             ScheduledChargeRow(
+                id=charge.id,
                 created_at=now,
                 contract_id=contract.id,
                 product_id=product.id,

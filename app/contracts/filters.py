@@ -62,20 +62,17 @@ async def set_usage_filter(
     Errors: `NotFound`, ARCHIVED, STALE_REVISION, `LimitExceeded` above 100 changes, and those of `insert_usage_filters`.
     """
     contract = await changeable_contract(session, contract_id, revision=revision)
-    last = await session.execute(
-        select(func.max(UsageFilterRow.added)).where(UsageFilterRow.contract_id == contract.id)
-    )
-    added = last.scalar_one() or 0
-    if added >= MAX_FILTERS:
-        raise LimitExceeded(
-            ErrorCode.LIMIT_EXCEEDED, f"The filter of a contract changes at most {MAX_FILTERS} times.", path=("id",)
-        )
-    [row] = await insert_usage_filters(session, contract, [entry], path=("input",), added=added, now=now)
+    [row] = await insert_usage_filters(session, contract, [entry], path=None, now=now)
     contract.revision += 1
     await session.flush()
-    after = {"usageFilters": added + 1, "key": row.key, "values": row.values, "startingAt": row.starting_at.isoformat()}
-    note_change(session, "contract", contract.id, before={"usageFilters": added}, after=after)
+    after = {"usageFilters": row.added} | shown_filter(row)
+    note_change(session, "contract", contract.id, before={"usageFilters": row.added - 1}, after=after)
     return contract
+
+
+def shown_filter(row: UsageFilterRow) -> dict[str, object]:
+    """What the audit log keeps of a filter."""
+    return {"key": row.key, "values": row.values, "startingAt": row.starting_at.isoformat()}
 
 
 async def insert_usage_filters(
@@ -83,19 +80,26 @@ async def insert_usage_filters(
     contract: Contract,
     entries: Sequence[NewUsageFilter],
     *,
-    path: Path = ("input", "usageFilters"),
-    added: int | None = None,
+    path: Path | None,
     now: datetime,
 ) -> list[UsageFilterRow]:
-    """Check and store filters in the order given; `added` is how many the contract has, None for a new contract.
+    """Check and store filters in the order given, after those of the contract. `path` as of `insert_charges`.
 
     Errors: REQUIRED, INVALID for a property by which a metric behind the rate card cannot be split together with the
     product's own group keys, NOT_HOUR_ALIGNED, INVALID_INTERVAL outside the contract, `LimitExceeded`.
     """
-    at_most(entries, MAX_FILTERS, path=path)
+    last = await session.execute(
+        select(func.max(UsageFilterRow.added)).where(UsageFilterRow.contract_id == contract.id)
+    )
+    added = last.scalar_one() or 0
+    if added + len(entries) > MAX_FILTERS:
+        raise LimitExceeded(
+            ErrorCode.LIMIT_EXCEEDED, f"The filter of a contract changes at most {MAX_FILTERS} times.",
+            path=path or ("id",),
+        )  # fmt: skip
     rows: list[UsageFilterRow] = []
     for index, entry in enumerate(entries):
-        place = (*path, str(index)) if added is None else path
+        place = ("input",) if path is None else (*path, str(index))
         key = text_of(entry.key, path=(*place, "key"), longest=MAX_TEXT)
         rows.append(
             UsageFilterRow(
@@ -104,7 +108,7 @@ async def insert_usage_filters(
                 starting_at=_start(contract, entry.starting_at, path=(*place, "startingAt")),
                 key=key,
                 values=_values(entry.values, path=(*place, "values")),
-                added=(added or 0) + index + 1,
+                added=added + index + 1,
             )
         )
         await _check_offered(session, contract.rate_card_id, key, path=(*place, "key"))

@@ -6,7 +6,7 @@ Owns the refusals of semantics 4.5, each with its code. Which override counts in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -27,7 +27,7 @@ from app.core.terms import (
     TieredMultiplier,
 )
 from app.errors import ErrorCode, InvalidInput
-from app.store.ids import to_text
+from app.store.ids import new_id, to_text
 
 MAX_SPECIFIERS = 50
 MAX_TAGS = 50
@@ -55,6 +55,7 @@ class NewOverride:
     specifiers: Sequence[Specifier] = ()
     is_commit_specific: bool = False
     target: RateTarget = RateTarget.LIST_RATE
+    id: UUID = field(default_factory=new_id)
 
 
 def change_of(entry: NewOverride, *, path: Path) -> PriceChange | None:
@@ -100,7 +101,7 @@ def check_target(entry: NewOverride, listed: Mapping[UUID, Listed], *, path: Pat
         found = listed.get(specifier.product_id)
         if found is None:
             raise _not_on_card(specifier.product_id, path=(*place, "productId"))
-        for field, values, keys in (
+        for place_name, values, keys in (
             ("pricing", specifier.pricing, found.pricing),
             ("presentation", specifier.presentation, found.presentation),
         ):
@@ -110,9 +111,9 @@ def check_target(entry: NewOverride, listed: Mapping[UUID, Listed], *, path: Pat
                 unknown = sorted(wanted - set(names)) or sorted(wanted)
                 raise InvalidInput(
                     ErrorCode.INVALID,
-                    f"Product {found.product.name[:80]!r} has no {', '.join(unknown)[:200]} in its {field} group key; "
+                    f"Product {found.product.name[:80]!r} has no {', '.join(unknown)[:200]} in its {place_name} group key; "
                     f"it has {', '.join(names)[:200] or 'none'}.",
-                    path=(*place, field),
+                    path=(*place, place_name),
                 )
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, func, select
 
 from app.checks import Path, at_most, distinct, interval_of, text_of
 from app.contracts.listed import Listed, listed_products
@@ -27,40 +28,62 @@ from app.contracts.override_subscriptions import check_subscriptions
 from app.contracts.tables import Contract, OverrideRow
 from app.core.overrides import specifier_to_json
 from app.core.terms import OverridePriority, Overwrite
-from app.errors import ErrorCode, InvalidInput
+from app.errors import ErrorCode, InvalidInput, NotFound
+from app.store.ids import to_text
 
 MAX_OVERRIDES = 500
 
 
 @dataclass(frozen=True, slots=True)
 class OwnPrices:
-    """What a new contract changes of list prices, and which of several multipliers counts."""
+    """What a contract changes of list prices, and which of several multipliers counts."""
 
     overrides: Sequence[NewOverride] = ()
     priority: OverridePriority = OverridePriority.LOWEST_MULTIPLIER
 
 
 async def insert_overrides(
-    session: AsyncSession, contract: Contract, entries: Sequence[NewOverride], *, now: datetime
+    session: AsyncSession, contract: Contract, entries: Sequence[NewOverride], *, path: Path, now: datetime
 ) -> list[OverrideRow]:
-    """Check and store the overrides of a new contract, in the order given.
+    """Check and store overrides of a contract, in the order given, after those that it has.
 
     Errors: MULTIPLIER_NEGATIVE, OVERWRITE_NEEDS_PRODUCT, TIERED_NEEDS_EXPLICIT, PRIORITY_REQUIRED, PRODUCT_NOT_ON_CARD,
     NOT_HOUR_ALIGNED, INVALID_INTERVAL, REQUIRED, INVALID, `LimitExceeded` above 500.
     """
-    path = ("input", "overrides")
-    at_most(entries, MAX_OVERRIDES, path=path)
     if not entries:
         return []
+    counted = await session.execute(
+        select(func.count().filter(col(OverrideRow.removed_at).is_(None)), func.max(OverrideRow.added)).where(
+            OverrideRow.contract_id == contract.id
+        )
+    )
+    held, added = counted.one()
+    at_most(range(held + len(entries)), MAX_OVERRIDES, path=path)
     listed = await listed_products(session, contract.rate_card_id)
     priority = OverridePriority(contract.override_priority)
     rows = [
-        _row(entry, contract, listed, priority, added=index + 1, path=(*path, str(index)), now=now)
+        _row(entry, contract, listed, priority, added=(added or 0) + index + 1, path=(*path, str(index)), now=now)
         for index, entry in enumerate(entries)
     ]
     session.add_all(rows)
     await session.flush()
     return rows
+
+
+async def remove_overrides(
+    session: AsyncSession, contract: Contract, override_ids: Sequence[UUID], *, path: Path, now: datetime
+) -> None:
+    """Let overrides of a contract count no more; the lines of final invoices still name them.
+
+    Errors: `NotFound` for one that is not the contract's, or was removed before.
+    """
+    at_most(override_ids, MAX_OVERRIDES, path=path)
+    for index, override_id in enumerate(override_ids):
+        row = await session.get(OverrideRow, override_id)
+        if row is None or row.contract_id != contract.id or row.removed_at is not None:
+            raise NotFound("Override", to_text("override", override_id), path=(*path, str(index)))
+        row.removed_at = now
+    await session.flush()
 
 
 def _row(
@@ -85,6 +108,7 @@ def _row(
     starting_at, ending_before = interval_of(entry.starting_at, entry.ending_before, path=path)
     tags = [text_of(tag, path=(*path, "anyTags"), longest=100) for tag in entry.any_tags]
     return OverrideRow(
+        id=entry.id,
         created_at=now,
         contract_id=contract.id,
         product_id=entry.product_id,

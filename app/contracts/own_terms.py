@@ -1,6 +1,6 @@
-"""What a new contract agrees on beside its dates: what it follows, prices, commits and credits, usage, fees and charges.
+"""What a contract agrees on beside its dates: what it follows, prices, commits and credits, usage, fees and charges.
 
-Owns the bundle that a create hands on, and the order in which its parts are stored. Each part has its rules in a module
+Owns the bundle that a create or an edit hands on, and the order in which its parts are stored. Each part has its rules in a module
 of its own; a new kind of term joins here.
 """
 
@@ -12,13 +12,13 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contracts import recurring_children, recurring_grants
+from app.checks import Path
+from app.contracts import override_balances, recurring_children, recurring_grants, tables
 from app.contracts.filters import NewUsageFilter, insert_usage_filters
 from app.contracts.new_fees import NewFees, insert_fees
 from app.contracts.new_recurring import NewRecurringGrant
-from app.contracts.override_balances import check_balances
 from app.contracts.overrides import OwnPrices, insert_overrides
-from app.contracts.tables import Contract
+from app.contracts.stored_terms import StoredTerms
 from app.contracts.transitions import NewTransition, follow
 from app.custom_fields.service import insert_custom_fields
 from app.grants.definitions import NewGrant, billed_in
@@ -27,7 +27,7 @@ from app.grants.service import insert_grants
 
 @dataclass(frozen=True, slots=True)
 class OwnTerms:
-    """The terms of a new contract; every list is in the order in which its entries count."""
+    """The terms of a new contract, or those that an edit adds; every list is in the order in which its entries count."""
 
     prices: OwnPrices = field(default_factory=OwnPrices)
     usage_filters: Sequence[NewUsageFilter] = ()
@@ -45,27 +45,24 @@ class OwnTerms:
 
 
 async def insert_own_terms(
-    session: AsyncSession, contract: Contract, own: OwnTerms, *, now: datetime
-) -> dict[str, object]:
-    """Check and store the terms; gives what the audit log says of them. Errors: those of each part."""
+    session: AsyncSession, contract: tables.Contract, own: OwnTerms, *, path: Path = ("input",), now: datetime
+) -> StoredTerms:
+    """Check and store the terms; `path` is that of the object which holds the lists. Errors: those of each part."""
     transition = await follow(session, contract, own.transition, now=now)
     # Overrides may name balances that come with the same contract.
-    grants = await insert_grants(session, contract, own.grants, path=("input", "balances"), now=now)
+    grants = await insert_grants(session, contract, own.grants, path=(*path, "balances"), now=now)
     # Recurring balances may follow subscriptions that come with the same contract.
-    fees = await insert_fees(session, contract, own.fees, now=now)
+    charges, subscriptions = await insert_fees(session, contract, own.fees, path=path, now=now)
     recurring = await recurring_grants.insert_recurring_grants(
-        session, contract, own.recurring, path=("input", "recurringBalances"), now=now
+        session, contract, own.recurring, path=(*path, "recurringBalances"), now=now
     )
     await recurring_children.make_children(session, [contract], now=now)
-    await check_balances(session, contract, own.prices.overrides, path=("input", "overrides"))
-    overrides = await insert_overrides(session, contract, own.prices.overrides, now=now)
-    filters = await insert_usage_filters(session, contract, own.usage_filters, now=now)
+    place = (*path, "overrides")
+    await override_balances.check_balances(session, contract, own.prices.overrides, path=place)
+    overrides = await insert_overrides(session, contract, own.prices.overrides, path=place, now=now)
+    filters = await insert_usage_filters(session, contract, own.usage_filters, path=(*path, "usageFilters"), now=now)
     fields = await insert_custom_fields(session, contract, own.custom_fields)
-    return {
-        "grants": len(grants),
-        "recurring": len(recurring),
-        "overrides": len(overrides),
-        "usageFilters": len(filters),
-        **fees,
-        **transition,
-    } | fields
+    return StoredTerms(
+        grants=grants, recurring=recurring, overrides=overrides, usage_filters=filters, scheduled_charges=charges,
+        subscriptions=subscriptions, noted={**transition, **fields},
+    )  # fmt: skip

@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import func, select
 
 from app.checks import Path, at_most
 from app.contracts.new_recurring import NewRecurringGrant
@@ -34,7 +35,10 @@ async def insert_recurring_grants(
     Errors: those of `check_recurring` and `check_references`; `LimitExceeded` above 100, or above 1,000 periods that
     have begun.
     """
-    at_most(entries, MAX_RECURRING, path=path)
+    if not entries:
+        return []
+    held = await session.execute(select(func.count()).where(RecurringGrantRow.contract_id == contract.id))
+    at_most(range(held.scalar_one() + len(entries)), MAX_RECURRING, path=path)
     rows: list[RecurringGrantRow] = []
     seats: dict[UUID, int] = {}
     for index, entry in enumerate(entries):

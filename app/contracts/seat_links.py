@@ -19,7 +19,7 @@ async def seats_of(session: AsyncSession, contract: Contract, link: Subscription
     """How many balances a period begins with; the subscription is one of this contract, with seats where each has one."""
     subscription = await session.get(SubscriptionRow, link.subscription_id)
     if subscription is None or subscription.contract_id != contract.id:
-        raise NotFound("Subscription", to_text("subscription", link.subscription_id), path=(*path, "id"))
+        raise NotFound("Subscription", to_text("subscription", link.subscription_id), path=(*path, "temporaryId"))
     if link.allocation is Allocation.POOLED:
         return 1
     if subscription.seats_from is None:

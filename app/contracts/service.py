@@ -93,7 +93,7 @@ async def create_contract(
         session.add(contract)
         await session.flush()
         added = await insert_own_terms(session, contract, own_terms, now=now)
-    note_change(session, "contract", contract.id, after=shown(contract) | added)
+    note_change(session, "contract", contract.id, after=shown(contract) | added.counted())
     return CreatedContract(contract, tuple(await double_billing(session, contract)))
 
 

@@ -116,7 +116,9 @@ def schedule_of(contract: Contract) -> StatementSchedule:
 
 async def _overrides(session: AsyncSession, contract_ids: Collection[UUID]) -> dict[UUID, tuple[Override, ...]]:
     rows = await session.scalars(
-        select(OverrideRow).where(col(OverrideRow.contract_id).in_(contract_ids)).order_by(col(OverrideRow.added))
+        select(OverrideRow)
+        .where(col(OverrideRow.contract_id).in_(contract_ids), col(OverrideRow.removed_at).is_(None))
+        .order_by(col(OverrideRow.added))
     )
     found: dict[UUID, tuple[Override, ...]] = {}
     for row in rows:

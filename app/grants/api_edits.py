@@ -68,6 +68,9 @@ class BalanceUpdateInput:
     invoice_contract_id: strawberry.ID | None = strawberry.field(
         default=strawberry.UNSET, description="The contract on which one of the customer's own is billed."
     )
+    true_up_disabled: bool | None = strawberry.field(
+        default=None, description="Whether what is missing of a POSTPAID commit is never billed."
+    )
     access: AccessChangesInput | None = strawberry.field(default=None, description="When how much may be used.")
     payment: PaymentScheduleInput | None = strawberry.field(
         default=strawberry.UNSET,
@@ -85,6 +88,8 @@ def edit_of(found: BalanceUpdateInput, *, path: Path) -> GrantEdit:
     for name, field in (("priority", "priority"), ("rate_type", "rateType")):
         if name in terms and terms[name] is None:
             raise InvalidInput(ErrorCode.REQUIRED, f"{field} can be changed, not taken away.", path=(*path, field))
+    if found.true_up_disabled is not None:
+        terms["trueup_disabled"] = found.true_up_disabled
     terms |= _references(found, path=path)
     if found.applies_to is not strawberry.UNSET:
         terms["scope"] = scope_of(found.applies_to or AppliesToInput(), path=(*path, "appliesTo"))

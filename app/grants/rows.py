@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import select
+from sqlmodel import col, func, select
 
 from app.contracts.tables import Contract
 from app.core.grants import DEFAULT_PRIORITY
@@ -96,3 +96,15 @@ def definition_of(item: StoredGrant) -> NewGrant:
         payment=None if row.invoice is None else payment_from_json(row.invoice),
         trueup_disabled=row.trueup_disabled,
     )
+
+
+async def count_of_contract(session: AsyncSession, contract_id: UUID) -> int:
+    """How many balances a contract was given one by one; what recurs, or rolled over, is bounded by what it came from."""
+    found = await session.execute(
+        select(func.count()).where(
+            GrantRow.contract_id == contract_id,
+            col(GrantRow.recurring_id).is_(None),
+            col(GrantRow.rolled_from_id).is_(None),
+        )
+    )
+    return found.scalar_one()

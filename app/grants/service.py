@@ -19,7 +19,7 @@ from app.custom_fields.service import insert_custom_fields
 from app.customers.reading import changeable_customer
 from app.grants.definitions import NewGrant, check_grant
 from app.grants.references import check_references
-from app.grants.rows import row_of, segments_of
+from app.grants.rows import count_of_contract, row_of, segments_of
 from app.grants.shown import KINDS, shown
 from app.grants.tables import GrantRow
 from app.store.unique import once
@@ -44,8 +44,11 @@ async def create_grant(
 async def insert_grants(
     session: AsyncSession, contract: Contract, entries: Sequence[NewGrant], *, path: Path, now: datetime
 ) -> list[GrantRow]:
-    """The commits and credits of a contract, in the order given. Errors as of `create_grant`; at most 500."""
-    at_most(entries, MAX_GRANTS, path=path)
+    """The commits and credits of a contract, in the order given. Errors as of `create_grant`; at most 500 of a contract."""
+    if not entries:
+        return []
+    held = await count_of_contract(session, contract.id)
+    at_most(range(held + len(entries)), MAX_GRANTS, path=path)
     return [
         await insert_grant(session, contract.customer_id, contract, entry, path=(*path, str(index)), now=now)
         for index, entry in enumerate(entries)

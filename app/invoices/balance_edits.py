@@ -15,6 +15,7 @@ from app.contracts.balances import check_billing
 from app.grants.changing import archive_grant, changeable_grant
 from app.grants.editing import GrantEdit, edited, write
 from app.grants.tables import GrantRow
+from app.grants.true_ups import disable_true_up
 from app.invoices.balance_guards import check_access, check_unused
 from app.invoices.payment_guards import check_payments
 from app.providers import ProviderDirectory
@@ -31,9 +32,11 @@ async def update_balance(
 ) -> GrantRow:
     """Change what a balance may pay, when, and what is paid for it.
 
-    Errors: those of `changeable_grant`, `edited`, `check_access`, `check_payments` and `check_billing`.
+    Errors: those of `changeable_grant`, `disable_true_up`, `edited`, `check_access`, `check_payments` and `check_billing`.
     """
     item = await changeable_grant(session, grant_id, revision=revision)
+    if edit.terms.get("trueup_disabled"):
+        await disable_true_up(session, grant_id)
     found = await edited(session, item, edit, path=("input",))
     await check_access(session, found, path=("input", "access"))
     await check_payments(session, found, path=("input", "payment"))

@@ -1,6 +1,6 @@
 """The scheduled charges and subscriptions of a scenario, as the services take them.
 
-Owns their translation; making them is left to `fees.py`.
+Owns their translation and their names; changes of quantities are left to `fees.py`.
 """
 
 from __future__ import annotations
@@ -40,12 +40,14 @@ def new_fees(world: World, contract: Json) -> NewFees:
 def new_charge(world: World, charge: Json) -> NewCharge:
     """A scheduled charge."""
     recurring = charge.get("recurring")
-    return NewCharge(
+    found = NewCharge(
         product_id=world.products[charge["product"]],
         unit=charge.get("unit"),
         items=[ScheduledItem(parse_instant(item["timestamp"]), *_amount(item)) for item in charge.get("items", [])],
         recurring=None if recurring is None else _recurring(recurring),
     )
+    world.charges[charge["id"]] = found.id
+    return found
 
 
 def schedule_of(form: Json) -> tuple[ScheduledItem, ...] | RecurringSchedule:
@@ -78,7 +80,7 @@ def new_subscription(world: World, found: Json) -> NewSubscription:
     """A subscription, without the later changes of its quantity."""
     proration = found.get("proration", {})
     rounding = proration.get("rounding")
-    return NewSubscription(
+    made = NewSubscription(
         product_id=world.products[found["product"]],
         frequency=Frequency(found["frequency"]),
         collection=Collection(found["collection"]),
@@ -93,3 +95,5 @@ def new_subscription(world: World, found: Json) -> NewSubscription:
         placement=FeePlacement(found.get("placement", "ON_USAGE_INVOICE")),
         anchor=optional_instant(found.get("anchor")),
     )
+    world.subscriptions[found["id"]] = made.id
+    return made

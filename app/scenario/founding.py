@@ -16,7 +16,7 @@ from app.core.period import Frequency, StatementDay
 from app.customers.billing import create_billing_configuration
 from app.customers.service import create_customer
 from app.scenario.catalog import found_catalog
-from app.scenario.fees import keep_fees
+from app.scenario.fees import change_quantities
 from app.scenario.grants import found_customer_grants
 from app.scenario.own_terms import own_terms
 from app.scenario.prices import optional_instant
@@ -75,4 +75,4 @@ async def found_contract(
         now=now,
     )
     world.contracts[contract["id"]] = made.contract.id
-    await keep_fees(session, world, contract, made.contract.id, now=now)
+    await change_quantities(session, world, contract, now=now)

@@ -24,7 +24,7 @@ def _override(world: World, override: Json) -> NewOverride:
     # The type says which of the fields is the change.
     kind = override.get("type")
     tiers = override.get("tiers", []) if kind == "TIERED" else None
-    return NewOverride(
+    found = NewOverride(
         multiplier=Decimal(override["multiplier"]) if kind == "MULTIPLIER" else None,
         overwrite=price_of(override["rate"]) if kind == "OVERWRITE" else None,
         tiers=None if tiers is None else [_tier(tier) for tier in tiers],
@@ -38,6 +38,9 @@ def _override(world: World, override: Json) -> NewOverride:
         is_commit_specific=override.get("commit_specific", False),
         target=RateTarget(override.get("target", RateTarget.LIST_RATE)),
     )
+    if "id" in override:
+        world.overrides[override["id"]] = found.id
+    return found
 
 
 def _tier(tier: Json) -> tuple[Decimal | None, Decimal]:

@@ -16,7 +16,16 @@ from app.clock import parse_instant
 
 Json = dict[str, Any]
 
-EDITS = ("add_scheduled_charges", "add_subscriptions", "quantity_updates")
+ADDITIONS = {
+    "add_balances": "balances",
+    "add_recurring": "recurring",
+    "add_overrides": "overrides",
+    "add_usage_filter": "usage_filter",
+    "add_scheduled_charges": "scheduled_charges",
+    "add_subscriptions": "subscriptions",
+}
+"""What an `edit` step can add, and what a contract calls it."""
+EDITS = (*ADDITIONS, "remove_overrides", "quantity_updates", "update_balances", "uniqueness_key")
 """What an `edit` step can do."""
 FIELDS: dict[str, frozenset[str]] = {
     "scenario": frozenset(
@@ -76,6 +85,9 @@ FIELDS: dict[str, frozenset[str]] = {
             "id", "starting_at", "ending_before", "type", "multiplier", "rate", "tiers", "entitled", "priority",
             "product", "tags", "specifiers", "commit_specific", "target",
         }
+    ),
+    "balance update": frozenset(
+        {"id", "priority", "rate_type", "products", "tags", "specifiers", "trueup_disabled"}
     ),
     "override rate": frozenset({"rate_type", "price", "tiers"}),
     "specifier": frozenset({"product", "tags", "pricing", "presentation", "billing_frequency", "balances", "recurring"}),
@@ -217,6 +229,14 @@ def value(kind: str, found: str) -> None:
         raise NotUnderstood(f"{kind} {found}")
 
 
+def additions(step: Json) -> Json:
+    """What an `edit` step adds, written as a contract's terms; a usage filter may stand alone."""
+    found = {name: step[field] for field, name in ADDITIONS.items() if field in step}
+    if isinstance(found.get("usage_filter"), dict):
+        found["usage_filter"] = [found["usage_filter"]]
+    return found
+
+
 def expand(event: Json) -> Iterator[Json]:
     """One event, or the series that a generator (`every`, `from`, `to`, `cycle`) stands for."""
     if "every" not in event:
@@ -247,7 +267,11 @@ def _known_step(step: Json) -> None:
     _known_balances([step["balance"]] if isinstance(step.get("balance"), dict) else [])
     for event in step.get("events", []):
         known("event", event)
-    _known_fees(step.get("add_scheduled_charges", []), step.get("add_subscriptions", []))
+    _known_contract(additions(step))
+    for balance in step.get("update_balances", []):
+        known("balance update", balance)
+        for specifier in balance.get("specifiers", []):
+            known("specifier", specifier)
     for update in step.get("quantity_updates", []):
         known("quantity update", update)
     for query in step.get("observe", []):

@@ -14,9 +14,8 @@ from app.core.period import HOUR, ceil_hour
 from app.customers.aliases import set_ingest_aliases
 from app.delivery import sync
 from app.errors import BillingError, ErrorCode
-from app.scenario import children, grants, observing
+from app.scenario import children, editing, grants, observing
 from app.scenario.billing import BILLING
-from app.scenario.fees import edit_fees
 from app.scenario.founding import found_contract
 from app.scenario.reading import expand
 from app.scenario.stream import ACTOR, Stream, incoming, receive
@@ -68,7 +67,7 @@ async def _set_aliases(world: World, step: Json, _number: int, at: datetime) -> 
 async def _edit(world: World, step: Json, _number: int, at: datetime) -> Any:
     # All or nothing: one transaction.
     async with world.store.transaction() as session:
-        await edit_fees(session, world, step, now=at)
+        await editing.edit(session, world, step, now=at)
     return {"ok": True}
 
 

@@ -30,6 +30,7 @@ class World:
     grants: dict[str, UUID] = field(default_factory=dict)
     recurring: dict[str, UUID] = field(default_factory=dict)
     providers: dict[str, UUID] = field(default_factory=dict)
+    overrides: dict[str, UUID] = field(default_factory=dict)
     charges: dict[str, UUID] = field(default_factory=dict)
     subscriptions: dict[str, UUID] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)

@@ -24,6 +24,7 @@ PREFIXES = {
     "override": "ovr",
     "scheduled_charge": "sch",
     "subscription": "sub",
+    "contract_edit": "ced",
     "commit": "com",
     "credit": "crd",
     "recurring_grant": "rgr",

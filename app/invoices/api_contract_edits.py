@@ -1,0 +1,147 @@
+"""Edits of contracts in GraphQL: what callers send, and the mutation.
+
+Owns the inputs and their way to the service; the mutation stands here because final invoices have a say in it. The rules
+are in `contract_edits.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+
+from app.contracts.api import ID, ContractPayload
+from app.contracts.api_added_terms import ContractTermsInput, added_terms, coming_subscriptions
+from app.contracts.api_edits import ContractEdit
+from app.contracts.api_subscription_inputs import QuantityUpdateInput
+from app.contracts.api_subscription_links import subscription_of
+from app.contracts.editing import QuantityEdit, TermsEdit
+from app.grants.api import balance_id
+from app.grants.api_edits import BalanceUpdateInput, edit_of
+from app.graphql.context import Info
+from app.graphql.fields import mutation_field
+from app.invoices import contract_balances, contract_edits
+from app.store import ids
+
+
+@strawberry.input(description="A change of one subscription's quantity: give a quantity or a delta, one of the two.")
+class ContractQuantityUpdateInput(QuantityUpdateInput):
+    subscription_id: str = strawberry.field(
+        description="Id of a subscription of the contract, or the temporaryId of one that comes with the edit."
+    )
+
+
+@strawberry.input(description="Changes of one commit or credit: what is left out stays, null takes away.")
+class ContractBalanceUpdateInput(BalanceUpdateInput):
+    id: strawberry.ID = strawberry.field(description="A balance of the contract, or of its customer as a whole.")
+
+
+@strawberry.input(description="One edit of a contract: all of it is carried out, or nothing. What is left out stays.")
+class ContractEditInput:
+    name: str | None = strawberry.field(
+        default=strawberry.UNSET, description="What people call it, 1 to 200 characters; null: nothing."
+    )
+    net_payment_terms_days: int | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Days from the issue of an invoice to its payment; null leaves it to the provider.",
+    )
+    ending_before: datetime | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The new end, a full hour; null: open-ended. It moves before anything is added, and what the "
+        "contract has does not grow with it.",
+    )
+    allow_ending_before_finalized_invoice: bool = strawberry.field(
+        default=True, description="False refuses an end before that of a usage invoice that is final."
+    )
+    add: ContractTermsInput | None = strawberry.field(
+        default=None, description="Terms to add; limits count those that the contract has."
+    )
+    remove_overrides: list[strawberry.ID] = strawberry.field(
+        default_factory=list, description="Overrides that count no more; they go before others are added."
+    )
+    quantity_updates: list[ContractQuantityUpdateInput] = strawberry.field(
+        default_factory=list, description="Changes of quantities, at most 100, in the order in which they count."
+    )
+    update_balances: list[ContractBalanceUpdateInput] = strawberry.field(
+        default_factory=list, description="Changes of commits and credits, at most 100."
+    )
+    uniqueness_key: str | None = strawberry.field(
+        default=None, description="Makes the edit safe to repeat: a second use is refused and names the first edit."
+    )
+
+
+@strawberry.type(description="Answer to an edit of a contract.")
+class ContractEditPayload(ContractPayload):
+    edit: ContractEdit | None = strawberry.field(
+        default=None, description="The record of the edit, with the ids of what it made; null after an error."
+    )
+
+
+@strawberry.type
+class ContractEditsMutation:
+    @mutation_field(
+        scope="contracts:write",
+        action="contract.edit",
+        description="Change a contract in one step: its terms, balances, name and end. Drafts follow at once; finalized "
+        "invoices stay as they are, void and regenerate them to take it in.",
+    )
+    async def contract_edit(
+        self,
+        info: Info,
+        id: ID,
+        input: Annotated[ContractEditInput, strawberry.argument(description="The changes.")],
+        revision: Annotated[
+            int | None, strawberry.argument(description="Revision that was read; another one is refused.")
+        ] = None,
+    ) -> ContractEditPayload:
+        context = info.context
+        made = await contract_edits.edit_contract(
+            context.session, context.providers, ids.from_text("contract", id, path=("id",)), _edit_of(input),
+            actor=context.actor, revision=revision, now=context.now,
+        )  # fmt: skip
+        return ContractEditPayload(
+            contract=made.contract, edit=made.record, warnings=list(made.warnings)  # type: ignore[arg-type]
+        )  # fmt: skip
+
+
+def _edit_of(found: ContractEditInput) -> contract_edits.ContractEdit:
+    head: dict[str, Any] = {
+        name: getattr(found, name)
+        for name in ("name", "net_payment_terms_days", "ending_before")
+        if getattr(found, name) is not strawberry.UNSET
+    }
+    return contract_edits.ContractEdit(
+        terms=_terms_of(found),
+        balances=[_balance_change(item, index) for index, item in enumerate(found.update_balances)],
+        head=head,
+        allow_ending_before_invoice=found.allow_ending_before_finalized_invoice,
+        uniqueness_key=found.uniqueness_key,
+    )
+
+
+def _terms_of(found: ContractEditInput) -> TermsEdit:
+    given = found.add or ContractTermsInput()
+    add = added_terms(given, path=("input", "add"))
+    coming = coming_subscriptions(given, add.fees)
+    return TermsEdit(
+        add=add,
+        remove_overrides=[
+            ids.from_text("override", text, path=("input", "removeOverrides", str(index)))
+            for index, text in enumerate(found.remove_overrides)
+        ],
+        quantity_updates=[
+            QuantityEdit(
+                subscription_of(
+                    item.subscription_id, coming, path=("input", "quantityUpdates", str(index), "subscriptionId")
+                ),
+                item.starting_at, item.quantity, item.delta, item.uniqueness_key,
+            )
+            for index, item in enumerate(found.quantity_updates)
+        ],
+    )  # fmt: skip
+
+
+def _balance_change(found: ContractBalanceUpdateInput, index: int) -> contract_balances.BalanceChange:
+    path = ("input", "updateBalances", str(index))
+    return contract_balances.BalanceChange(balance_id(found.id, path=(*path, "id")), edit_of(found, path=path))
