@@ -26,6 +26,7 @@ GATE = 4242
 APPEND_ONLY = (
     *("rates", "invoices", "invoice_lines", "invoice_inputs"),
     *("delivery_attempts", "delivery_receipts", "metering_receipts", "audit_entries"),
+    *("transfers", "invoice_voids", "invoice_regenerations", "contract_edits"),
 )
 
 
@@ -100,6 +101,14 @@ def test_models_and_migrations_say_the_same(database_url: str) -> None:
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, SQLModel.metadata) == []
     engine.dispose()
+
+
+def test_every_table_of_finished_rows_is_named_here(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute(
+            "select tgrelid::regclass::text from pg_trigger where tgname = 'add_only'"
+        ).fetchall()
+    assert {name for (name,) in found} | {"audit_entries"} == set(APPEND_ONLY)
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
