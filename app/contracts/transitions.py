@@ -20,7 +20,7 @@ from app.core.rollover import FutureTrueUps, TransitionType
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.grants.followed import live_transitions
 from app.grants.rollovers import make_rollovers
-from app.invoices.tables import Invoice, InvoiceVoid
+from app.invoices.tables import IS_VOID, Invoice
 from app.store.ids import to_text
 
 PATH: Path = ("input", "transition", "fromContractId")
@@ -96,12 +96,11 @@ def _check_start(old: Contract, start: datetime) -> None:
 
 async def _check_final(session: AsyncSession, old: Contract, start: datetime) -> None:
     """Usage beyond the new start that is final already would be billed twice."""
-    is_void = select(InvoiceVoid.invoice_id).where(InvoiceVoid.invoice_id == Invoice.id).exists()
     beyond = await session.scalars(
         select(Invoice)
         .where(
             Invoice.contract_id == old.id, Invoice.type == InvoiceType.USAGE, col(Invoice.ending_before) > start,
-            ~is_void,
+            ~IS_VOID,
         )
         .order_by(col(Invoice.starting_at))
         .limit(1)

@@ -33,8 +33,7 @@ from app.delivery.tables import Delivery, MeteringReceipt, MeteringSlot
 from app.failpoints import reached
 from app.invoices.balances import CustomerBook
 from app.invoices.service import route_of
-from app.invoices.standing import IS_VOID
-from app.invoices.tables import Invoice
+from app.invoices.tables import IS_VOID, Invoice
 from app.store.engine import Store
 from app.store.ids import to_text
 from app.store.locks import hold, lock_customer, lock_named

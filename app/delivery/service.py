@@ -24,8 +24,7 @@ from app.delivery.registry import Connection, Connections
 from app.delivery.states import CLOSED, NO_EFFECT, UNKNOWN_EFFECT, DeliveryStatus
 from app.delivery.tables import Delivery, DeliveryAttempt, DeliveryReceipt
 from app.failpoints import reached
-from app.invoices.standing import IS_VOID
-from app.invoices.tables import Invoice, InvoiceVoid
+from app.invoices.tables import IS_VOID, Invoice, InvoiceVoid
 from app.store.engine import Store
 from app.store.ids import to_text
 from app.store.locks import hold, lock_named

@@ -10,18 +10,17 @@ from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import select
+from sqlmodel import col, select
 
 from app.change import note_change
 from app.core.grants import SegmentKey
 from app.core.ledger import TransferKind
 from app.core.money import ZERO
-from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
+from app.errors import ErrorCode, InvalidInput, NotFound
+from app.grants.changing import locked_grant
 from app.grants.shown import KINDS
-from app.grants.tables import GrantRow, SegmentRow, TransferRow
+from app.grants.tables import SegmentRow, TransferRow
 from app.grants.transfers import ADJUSTMENT, transfer
-from app.store.ids import to_text
-from app.store.locks import lock_customer
 
 MAX_REASON = 500
 
@@ -38,20 +37,18 @@ async def adjust(
 ) -> TransferRow:
     """Enter an amount by hand: above zero gives, below zero takes; dated at the start of the segment by default.
 
-    It counts at once, whatever its date. Errors: `NotFound`, REASON_REQUIRED, INVALID for zero, ARCHIVED.
+    It counts at once, whatever its date. Errors: those of `locked_grant`, REASON_REQUIRED, INVALID for zero,
+    `NotFound` for a segment that there is not, or not any more.
     """
-    row = await session.get(GrantRow, grant_id)
-    if row is None:
-        raise NotFound("Balance", to_text("credit", grant_id), path=("input", "id"))
-    await lock_customer(session, row.customer_id)
-    if row.archived_at is not None:
-        raise InvalidState(ErrorCode.ARCHIVED, "The balance is archived.", path=("input", "id"), conflicting=row)
+    row = await locked_grant(session, grant_id, path=("input", "id"))
     if not 0 < len(reason.strip()) <= MAX_REASON:
         raise InvalidInput(ErrorCode.REASON_REQUIRED, "Say why, in 1 to 500 characters.", path=("input", "reason"))
     if amount == ZERO:
         raise InvalidInput(ErrorCode.INVALID, "amount is 0; write what to add or to take.", path=("input", "amount"))
     found = await session.execute(
-        select(SegmentRow).where(SegmentRow.grant_id == grant_id, SegmentRow.number == segment)
+        select(SegmentRow).where(
+            SegmentRow.grant_id == grant_id, SegmentRow.number == segment, col(SegmentRow.removed_at).is_(None)
+        )
     )
     of_segment = found.scalar_one_or_none()
     if of_segment is None:

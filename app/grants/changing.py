@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
+from app.checks import Path
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.grants.reading import StoredGrant, stored_grants
 from app.grants.shown import KINDS
@@ -20,18 +21,25 @@ from app.store.ids import to_text
 from app.store.locks import lock_customer
 
 
-async def changeable_grant(session: AsyncSession, grant_id: UUID, *, revision: int | None = None) -> StoredGrant:
-    """The balance under its customer's lock and as it is now.
-
-    Errors: `NotFound`, ARCHIVED, STALE_REVISION, ILLEGAL_TRANSITION for what rolled over from another contract.
-    """
+async def locked_grant(session: AsyncSession, grant_id: UUID, *, path: Path = ("id",)) -> GrantRow:
+    """The row of a balance under its customer's lock and as it is now. Errors: `NotFound`, ARCHIVED."""
     row = await session.get(GrantRow, grant_id)
     if row is None:
-        raise NotFound("Balance", to_text("credit", grant_id), path=("id",))
+        raise NotFound("Balance", to_text("credit", grant_id), path=path)
     await lock_customer(session, row.customer_id)
+    # Who held the lock before may have changed it meanwhile.
     await session.refresh(row)
     if row.archived_at is not None:
-        raise InvalidState(ErrorCode.ARCHIVED, "The balance is archived.", path=("id",), conflicting=row)
+        raise InvalidState(ErrorCode.ARCHIVED, "The balance is archived.", path=path, conflicting=row)
+    return row
+
+
+async def changeable_grant(session: AsyncSession, grant_id: UUID, *, revision: int | None = None) -> StoredGrant:
+    """A balance that may be edited.
+
+    Errors: those of `locked_grant`, STALE_REVISION, ILLEGAL_TRANSITION for what rolled over from another contract.
+    """
+    row = await locked_grant(session, grant_id)
     if revision not in (None, row.revision):
         raise InvalidState(
             ErrorCode.STALE_REVISION,

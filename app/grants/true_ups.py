@@ -13,12 +13,12 @@ from sqlmodel import col, select
 from app.change import note_change
 from app.core.grants import GrantType
 from app.core.ledger import TransferKind
-from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
-from app.grants.service import KINDS
+from app.errors import ErrorCode, InvalidInput, InvalidState
+from app.grants.changing import locked_grant
+from app.grants.shown import KINDS
 from app.grants.tables import GrantRow, TransferRow
-from app.invoices.tables import Invoice, InvoiceVoid
+from app.invoices.tables import IS_VOID, Invoice
 from app.store.ids import to_text
-from app.store.locks import lock_customer
 
 PATH = ("id",)
 
@@ -26,22 +26,15 @@ PATH = ("id",)
 async def disable_true_up(session: AsyncSession, grant_id: UUID) -> GrantRow:
     """Never bill what is missing of a postpaid commit; doing it twice changes nothing.
 
-    Errors: `NotFound`, ARCHIVED, INVALID for what has no true-up, ALREADY_FINALIZED naming a true-up that counts.
+    Errors: those of `locked_grant`, INVALID for what has no true-up, ALREADY_FINALIZED naming a true-up that counts.
     """
-    row = await session.get(GrantRow, grant_id)
-    if row is None:
-        raise NotFound("Balance", to_text("commit", grant_id), path=PATH)
-    await lock_customer(session, row.customer_id)
-    await session.refresh(row)
-    if row.archived_at is not None:
-        raise InvalidState(ErrorCode.ARCHIVED, "The commit is archived.", path=PATH, conflicting=row)
+    row = await locked_grant(session, grant_id, path=PATH)
     if row.type != GrantType.POSTPAID:
         raise InvalidInput(ErrorCode.INVALID, f"A {row.type} balance has no true-up.", path=PATH)
-    is_void = select(InvoiceVoid.invoice_id).where(InvoiceVoid.invoice_id == Invoice.id).exists()
     billed = await session.scalars(
         select(Invoice)
         .join(TransferRow, col(TransferRow.invoice_id) == Invoice.id)
-        .where(TransferRow.grant_id == grant_id, TransferRow.kind == TransferKind.TRUEUP, ~is_void)
+        .where(TransferRow.grant_id == grant_id, TransferRow.kind == TransferKind.TRUEUP, ~IS_VOID)
     )
     invoice = billed.first()
     if invoice is not None:

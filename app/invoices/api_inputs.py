@@ -18,7 +18,7 @@ from app.graphql.scalars import CurrencyCode
 from app.graphql.values import DateTimeFilter, Direction, OrderDirection, described_enum
 from app.invoices import tables
 from app.invoices.api_loaders import InvoiceStatus
-from app.invoices.standing import IS_VOID
+from app.invoices.tables import IS_VOID
 from app.store import ids
 
 COLUMNS = tables.Invoice.__table__.c  # type: ignore[attr-defined]

@@ -18,7 +18,7 @@ from sqlmodel import col, select
 from app.core.balance_sheet import balance_sheet
 from app.core.money import ZERO, exact
 from app.grants.reading import stored_grants
-from app.grants.service import KINDS
+from app.grants.shown import KINDS
 from app.grants.tables import GrantRow
 from app.store.ids import to_text
 

@@ -20,8 +20,7 @@ from app.core.money import ZERO, exact
 from app.errors import ErrorCode, InvalidState
 from app.grants.editing import Edited
 from app.invoices.numbers import number_text
-from app.invoices.standing import IS_VOID
-from app.invoices.tables import Invoice, InvoiceLine
+from app.invoices.tables import IS_VOID, Invoice, InvoiceLine
 
 TAKEN = (TransferKind.AUTOMATED_INVOICE_DEDUCTION, TransferKind.TRUEUP, TransferKind.ROLLOVER)
 """What has left a segment for good, unlike an entry by hand."""

@@ -20,8 +20,8 @@ from app.core.invoice import InvoiceType
 from app.core.period import Period, statement_periods, uncovered
 from app.core.quantities import usage_from_json
 from app.core.terms import Terms
-from app.invoices import books, final, standing
-from app.invoices.tables import Invoice, InvoiceInputs
+from app.invoices import books, final
+from app.invoices.tables import IS_VOID, Invoice, InvoiceInputs
 from app.usage.reading import HoursReader, usage_of_products
 
 
@@ -46,7 +46,7 @@ async def _final(session: AsyncSession, contract: Contract, period: Period) -> l
             Invoice.type == InvoiceType.USAGE,
             col(Invoice.starting_at) < period.ending_before,
             col(Invoice.ending_before) > period.starting_at,
-            ~standing.IS_VOID,
+            ~IS_VOID,
         )
         .order_by(col(Invoice.starting_at), col(Invoice.id))
     )

@@ -18,8 +18,7 @@ from app.contracts.tables import Contract
 from app.core.invoice import InvoiceType
 from app.errors import ErrorCode, InvalidInput
 from app.invoices.numbers import number_text
-from app.invoices.standing import IS_VOID
-from app.invoices.tables import Invoice
+from app.invoices.tables import IS_VOID, Invoice
 from app.invoices.voiding import void_invoice
 
 

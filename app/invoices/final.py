@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.invoice import InvoiceType
 from app.core.period import Period
-from app.invoices.standing import IS_REGENERATED, IS_VOID
-from app.invoices.tables import Invoice
+from app.invoices.standing import IS_REGENERATED
+from app.invoices.tables import IS_VOID, Invoice
 
 INVOICES = Invoice.__table__.c  # type: ignore[attr-defined]
 COLUMNS = (

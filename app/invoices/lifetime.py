@@ -12,8 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
-from app.invoices.standing import IS_VOID
-from app.invoices.tables import Invoice
+from app.invoices.tables import IS_VOID, Invoice
 
 
 async def lifetime_billings(session: AsyncSession, customer_ids: Sequence[UUID]) -> dict[UUID, dict[str, Decimal]]:

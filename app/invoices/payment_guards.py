@@ -19,8 +19,8 @@ from app.errors import ErrorCode, InvalidState
 from app.grants.definitions import NewGrant
 from app.grants.editing import Edited
 from app.invoices.numbers import number_text
-from app.invoices.standing import IS_REGENERATED, IS_VOID
-from app.invoices.tables import Invoice, InvoiceLine
+from app.invoices.standing import IS_REGENERATED
+from app.invoices.tables import IS_VOID, Invoice, InvoiceLine
 
 
 async def check_payments(session: AsyncSession, found: Edited, *, path: Path) -> None:

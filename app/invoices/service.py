@@ -86,7 +86,8 @@ async def finalize_due(session: AsyncSession, contract_id: UUID, *, as_of: datet
 
     A true-up waits until the statements that count towards its commit are final.
 
-    What is due of contracts that this one renews goes first. Errors: NOT_DUE when `as_of` lies in the future, since usage up to it may still arrive.
+    What is due of contracts that this one renews goes first. Errors: NOT_DUE when `as_of` lies in the future, since usage
+    up to it may still arrive.
     """
     if as_of > now:
         raise InvalidInput(ErrorCode.NOT_DUE, f"asOf {as_of.isoformat()} lies after now; nothing is due then yet.")

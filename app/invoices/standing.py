@@ -13,8 +13,6 @@ from sqlmodel import col, or_, select
 
 from app.invoices.tables import Invoice, InvoiceRegeneration, InvoiceVoid
 
-IS_VOID = select(InvoiceVoid.invoice_id).where(InvoiceVoid.invoice_id == Invoice.id).correlate(Invoice).exists()
-"""Condition on `Invoice`: it counts no more."""
 IS_REGENERATED = (
     select(InvoiceRegeneration.invoice_id)
     .where(InvoiceRegeneration.source_id == Invoice.id)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, select
 
 from app.store.base import Row, exact, instant
 
@@ -106,6 +106,10 @@ class InvoiceVoid(SQLModel, table=True):
     created_at: datetime = instant()
     reason: str = Field(max_length=500)
     in_provider: bool = False
+
+
+IS_VOID = select(InvoiceVoid.invoice_id).where(InvoiceVoid.invoice_id == Invoice.id).correlate(Invoice).exists()
+"""Condition on `Invoice`: it counts no more."""
 
 
 class InvoiceRegeneration(SQLModel, table=True):

@@ -22,12 +22,16 @@ from app.contracts.tables import Contract
 from app.core.fees import ScheduledItem
 from app.core.grants import GrantType
 from app.core.ledger import remaining
-from app.errors import ErrorCode, InvalidInput, InvalidState
+from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
+from app.grants.adjustments import adjust
 from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule
+from app.grants.editing import GrantEdit
 from app.grants.reading import grants_of_customer
+from app.grants.segments import SegmentEdits
 from app.grants.service import create_grant
 from app.grants.tables import GrantRow
 from app.invoices.balance_books import unbalanced
+from app.invoices.balance_edits import archive_balance, update_balance
 from app.invoices.balances import CustomerBook
 from app.invoices.open import open_statements
 from app.invoices.service import finalize_due, finalize_invoice
@@ -228,3 +232,41 @@ async def test_a_postpaid_commit_is_counted_in_the_currency_in_which_it_is_bille
     with pytest.raises(InvalidInput) as refused:
         await world.account("stripe", own_terms=OwnTerms(grants=[commit]))
     assert (refused.value.code, refused.value.path) == (ErrorCode.INVALID, ("input", "balances", "0", *path))
+
+
+async def test_an_entry_by_hand_meets_the_balance_as_it_is_when_its_turn_comes(world: World) -> None:
+    """Somebody archives the balance while the entry waits for the customer's lock: nothing is entered any more."""
+    customer_id = await world.customer()
+    grant_id = await of_customer(world, customer_id, grant("100", priority=Decimal(1)))
+
+    async def enter() -> None:
+        async with world.store.transaction() as session:
+            await session.get_one(GrantRow, grant_id)
+            read.set()
+            await adjust(session, grant_id, amount=Decimal(5), reason="agreed", now=world.now)
+
+    read = asyncio.Event()
+    async with world.store.transaction() as session:
+        await archive_balance(session, grant_id, now=world.now)
+        waiting = asyncio.create_task(enter())
+        await read.wait()
+    with pytest.raises(InvalidState) as refused:
+        await waiting
+    assert refused.value.code == ErrorCode.ARCHIVED
+    await assert_sound(world)
+
+
+async def test_nothing_is_entered_into_a_segment_that_was_removed(world: World) -> None:
+    customer_id = await world.customer()
+    two = NewGrant(
+        type=GrantType.CREDIT, priority=Decimal(1),
+        segments=[NewSegment(Decimal(10), OCTOBER, NOVEMBER), NewSegment(Decimal(20), NOVEMBER, NOVEMBER + 30 * DAY)],
+    )  # fmt: skip
+    grant_id = await of_customer(world, customer_id, two)
+    async with world.store.transaction() as session:
+        edit = GrantEdit(access=SegmentEdits(remove=[1]))
+        await update_balance(session, world.connections, grant_id, edit, now=world.now)
+    with pytest.raises(NotFound, match="Segment"):
+        async with world.store.transaction() as session:
+            await adjust(session, grant_id, segment=1, amount=Decimal(5), reason="agreed", now=world.now)
+    assert await left(world, customer_id) == [10]
