@@ -13,18 +13,10 @@ import strawberry
 from app.contracts import tables
 from app.contracts.fees import charge_of
 from app.core import fees
-from app.core.money import exact
 from app.core.scheduled import scheduled_items
 from app.grants.api_kinds import AmountDistribution
-from app.graphql.values import Cadence, Money
-
-
-@strawberry.type(description="One dated instalment of a charge.")
-class ScheduleItem:
-    at: datetime = strawberry.field(description="Its date.")
-    quantity: Decimal = strawberry.field(description="How many of it.")
-    unit_price: Decimal = strawberry.field(description="Exact price of one, in the major unit.")
-    amount: Money = strawberry.field(description="Exact amount.")
+from app.grants.api_payments import ScheduleItem, item_shown
+from app.graphql.values import Cadence
 
 
 @strawberry.type(description="How a charge recurs.")
@@ -56,10 +48,4 @@ def recurring_shown(row: tables.ScheduledChargeRow) -> RecurringSchedule | None:
 
 def items_shown(row: tables.ScheduledChargeRow) -> list[ScheduleItem]:
     """Every instalment of a charge, by date."""
-    return [_item(item, row.unit) for item in scheduled_items(charge_of(row))]
-
-
-def _item(item: fees.ScheduledItem, unit: str) -> ScheduleItem:
-    with exact():
-        amount = item.unit_price * item.quantity
-    return ScheduleItem(at=item.at, quantity=item.quantity, unit_price=item.unit_price, amount=Money.of(amount, unit))
+    return [item_shown(item, row.unit) for item in scheduled_items(charge_of(row))]

@@ -53,11 +53,11 @@ class PaymentScheduleInput:
     do_not_invoice: bool = strawberry.field(default=False, description="Record the amounts and ask for nothing.")
 
 
-@strawberry.type(description="A payment for a commit.")
-class PaymentItem:
-    at: datetime = strawberry.field(description="When it is due.")
-    unit_price: Decimal = strawberry.field(description="Price, in the major unit.")
-    quantity: Decimal = strawberry.field(description="How often it is paid.")
+@strawberry.type(description="One dated instalment: of a charge, or of what is paid for a commit.")
+class ScheduleItem:
+    at: datetime = strawberry.field(description="Its date.")
+    quantity: Decimal = strawberry.field(description="How many of it.")
+    unit_price: Decimal = strawberry.field(description="Exact price of one, in the major unit.")
     amount: Money = strawberry.field(description="Exact amount.")
 
 
@@ -68,9 +68,9 @@ class BalancePayment:
     schedule: strawberry.Private[PaymentSchedule]
 
     @strawberry.field(description="The payments, by date.")
-    def items(self, first: First = 50, after: After = None) -> Connection[PaymentItem]:
+    def items(self, first: First = 50, after: After = None) -> Connection[ScheduleItem]:
         items = self.schedule.items(self.currency)
-        places = [(str(place), _item(item, self.currency)) for place, item in enumerate(items)]
+        places = [(str(place), item_shown(item, self.currency)) for place, item in enumerate(items)]
         keys = {id(item): place for place, item in places}
         return list_connection([item for _, item in places], key=lambda item: keys[id(item)], first=first, after=after)
 
@@ -106,6 +106,7 @@ def payment_shown(row: GrantRow) -> BalancePayment | None:
     return BalancePayment(currency=currency, do_not_invoice=schedule.do_not_invoice, schedule=schedule)
 
 
-def _item(item: fees.ScheduledItem, unit: str) -> PaymentItem:
+def item_shown(item: fees.ScheduledItem, unit: str) -> ScheduleItem:
+    """A dated instalment, as the API shows it."""
     amount = Money.of(amount_of(item), unit)
-    return PaymentItem(at=item.at, quantity=item.quantity, unit_price=item.unit_price, amount=amount)
+    return ScheduleItem(at=item.at, quantity=item.quantity, unit_price=item.unit_price, amount=amount)
