@@ -21,6 +21,7 @@ from app.actor import Actor
 from app.catalog.api import CatalogMutation
 from app.catalog.api_queries import CatalogQuery
 from app.catalog.api_units import PricingUnitMutation, PricingUnitQuery
+from app.contracts import history
 from app.contracts.api import ContractsMutation, ContractsQuery
 from app.contracts.api_balances import ContractBalancesMutation
 from app.contracts.api_changes import ContractChangesMutation
@@ -120,7 +121,11 @@ def export() -> str:
 
 
 async def write_audit(session: AsyncSession, actor: Actor, now: datetime, outcome: Outcome) -> None:
-    """The kernel's way to the audit log, which lies in a slice above it."""
+    """The kernel's way to the audit log and to the history of contracts, which lie in slices above it."""
     await audit.record(
         session, actor, action=outcome.action, now=now, code=outcome.code and str(outcome.code), change=outcome.change
     )
+    if outcome.code is None:
+        await history.keep_changes(session, actor, action=outcome.action, now=now, noted=outcome.change)
+    else:
+        history.forget_changes(session)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import verify_chain
 from app.commands.shell import Exit, emit, say
+from app.contracts.past import misremembered
 from app.invoices.balance_books import unbalanced
 from app.invoices.books import changed_invoices
 from app.runtime import Runtime
@@ -128,7 +129,7 @@ async def check(runtime: Runtime, *, as_json: bool) -> Exit | None:
     async with runtime.store.transaction() as session:
         findings = [await _counted(session, rule, *queries) for rule, queries in RULES.items()]
         findings.append(await _balances(session, now=runtime.clock.now()))
-        for more in (_contents, _chain):
+        for more in (_contents, _histories, _chain):
             findings.append(await more(session))
     broken = [finding for finding in findings if finding.broken]
     if as_json:
@@ -164,6 +165,11 @@ async def _balances(session: AsyncSession, *, now: datetime) -> Finding:
 async def _contents(session: AsyncSession) -> Finding:
     checked, changed = await changed_invoices(session)
     return Finding("every invoice still has the content that was hashed", checked, len(changed), ", ".join(changed[:5]))
+
+
+async def _histories(session: AsyncSession) -> Finding:
+    checked, wrong = await misremembered(session)
+    return Finding("the terms of every contract follow from its history", checked, len(wrong), ", ".join(wrong[:5]))
 
 
 async def _chain(session: AsyncSession) -> Finding:

@@ -119,7 +119,7 @@ class Contract(Node, HasCustomFields):
 
     edit_history = strawberry.field(
         resolver=api_edits.edit_history,
-        description="What edits changed of it, newest first; what else changed is in the audit log. "
+        description="Every change of it since it was made, newest first, by whatever mutation. "
         "Empty for tokens of one customer.",
     )
 

@@ -168,10 +168,14 @@ class TransitionRow(Row, table=True):
 
 
 class ContractEditRow(Row, Unique, table=True):
-    """What one edit of a contract changed, and who asked for it. Rows are only added."""
+    """What one change of a contract changed, what it was and who asked for it. Rows are only added.
+
+    `changes` name each row of its terms with the columns that changed, before and after; `before` is null for a new one.
+    """
 
     __tablename__ = "contract_edits"
     contract_id: UUID = Field(foreign_key="contracts.id", index=True)
     actor_kind: str = Field(max_length=16)
     actor_name: str = Field(max_length=200)
-    changes: dict[str, Any] = Field(sa_type=JSONB)
+    action: str = Field(max_length=64)
+    changes: list[dict[str, Any]] = Field(sa_type=JSONB)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.actor import Actor
 from app.change import note_change
 from app.checks import beneath, name_of, within
-from app.contracts import editing, overlaps, reading, service
+from app.contracts import editing, history, overlaps, reading, service
 from app.contracts.tables import Contract, ContractEditRow
 from app.errors import ErrorCode, InvalidInput
 from app.invoices import contract_balances, ending
@@ -70,12 +70,9 @@ async def edit_contract(
         if not changes:
             raise InvalidInput(ErrorCode.REQUIRED, "Name something to change.", path=("input",))
         contract.revision = counted + 1
-        record = ContractEditRow(
-            created_at=now, contract_id=contract.id, actor_kind=actor.kind, actor_name=actor.name[:200],
-            changes=changes, uniqueness_key=edit.uniqueness_key,
-        )  # fmt: skip
-        session.add(record)
-        await session.flush()
+        [record] = await history.keep_changes(
+            session, actor, action="contract.edit", now=now, contract_id=contract.id, uniqueness_key=edit.uniqueness_key
+        )
     warnings += await overlaps.double_billing(session, contract)
     note_change(
         session, "contract", contract.id, before=before,

@@ -107,15 +107,14 @@ def _created_at(balance: Json, default: datetime) -> datetime:
     return parse_instant(balance["created_at"]) if "created_at" in balance else default
 
 
-async def manual(world: World, step: Json, *, now: datetime) -> None:
+async def manual(session: AsyncSession, world: World, step: Json, *, now: datetime) -> None:
     """A manual ledger entry."""
-    async with world.store.transaction() as session:
-        await adjustments.adjust(
-            session,
-            world.grants[step["balance"]],
-            segment=step.get("segment", 0),
-            amount=Decimal(step["amount"]),
-            reason=step.get("reason", ""),
-            at=parse_instant(step["timestamp"]) if "timestamp" in step else None,
-            now=now,
-        )
+    await adjustments.adjust(
+        session,
+        world.grants[step["balance"]],
+        segment=step.get("segment", 0),
+        amount=Decimal(step["amount"]),
+        reason=step.get("reason", ""),
+        at=parse_instant(step["timestamp"]) if "timestamp" in step else None,
+        now=now,
+    )

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.contracts import history
 from app.core.period import HOUR, ceil_hour
 from app.customers.aliases import set_ingest_aliases
 from app.delivery import sync
@@ -72,7 +73,9 @@ async def _edit(world: World, step: Json, _number: int, at: datetime) -> Any:
 
 
 async def _manual(world: World, step: Json, _number: int, at: datetime) -> Any:
-    await grants.manual(world, step, now=at)
+    async with world.store.transaction() as session:
+        await grants.manual(session, world, step, now=at)
+        await history.keep_changes(session, ACTOR, action="balance.adjust", now=at)
     return {"ok": True}
 
 
@@ -86,6 +89,7 @@ async def _create_contract(world: World, step: Json, _number: int, at: datetime)
     contract = step["contract"]
     async with world.store.transaction() as session:
         await found_contract(session, world, contract, created_at=at)
+        await history.keep_changes(session, ACTOR, action="contract.create", now=at)
     world.places[contract["id"]] = len(world.places)
     await children.keep_children(world, at=at)
     return {"ok": True}

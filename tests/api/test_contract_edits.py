@@ -20,17 +20,22 @@ mutation ($id: ID!, $input: ContractEditInput!, $revision: Int) {
   contractEdit(id: $id, input: $input, revision: $revision) {
     contract { id name netPaymentTermsDays revision interval { endingBefore } usageFilters { key }
       overrides { id } scheduledCharges { id } subscriptions { id quantity } recurringBalances { id } }
-    edit { id at uniquenessKey changes actor { kind } } warnings
+    edit { id at action uniquenessKey changes { kind id of before after } actor { kind } } warnings
     userErrors { code path status message conflicting { id } } } }
 """
 HISTORY = """query ($id: ID!, $after: String) { contract(id: $id) {
-  editHistory(first: 1, after: $after) { totalCount nodes { id changes } pageInfo { hasNextPage endCursor } } } }"""
+  editHistory(first: 1, after: $after) { totalCount nodes { id changes { kind id of before after } } pageInfo { hasNextPage endCursor } } } }"""
 SHOWN = "query ($id: ID!) { contract(id: $id) { name revision overrides { id } scheduledCharges { id } } }"
 BALANCES = "query ($id: ID!) { balances(customerId: $id) { nodes { id priority } } }"
 
 
 async def edit(api: Api, contract: str, *, revision: int | None = None, **changes: Any) -> dict[str, Any]:
     return (await api(EDIT, id=contract, input=changes, revision=revision))["contractEdit"]
+
+
+def made_in(changes: list[dict[str, Any]], kind: str) -> list[str]:
+    """The ids of what an edit made of one kind."""
+    return [item["id"] for item in changes if item["kind"] == kind and item["before"] is None]
 
 
 def refused(payload: dict[str, Any]) -> tuple[str, list[str]]:
@@ -65,14 +70,22 @@ async def test_everything_at_once(deal: Deal, store: Store, now: datetime) -> No
     assert (made["name"], made["netPaymentTermsDays"], made["revision"]) == ("Larger", 14, 2)
     assert made["interval"] == {"endingBefore": "2027-11-01T00:00:00Z"}
     changes = answer["edit"]["changes"]
-    for kind in ("overrides", "scheduledCharges", "recurringBalances"):
-        assert changes["added"][kind] == [item["id"] for item in made[kind]]
-    assert [held, *changes["added"]["subscriptions"]] == [item["id"] for item in made["subscriptions"]]
-    assert changes["quantities"][0] == {
-        "subscription": held, "startingAt": "2026-11-03T00:00:00+00:00", "delta": "2",
+    for kind, name in (
+        ("override", "overrides"), ("scheduled_charge", "scheduledCharges"), ("recurring_balance", "recurringBalances"),
+    ):  # fmt: skip
+        assert made_in(changes, kind) == [item["id"] for item in made[name]]
+    assert [held, *made_in(changes, "subscription")] == [item["id"] for item in made["subscriptions"]]
+    assert [(item["of"], item["after"]) for item in changes if item["kind"] == "quantity_update"] == [
+        (held, {"startingAt": "2026-11-03T00:00:00+00:00", "delta": "2"}),
+        (made["subscriptions"][1]["id"], {"startingAt": "2027-01-01T00:00:00+00:00", "quantity": "7"}),
+    ]
+    assert changes[0] == {
+        "kind": "contract", "id": contract["id"], "of": None,
+        "before": {"name": None, "netPaymentTermsDays": None, "endingBefore": None},
+        "after": {"name": "Larger", "netPaymentTermsDays": 14, "endingBefore": "2027-11-01T00:00:00+00:00"},
     }  # fmt: skip
     assert (answer["edit"]["actor"], answer["edit"]["at"]) == ({"kind": "key"}, "2026-11-02T12:00:00Z")
-    [added] = changes["added"]["balances"]
+    [added] = made_in(changes, "credit")
     balances = (await deal.api(BALANCES, id=deal.customer["id"]))["balances"]["nodes"]
     assert added in [item["id"] for item in balances]
     # Drafts follow at once: 10 seats at 30, less the credit of 30 and what recurs of 2 a seat; then the charge.
@@ -80,7 +93,7 @@ async def test_everything_at_once(deal: Deal, store: Store, now: datetime) -> No
     assert scheduled == ["250", "50"]
     # What was added goes again, and a balance changes.
     answer = await edit(
-        deal.api, contract["id"], removeOverrides=[changes["added"]["overrides"][0]], name=None,
+        deal.api, contract["id"], removeOverrides=made_in(changes, "override"), name=None,
         updateBalances=[{"id": added, "priority": "7"}],
     )  # fmt: skip
     assert (answer["contract"]["overrides"], answer["contract"]["name"]) == ([], None)
@@ -88,9 +101,10 @@ async def test_everything_at_once(deal: Deal, store: Store, now: datetime) -> No
         item["id"]: item["priority"] for item in (await deal.api(BALANCES, id=deal.customer["id"]))["balances"]["nodes"]
     }
     assert changed[added] == "7"
-    assert answer["edit"]["changes"] == {
-        "name": None, "removedOverrides": changes["added"]["overrides"], "updatedBalances": [added],
-    }  # fmt: skip
+    [head, removed, balance] = answer["edit"]["changes"]
+    assert (head["before"], head["after"]) == ({"name": "Larger"}, {"name": None})
+    assert (removed["id"], removed["before"]) == (made_in(changes, "override")[0], {"removedAt": None})
+    assert (balance["kind"], balance["id"], balance["after"]) == ("credit", added, {"priority": "7"})
     page = (await deal.api(HISTORY, id=contract["id"]))["contract"]["editHistory"]
     assert (page["totalCount"], page["nodes"][0]["id"], page["pageInfo"]["hasNextPage"]) == (
         2,
@@ -191,7 +205,7 @@ async def test_an_override_that_was_removed_is_still_named_by_final_lines(
     made = await seller(api)
     contract = made["contract"]["id"]
     answer = await edit(api, contract, add={"overrides": [{"change": {"multiplier": "0.5"}}]})
-    [override] = answer["edit"]["changes"]["added"]["overrides"]
+    [override] = made_in(answer["edit"]["changes"], "override")
     [october, _] = await drafts_of(api, contract=contract)
     final = await finalized(api, october["id"])
     assert (await edit(api, contract, removeOverrides=[override]))["contract"]["overrides"] == []
