@@ -71,6 +71,6 @@ async def rows_of(session: AsyncSession, contract: tables.Contract) -> list[Any]
             parents: list[UUID] = [row.id for row in found if isinstance(row, parent_class)]
             rows = await session.scalars(select(row_class).where(columns_of(row_class)[column].in_(parents)))
         else:
-            rows = await session.scalars(select(row_class).where(row_class.contract_id == contract.id))
+            rows = await session.scalars(select(row_class).where(columns_of(row_class)["contract_id"] == contract.id))
         found += rows.all()
     return found

@@ -49,7 +49,7 @@ def test_from_nothing_to_the_newest_and_a_second_run_does_nothing(empty_url: str
     assert not migrate.is_current(empty_url)
     applied = migrate.upgrade(empty_url)
     assert applied[0] == "0001"
-    assert applied == sorted(applied)
+    assert len(set(applied)) == len(applied)
     assert migrate.is_current(empty_url)
     assert migrate.upgrade(empty_url) == []
     assert set(APPEND_ONLY) < tables(empty_url)
