@@ -14,9 +14,9 @@ from uuid import UUID
 
 from app.core.charging import Charge
 from app.core.grants import Grant
-from app.core.money import ZERO, exact
+from app.core.money import exact
 from app.core.overrides import overridden_slices, price_override, reaches
-from app.core.rates import Slice, is_graduated, slices
+from app.core.rates import Package, Slice, Volume, is_graduated, price_of_whole
 from app.core.terms import Multiplier, Override, Overwrite, ProductType, RateTarget, Specifier, Terms
 
 
@@ -45,9 +45,9 @@ def drawn_price(terms: Terms, charge: Charge, grant: Grant, *, start: Decimal, q
         if as_it_is or not (is_graduated(rate) or isinstance(change, Multiplier | Overwrite)):
             # Bands of a multiplier cannot be told inside a price that holds for a quantity as a whole.
             return DrawnPrice((_at(charge.priced.unit_price, charge, quantity),), charge.override_id)
-        if not is_graduated(rate) and isinstance(change, Multiplier):
-            whole = slices(rate, before=ZERO, quantity=charge.priced.before + charge.priced.quantity)
-            parts = (_at(whole[-1].unit_price * change.factor, charge, quantity),)
+        if isinstance(rate, Volume | Package) and isinstance(change, Multiplier):
+            whole = price_of_whole(rate, charge.priced.before + charge.priced.quantity)
+            parts = (_at(whole * change.factor, charge, quantity),)
         else:
             parts = overridden_slices(rate, change, before=charge.priced.before + start, quantity=quantity)
     return DrawnPrice(parts, None if chosen is None else chosen.id)

@@ -148,6 +148,11 @@ def is_graduated(rate: Rate) -> bool:
     return not isinstance(rate, Volume | Package)
 
 
+def price_of_whole(rate: Volume | Package, quantity: Decimal) -> Decimal:
+    """The price of each unit, or package, where `quantity` is all that there is; there may be nothing."""
+    return rate.price if isinstance(rate, Package) else _band_of(list(_numbered(rate.tiers)), quantity)[2].price
+
+
 def _tier_slices(tiers: tuple[Tier, ...], *, before: Decimal, quantity: Decimal) -> Iterator[Slice]:
     after = before + quantity
     low, high = min(before, after), max(before, after)

@@ -296,6 +296,16 @@ def test_prices_of_a_whole_quantity(rate: Rate, overrides: tuple[Override, ...],
     assert spelled(rated(agreed, {A: used(d2="12")}, grant(1), g1_0="30").lines) == lines
 
 
+@pytest.mark.parametrize(("rate", "paid"), [(VOLUME, "10@0.4=4"), (PACKAGES, "1@0.7=0.7")])
+def test_a_price_of_a_whole_that_comes_back_to_nothing_is_that_of_the_first_unit(rate: Rate, paid: str) -> None:
+    """What was taken back is used again: the statement's quantity ends at 0, and still has a price."""
+    agreed = replace(terms(entry(1, rate), entry(2, rate, "01-10")), overrides=(for_commits(1, Multiplier(D("0.1"))),))
+    usage = {A: used(d2="-10", d12="10")}
+    assert f"usage calls g1/0 {paid}" in [
+        line.replace(" t1", "") for line in spelled(rated(agreed, usage, grant(1), g1_0="30").lines)
+    ]
+
+
 CORE = (replace(CALLS, tags=("core",)), replace(DATA, tags=("core",)), SUPPORT)
 TEN_PER_CENT = entry(3, Percentage(D("0.1")), product_id=U)
 
