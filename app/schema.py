@@ -40,6 +40,7 @@ from app.graphql.scalars import SCALARS
 from app.invoices import api_balances as _api_balances  # noqa: F401 - registers a loader
 from app.invoices.api import InvoicesMutation, InvoicesQuery
 from app.invoices.api_balance_edits import BalanceEditsMutation
+from app.invoices.api_breakdown_pages import BreakdownsQuery
 from app.invoices.api_contract_edits import ContractEditsMutation
 from app.invoices.api_ending import EndingMutation
 from app.invoices.api_previews import PreviewsQuery
@@ -60,6 +61,7 @@ class Query(
     BalancesQuery,
     ContractsQuery,
     InvoicesQuery,
+    BreakdownsQuery,
     PreviewsQuery,
     VoidsQuery,
     DeliveryQuery,

@@ -1,7 +1,7 @@
 """What a draft of twenty products over a month of hours costs, and that it does not grow with the number of events.
 
 The hourly buckets are fetched and rated by the functions that the gateway uses; the whole draft is what `invoice(id)`
-computes: contract, terms, balances, usage and lines.
+computes: contract, terms, balances, usage and lines. Its breakdown by day is what `Invoice.breakdowns` computes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from app.catalog.rate_rules import NewRate
 from app.catalog.service import create_rate_card
 from app.contracts.service import create_contract
 from app.contracts.terms import terms_of
+from app.core.breakdown import WindowSize
 from app.core.rates import Flat
 from app.core.rating import rate_statement
 from app.customers.service import create_customer
 from app.delivery.registry import Connections
 from app.invoices.balances import CustomerBook
+from app.invoices.breakdowns import break_down_invoice
 from app.invoices.drafts import RatedStatement
 from app.store.engine import Store
 from app.usage.buckets import fold_all
@@ -57,6 +59,9 @@ async def measure(url: str) -> dict[str, float]:
             figures[f"rating / fetching ({events:,} events), goal at most 2"] = found["rate"] / found["fetch"]
             figures[f"the whole draft, ms ({events:,} events), goal under 100"] = found["draft"]
             first = first or found["draft"]
+            figures[f"a daily breakdown of it / the draft ({events:,} events), goal at most 2"] = (
+                found["breakdown"] / found["draft"]
+            )
             figures[f"the whole draft, times that of {PRODUCTS * HOURS:,} events ({events:,})"] = found["draft"] / first
         return figures
     finally:
@@ -105,11 +110,17 @@ async def _timed(store: Store, customer_id: UUID) -> dict[str, float]:
     fetches: list[float] = []
     rates: list[float] = []
     drafts: list[float] = []
+    breakdowns: list[float] = []
     for _ in range(ROUNDS):
         async with store.transaction() as session:
             started = time.perf_counter()
             rated = await _draft(session, customer_id)
             drafts.append(_since(started))
+        async with store.transaction() as session:
+            started = time.perf_counter()
+            windows = await break_down_invoice(session, await _draft(session, customer_id), size=WindowSize.DAY)
+            breakdowns.append(_since(started))
+            assert len(windows) == HOURS // 24
         async with store.transaction() as session:
             terms = await terms_of(session, rated.statement.contract)
             started = time.perf_counter()
@@ -121,7 +132,9 @@ async def _timed(store: Store, customer_id: UUID) -> dict[str, float]:
             started = time.perf_counter()
             rate_statement(terms, rated.statement.period, usage)
             rates.append(_since(started))
-    return {"fetch": median(fetches), "rate": median(rates), "draft": median(drafts)}
+    return {
+        "fetch": median(fetches), "rate": median(rates), "draft": median(drafts), "breakdown": median(breakdowns)
+    }  # fmt: skip
 
 
 async def _draft(session: AsyncSession, customer_id: UUID) -> RatedStatement:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -31,6 +31,11 @@ class WindowSize(StrEnum):
     HOUR = "HOUR"
     DAY = "DAY"
 
+    @property
+    def length(self) -> timedelta:
+        """That of a whole window."""
+        return HOUR if self is WindowSize.HOUR else timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -47,10 +52,9 @@ def window_bounds(period: Period, size: WindowSize) -> tuple[datetime, ...]:
     The first and the last window of a period that begins or ends in mid-day are shorter.
     """
     assert period.ending_before is not None, "a statement has an end"
-    length = HOUR if size is WindowSize.HOUR else timedelta(days=1)
     midnight = period.starting_at.replace(hour=0)
-    count = (period.ending_before - midnight) // length + 1
-    instants = (midnight + number * length for number in range(count))
+    count = (period.ending_before - midnight) // size.length + 1
+    instants = (midnight + number * size.length for number in range(count))
     return (
         period.starting_at,
         *(instant for instant in instants if period.starting_at < instant < period.ending_before),
@@ -76,7 +80,6 @@ def break_down(
     35).
     """
     bounds = window_bounds(period, size)
-    ends = dict(zip(bounds, (*bounds[1:], period.ending_before), strict=True))
     lines = cut_lines(terms, period, usage, pots=pots, fees=fees, cuts=bounds)
     # Found on the cut lines: their sum is the statement's subtotal, because cuts move no money.
     rounding = finalize(assemble([*lines, *charges], terms.unit)).lines[-1:] if is_final else ()
@@ -87,7 +90,8 @@ def break_down(
         date = placed if period.contains(placed) else bounds[-1]
         by_start[bounds[bisect_right(bounds, date) - 1]].append(line)
     by_start[bounds[-1]].extend(line for line in rounding if line.type is LineType.ROUNDING)
-    windows = (_window(Period(start, ends[start]), merged(by_start[start])) for start in bounds if by_start.get(start))
+    found = (one for one in window_periods(period, size) if by_start.get(one.starting_at))
+    windows = (_window(one, merged(by_start[one.starting_at])) for one in found)
     return tuple(window for window in windows if window.lines)
 
 
@@ -96,8 +100,47 @@ def scheduled_window(date: datetime, lines: Sequence[Line], *, size: WindowSize)
     start = floor_hour(date)
     if size is WindowSize.DAY:
         start = start.replace(hour=0)
-    length = HOUR if size is WindowSize.HOUR else timedelta(days=1)
-    return _window(Period(start, start + length), lines)
+    return _window(Period(start, start + size.length), lines)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPair:
+    """A window of an invoice, and the same window with the usage that came after the invoice was final."""
+
+    billed: Window
+    with_late: Window
+
+    @property
+    def period(self) -> Period:
+        """The hour or the day."""
+        return self.billed.period
+
+    @property
+    def late_amount(self) -> Decimal:
+        """What usage that came too late would add; below zero for usage that was taken back."""
+        with exact():
+            return self.with_late.total - self.billed.total
+
+
+def paired(
+    billed: Sequence[Window], with_late: Sequence[Window], periods: Iterable[Period] = ()
+) -> tuple[WindowPair, ...]:
+    """Windows side by side, in order of time; either side may lack some. `periods` are windows that are there anyway."""
+    ours, theirs = ({one.period: one for one in windows} for windows in (billed, with_late))
+    every = sorted({*ours, *theirs, *periods}, key=lambda period: period.starting_at)
+    return tuple(WindowPair(ours.get(one) or _window(one, ()), theirs.get(one) or _window(one, ())) for one in every)
+
+
+def window_periods(period: Period, size: WindowSize) -> tuple[Period, ...]:
+    """Every window of a statement, in order, with anything in it or not."""
+    bounds = window_bounds(period, size)
+    return tuple(Period(start, end) for start, end in zip(bounds, (*bounds[1:], period.ending_before), strict=True))
+
+
+def without_zeros(window: Window) -> Window:
+    """The window without lines of no quantity, such as fees for no seats."""
+    lines = tuple(line for line in window.lines if line.quantity is None or line.quantity)
+    return window if len(lines) == len(window.lines) else _window(window.period, lines)
 
 
 def _window(period: Period, lines: Sequence[Line]) -> Window:

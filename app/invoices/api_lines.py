@@ -96,7 +96,7 @@ class InvoiceLine:
         description="What was used; null for tokens of one customer, which see its name. Scope: catalog:read.",
     )
     async def product(self, info: Info) -> Product | None:
-        return await _product(info, self.line.product_id)
+        return await product_of(info, self.line.product_id)
 
     @strawberry.field(
         description="List price of one unit, before overrides and commit rates; null where the list has no one price."
@@ -152,10 +152,11 @@ class UnratedUsage:
         scope="catalog:read", description="What was used; null for tokens of one customer. Scope: catalog:read."
     )
     async def product(self, info: Info) -> Product | None:
-        return await _product(info, self.product_id)
+        return await product_of(info, self.product_id)
 
 
-async def _product(info: Info, product_id: UUID | None) -> Any:
+async def product_of(info: Info, product_id: UUID | None) -> Any:
+    """A product; None for tokens of one customer."""
     # The catalog is the seller's; a customer's own token does not see it.
     if product_id is None or info.context.actor.customer_id is not None:
         return None

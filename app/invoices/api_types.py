@@ -19,8 +19,7 @@ from app.graphql.fields import object_field
 from app.graphql.nodes import Node, node_type
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import Interval, Money
-from app.invoices import api_standing, drafts, tables
-from app.invoices.api_breakdowns import BreakdownWindowSize, InvoiceBreakdown, WindowSize, windows_of
+from app.invoices import api_breakdown_pages, api_standing, drafts, tables
 from app.invoices.api_lines import InvoiceLine, UnratedUsage
 from app.invoices.api_loaders import (
     Either,
@@ -136,23 +135,11 @@ class Invoice(Node):
             await lines_of(info, invoice), key=lambda line: str(line.position), first=first, after=after
         )
 
-    @strawberry.field(
-        description="The invoice by hour or day: windows with anything in them, in order of time. They add up to it, "
-        "except for usage that came after it was final."
+    breakdowns = strawberry.field(
+        resolver=api_breakdown_pages.breakdowns_of,
+        description="The invoice by hour or day, in order of time. What windows bill adds up to it; what usage that came "
+        "after it was final would add stands apart.",
     )
-    async def breakdowns(
-        self,
-        info: Info,
-        invoice: strawberry.Parent[Either],
-        window_size: Annotated[
-            BreakdownWindowSize,  # type: ignore[valid-type]
-            strawberry.argument(description="How long the windows are."),
-        ] = WindowSize.DAY,
-        first: First = 25,
-        after: After = None,
-    ) -> Connection[InvoiceBreakdown]:
-        windows = await windows_of(info, invoice, size=WindowSize(window_size))
-        return list_connection(windows, key=lambda one: one.window.starting_at.isoformat(), first=first, after=after)
 
     @strawberry.field(description="Usage of the period that no rate prices, at most 100 entries.")
     async def unrated_usage(self, info: Info, invoice: strawberry.Parent[Either]) -> list[UnratedUsage]:

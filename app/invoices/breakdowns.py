@@ -1,61 +1,65 @@
 """Breakdowns: a statement by hour or by day, final or not.
 
-Owns which terms and which usage a breakdown is made from. A final statement is rated again with the terms that it was
-made from and with the usage that is there now: a breakdown follows the usage, the invoice does not (semantics 6.7).
+Owns which terms and which usage a breakdown is made from. The windows of a final invoice are rated from what was frozen
+with it, and so add up to it; what came later is rated beside them, at the same terms and from the same balances (golden
+decision 41), and stands apart.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+from decimal import Decimal
+
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
 
 from app.contracts.frozen import terms_from_json
-from app.core.breakdown import Window, WindowSize, break_down, scheduled_window
+from app.core.breakdown import WindowPair, WindowSize, break_down, paired, scheduled_window, window_periods
 from app.core.invoice import InvoiceType
 from app.core.items import fees_and_charges
 from app.core.pots import pots_from_json
-from app.invoices.books import line_of, period_of
+from app.core.quantities import Usage, UsageKey, usage_from_json
+from app.invoices.books import lines_of, period_of
 from app.invoices.drafts import RatedStatement
-from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
+from app.invoices.tables import Invoice, InvoiceInputs
 from app.usage.reading import usage_of_products
 
 
 async def break_down_invoice(
-    session: AsyncSession, invoice: Invoice | RatedStatement, *, size: WindowSize
-) -> tuple[Window, ...]:
-    """The windows in which something is, in order of time.
+    session: AsyncSession, invoice: Invoice | RatedStatement, *, size: WindowSize, with_empty: bool = False
+) -> tuple[WindowPair, ...]:
+    """The windows in which something is, or `with_empty` every window, in order of time.
 
-    They add up to the invoice, except for usage that arrived after it became final.
+    What is billed adds up to the invoice. Nothing is late for a draft.
     """
     if isinstance(invoice, RatedStatement):
         if invoice.statement.type is not InvoiceType.USAGE:
-            return (scheduled_window(invoice.statement.period.starting_at, invoice.draft.lines, size=size),)
+            window = scheduled_window(invoice.statement.period.starting_at, invoice.draft.lines, size=size)
+            return paired([window], [window])
         fees, charges = fees_and_charges(invoice.items)
-        return break_down(
-            invoice.terms,
-            invoice.statement.period,
-            invoice.usage,
-            size=size,
-            is_final=False,
-            pots=invoice.pots,
-            fees=fees,
+        period = invoice.statement.period
+        windows = break_down(
+            invoice.terms, period, invoice.usage, size=size, is_final=False, pots=invoice.pots, fees=fees,
             charges=charges,
-        )
-    rows = await session.execute(
-        select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(col(InvoiceLine.position))
-    )
-    lines = [line_of(row) for row in rows.scalars()]
+        )  # fmt: skip
+        return paired(windows, windows, window_periods(period, size) if with_empty else ())
+    lines = await lines_of(session, invoice.id)
     if invoice.type != InvoiceType.USAGE:
-        return (scheduled_window(invoice.starting_at, lines, size=size),)
+        window = scheduled_window(invoice.starting_at, lines, size=size)
+        return paired([window], [window])
     inputs = await session.get_one(InvoiceInputs, invoice.id)
-    terms, period = terms_from_json(inputs.terms), period_of(invoice)
+    terms, period, billed = terms_from_json(inputs.terms), period_of(invoice), usage_from_json(inputs.usage)
     usage = await usage_of_products(
-        session,
-        customer_id=invoice.customer_id,
-        products=terms.products,
-        period=period,
-        filters=terms.usage_filters,
+        session, customer_id=invoice.customer_id, products=terms.products, period=period, filters=terms.usage_filters
     )
     fees, charges = fees_and_charges(lines)
     pots = pots_from_json(inputs.pots)
-    return break_down(terms, period, usage, size=size, is_final=True, pots=pots, fees=fees, charges=charges)
+    windows = with_late = break_down(
+        terms, period, billed, size=size, is_final=True, pots=pots, fees=fees, charges=charges
+    )
+    if _hours(usage) != _hours(billed):
+        with_late = break_down(terms, period, usage, size=size, is_final=True, pots=pots, fees=fees, charges=charges)
+    return paired(windows, with_late, window_periods(period, size) if with_empty else ())
+
+
+def _hours(usage: Usage) -> dict[tuple[UsageKey, datetime], Decimal]:
+    return {(key, item.hour): item.quantity for key, hours in usage.items() for item in hours if item.quantity}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.clock import parse_instant
+from app.scenario.breakdowns import windows_that_do_not_add_up
 from app.scenario.comparing import differences
 from app.scenario.founding import found
 from app.scenario.marketplace import scenario_connections
@@ -53,6 +54,8 @@ async def run_file(file: Path, database_url: str, *, strict: bool) -> Verdict:
             path = f"step {number} ({step['action']} at {step['at']})"
             problems += differences(result, step.get("expect", result), strict=strict, path=path)
             previous = at
+        if previous is not None:
+            problems += await windows_that_do_not_add_up(world, at=previous)
         return Verdict(file, problems)
     except Exception as error:
         # Whatever breaks is this file's failure, told with its type; the other files still run.

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.breakdown import Window, WindowSize, break_down, scheduled_window, window_bounds
+from app.core.breakdown import (
+    Window,
+    WindowSize,
+    break_down,
+    paired,
+    scheduled_window,
+    window_bounds,
+    window_periods,
+    without_zeros,
+)
 from app.core.invoice import assemble, finalize
 from app.core.lines import Line, LineType
 from app.core.metering import HourQuantity
@@ -152,3 +161,34 @@ def test_a_scheduled_invoice_has_one_window(size: WindowSize, start: str, end: s
     lines = [fixed("5", "01-10T13:20:00"), replace(fixed("7", "01-10T13:20:00"), in_total=False)]
     window = scheduled_window(day("01-10T13:20:00"), lines, size=size)
     assert (window.period, window.lines, window.total) == (Period(day(start), day(end)), tuple(lines), D(5))
+
+
+def test_what_came_late_stands_beside_what_is_billed() -> None:
+    agreed = terms(entry(1, flat("2")))
+    billed, late = (
+        break_down(agreed, JANUARY, {UsageKey(A): used(**usage)}, size=WindowSize.DAY, is_final=True)
+        for usage in ({"d2": "4", "d9": "1"}, {"d2": "5", "d3": "7"})
+    )
+    pairs = paired(billed, late)
+    assert [(shown(pair.billed), canonical(pair.late_amount)) for pair in pairs] == [
+        ("02 00: 4@2 = 8", "2"), ("03 00:  = 0", "14"), ("09 00: 1@2 = 2", "-2")
+    ]  # fmt: skip
+    assert sum(pair.late_amount for pair in pairs) == D(14)
+
+
+@pytest.mark.parametrize(("size", "count"), [(WindowSize.DAY, 31), (WindowSize.HOUR, 744)])
+def test_windows_without_anything_are_there_when_they_are_asked_for(size: WindowSize, count: int) -> None:
+    agreed = terms(entry(1, flat("2")))
+    windows = break_down(agreed, JANUARY, {UsageKey(A): used(d2="4")}, size=size, is_final=True)
+    periods = window_periods(JANUARY, size)
+    assert (len(periods), periods[0].starting_at, periods[-1].ending_before) == (count, day("01-01"), day("02-01"))
+    every = paired(windows, windows, periods)
+    assert [pair.period for pair in every] == list(periods)
+    assert [pair.billed for pair in every if pair.billed.lines] == list(windows)
+
+
+def test_lines_of_no_quantity_can_be_left_out() -> None:
+    nothing = replace(fixed("0", "01-10"), quantity=D(0))
+    window = scheduled_window(day("01-10"), [fixed("5", "01-10"), nothing], size=WindowSize.DAY)
+    assert without_zeros(window).lines == (fixed("5", "01-10"),)
+    assert without_zeros(without_zeros(window)).total == window.total == D(5)
