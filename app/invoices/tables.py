@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, UniqueConstraint
+from sqlalchemy import BigInteger, Identity, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, select
 
@@ -127,3 +127,57 @@ class Counter(SQLModel, table=True):
     __tablename__ = "counters"
     name: str = Field(primary_key=True, max_length=32)
     next: int = Field(sa_type=BigInteger)
+
+
+class BillingRun(Row, table=True):
+    """One billing run: what was due by `as_of` when it was asked for. How far it is stands in its contracts."""
+
+    __tablename__ = "billing_runs"
+    as_of: datetime = instant()
+    actor_kind: str = Field(max_length=16)
+    actor_name: str = Field(max_length=200)
+    started_at: datetime | None = instant(default=None, nullable=True)
+
+
+class BillingRunContract(SQLModel, table=True):
+    """A contract of a run, done when `done_at` is set: in the transaction that made its invoices, or with a failure.
+
+    `is_second`: it comes again when all others are done.
+    """
+
+    __tablename__ = "billing_run_contracts"
+    __table_args__ = (
+        Index("ix_billing_run_contracts_open", "run_id", "position", postgresql_where=text("done_at is null")),
+    )
+    run_id: UUID = Field(foreign_key="billing_runs.id", primary_key=True)
+    position: int = Field(primary_key=True)
+    contract_id: UUID = Field(foreign_key="contracts.id")
+    is_second: bool = False
+    done_at: datetime | None = instant(default=None, nullable=True)
+    failure_code: str | None = Field(default=None, max_length=64)
+    failure: str | None = None
+
+
+class BillingRunInvoice(SQLModel, table=True):
+    """An invoice and the run that made it."""
+
+    __tablename__ = "billing_run_invoices"
+    invoice_id: UUID = Field(foreign_key="invoices.id", primary_key=True)
+    run_id: UUID = Field(foreign_key="billing_runs.id", index=True)
+
+
+class DueCustomer(SQLModel, table=True):
+    """Before `next_due_at` nothing of a customer falls due, as `release` works it out, unless a change is noted."""
+
+    __tablename__ = "due_customers"
+    customer_id: UUID = Field(primary_key=True)
+    next_due_at: datetime = instant(index=True)
+    release: str = Field(max_length=64)
+
+
+class DueChange(SQLModel, table=True):
+    """Something changed that may make an invoice of a customer fall due earlier; the database adds these rows."""
+
+    __tablename__ = "due_changes"
+    id: int | None = Field(default=None, sa_type=BigInteger, sa_column_args=(Identity(always=True),), primary_key=True)
+    customer_id: UUID = Field(index=True)

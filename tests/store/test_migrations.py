@@ -23,6 +23,22 @@ from app.store import embedded, migrate
 ROOT = Path(__file__).resolve().parents[2]
 UPGRADE = [sys.executable, "-c", "import sys; from app.store import migrate; migrate.upgrade(sys.argv[1])"]
 GATE = 4242
+DECIDES_WHAT_IS_DUE = {
+    *("contracts", "contract_transitions", "scheduled_charges", "subscriptions", "quantity_updates", "seat_changes"),
+    *("grants", "grant_segments", "transfers", "invoices", "invoice_voids", "invoice_regenerations"),
+}
+DECIDES_NO_DUE_DATE = {
+    # Prices and what is measured decide amounts only; a fee is looked for whether it has a price or not.
+    *("overrides", "usage_filters", "rates", "rate_card_aliases"),
+    # Their children are rows of grants.
+    "recurring_grants",
+    # Content of invoices, which come with the invoice; deliveries, which come after it; records of what was done.
+    *("invoice_lines", "invoice_inputs", "deliveries", "metering_slots", "contract_edits"),
+    *("billing_run_contracts", "billing_run_invoices"),
+    # Where an invoice goes, and who may see it.
+    *("billing_configurations", "ingest_aliases", "api_keys"),
+}
+"""A new table that leads to a contract joins one of the two: then a billing run may count on its bounds."""
 APPEND_ONLY = (
     *("rates", "invoices", "invoice_lines", "invoice_inputs"),
     *("delivery_attempts", "delivery_receipts", "metering_receipts", "audit_entries"),
@@ -109,6 +125,19 @@ def test_every_table_of_finished_rows_is_named_here(database_url: str) -> None:
             "select tgrelid::regclass::text from pg_trigger where tgname = 'add_only'"
         ).fetchall()
     assert {name for (name,) in found} | {"audit_entries"} == set(APPEND_ONLY)
+
+
+def test_every_table_that_decides_what_is_due_notes_its_changes(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        noted = connection.execute(
+            "select tgrelid::regclass::text from pg_trigger where tgname = 'note_due' and tgtype & 28 = 28"
+        ).fetchall()
+        leading = connection.execute(
+            "select distinct conrelid::regclass::text from pg_constraint where contype = 'f' and confrelid = any (%s::regclass[])",
+            [["customers", *sorted(DECIDES_WHAT_IS_DUE)]],
+        ).fetchall()
+    assert {name for (name,) in noted} == DECIDES_WHAT_IS_DUE
+    assert {name for (name,) in leading} - DECIDES_WHAT_IS_DUE <= DECIDES_NO_DUE_DATE
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
