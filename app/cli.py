@@ -136,10 +136,10 @@ def invoices_preview(as_of: AsOf = None, as_json: AsJson = False) -> None:
 @invoices.command("finalize")
 def invoices_finalize(as_of: AsOf = None, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Finalize every statement that is due."""
-    from app.commands import billing, shell
+    from app.commands import billing_run, shell
 
     instant = _instant(as_of)
-    shell.run(lambda runtime: billing.finalize(runtime, as_of=instant, dry_run=dry_run, as_json=as_json))
+    shell.run(lambda runtime: billing_run.finalize(runtime, as_of=instant, dry_run=dry_run, as_json=as_json))
 
 
 @app.command()

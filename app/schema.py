@@ -44,6 +44,7 @@ from app.invoices.api_breakdown_pages import BreakdownsQuery
 from app.invoices.api_contract_edits import ContractEditsMutation
 from app.invoices.api_ending import EndingMutation
 from app.invoices.api_previews import PreviewsQuery
+from app.invoices.api_runs import RunsMutation, RunsQuery
 from app.invoices.api_voids import VoidsMutation, VoidsQuery
 from app.usage.api import UsageMutation
 from app.usage.api_reading import UsageReading
@@ -63,6 +64,7 @@ class Query(
     InvoicesQuery,
     BreakdownsQuery,
     PreviewsQuery,
+    RunsQuery,
     VoidsQuery,
     DeliveryQuery,
     AccessQuery,
@@ -87,6 +89,7 @@ class Mutation(
     FeesMutation,
     SeatsMutation,
     InvoicesMutation,
+    RunsMutation,
     VoidsMutation,
     EndingMutation,
     ContractEditsMutation,

@@ -18,11 +18,11 @@ import structlog
 
 from app.access import audit, idempotency
 from app.actor import system
-from app.clock import parse_instant
 from app.contracts import recurring_children
 from app.delivery import metering, service, sync, voids
 from app.delivery.actions import SYNC_JOB
-from app.invoices import due, run, settling
+from app.invoices import due, next_due, runs, settling
+from app.invoices import run as billing_run
 from app.invoices.service import DELIVERIES_JOB
 from app.jobs.service import enqueue
 from app.runtime import Runtime
@@ -34,6 +34,7 @@ log = structlog.get_logger("metrograph.worker")
 Handler = Callable[..., Awaitable[None]]
 STALLED_SECONDS = 30.0
 GRACE_SECONDS = 20.0
+BILLING = system("billing run", kind="job")
 
 
 async def deliver(runtime: Runtime, delivery: str) -> None:
@@ -78,23 +79,18 @@ async def make_children(runtime: Runtime) -> None:
 
 
 async def run_invoices(runtime: Runtime) -> None:
-    """Find the contracts with due statements and enqueue their batches."""
-    async with runtime.store.transaction() as session:
-        await due.enqueue_due(session, await run.due_contracts(session, as_of=runtime.clock.now()))
-
-
-async def finalize(runtime: Runtime, contracts: list[str], as_of: str | None = None) -> None:
-    """Finalize what is due, or was at an earlier instant, of a batch of contracts."""
+    """Find the contracts with due statements, and enqueue their run and what earlier ones left."""
     now = runtime.clock.now()
-    report = await run.finalize_contracts(
-        runtime.store,
-        [UUID(item) for item in contracts],
-        actor=system("billing run", kind="job"),
-        as_of=now if as_of is None else min(now, parse_instant(as_of)),
-        now=now,
-    )
-    for contract_id, message in report.failures:
-        log.error("contract not finalized", contract=str(contract_id), reason=message)
+    await next_due.look_ahead(runtime.store, now=now)
+    async with runtime.store.transaction() as session:
+        found = await runs.ask_for_runs(session, actor=BILLING, as_of=now, now=now)
+        for progress in (await runs.progress_of(session, found)).values():
+            await due.enqueue_run(session, progress.run.id, contracts=progress.total - progress.done)
+
+
+async def finalize(runtime: Runtime, run: str) -> None:
+    """Work on a billing run until there is nothing that nobody else is at."""
+    await billing_run.work(runtime.store, UUID(run), actor=BILLING, now=runtime.clock.now())
 
 
 async def fold_buckets(runtime: Runtime) -> None:

@@ -114,10 +114,8 @@ async def _finalized(store: Store) -> dict[str, float]:
         ]
         async with store.transaction() as session:
             await ingest(session, events, actor=ACTOR, now=NOW, source="bench", allow_historical=True)
-    async with store.transaction() as session:
-        due = await run.due_contracts(session, as_of=NOW)
     started = time.perf_counter()
-    report = await run.finalize_contracts(store, due, actor=ACTOR, as_of=NOW, now=NOW)
+    report = await run.run_due(store, actor=ACTOR, as_of=NOW, now=NOW)
     seconds = time.perf_counter() - started
     assert (report.finalized, report.failures) == (CONTRACTS, [])
     return {

@@ -1,4 +1,4 @@
-"""`metrograph invoices` and `metrograph sync`: the billing run and the deliveries, now and by hand."""
+"""`metrograph invoices preview` and `metrograph sync`: open statements, and the deliveries now and by hand."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from app.actor import system
-from app.commands.shell import Exit, emit, fail, note, progress, say
+from app.commands.shell import Exit, emit, note, say
 from app.contracts.tables import Contract
 from app.core.money import canonical
 from app.delivery import sync
 from app.delivery.metering import metered_configurations
 from app.delivery.service import due_deliveries, open_deliveries
-from app.invoices import run
 from app.invoices.balances import Books
 from app.invoices.open import open_statements
 from app.runtime import Runtime
 from app.store.ids import to_text
 
-ACTOR = system("metrograph invoices", kind="command")
 PROVIDERS = {
     "all": None,
     "stripe": frozenset({"stripe"}),
@@ -61,34 +58,6 @@ async def preview(runtime: Runtime, *, as_of: datetime | None, as_json: bool) ->
         state = "due" if row["isDue"] else f"due {row['dueAt'][:16]}"
         end = "" if row["endingBefore"] is None else f"…{row['endingBefore'][:10]}"
         say(f"{row['invoice']}  {row['startingAt'][:10]}{end:11}  {row['total']} {row['currency']}  {state}")
-
-
-async def finalize(runtime: Runtime, *, as_of: datetime | None, dry_run: bool, as_json: bool) -> Exit | None:
-    """Finalize everything that is due."""
-    now = runtime.clock.now()
-    if as_of is not None and as_of > now:
-        fail(f"--as-of lies after now, {now:%Y-%m-%dT%H:%M:%SZ}; nothing is due then yet.", Exit.USAGE)
-    async with runtime.store.transaction() as session:
-        due = await run.due_contracts(session, as_of=as_of or now)
-    if dry_run:
-        emit({"dueContracts": [to_text("contract", item) for item in due]}) if as_json else say(
-            f"{len(due)} contracts due"
-        )
-        return None
-    with progress() as bar:
-        task = bar.add_task("finalize", total=len(due), rate="")
-        report = await run.finalize_contracts(
-            runtime.store, due, actor=ACTOR, as_of=as_of or now, now=now,
-            on_contract=lambda done: bar.update(task, advance=1, rate=f"{done.finalized} final, {len(done.failures)} failed"),
-        )  # fmt: skip
-    for contract_id, reason in report.failures:
-        note(f"{to_text('contract', contract_id)}: {reason}")
-    totals = {currency: canonical(total) for currency, total in sorted(report.totals.items())}
-    if as_json:
-        emit({"finalized": report.finalized, "totals": totals, "failures": len(report.failures)})
-    else:
-        say(f"{report.finalized} finalized " + ", ".join(f"{total} {currency}" for currency, total in totals.items()))
-    return Exit.DONE_WITH_FAILURES if report.failures else None
 
 
 async def synchronize(runtime: Runtime, *, target: str, dry_run: bool, as_json: bool) -> Exit | None:

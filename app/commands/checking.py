@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.audit import verify_chain
 from app.commands.shell import Exit, emit, say
 from app.contracts.past import misremembered
+from app.invoices import due
 from app.invoices.balance_books import unbalanced
 from app.invoices.books import changed_invoices
 from app.runtime import Runtime
+from app.store.ids import to_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,8 @@ async def check(runtime: Runtime, *, as_json: bool) -> Exit | None:
     """Run every check; any broken row ends with exit code 1."""
     async with runtime.store.transaction() as session:
         findings = [await _counted(session, rule, *queries) for rule, queries in RULES.items()]
-        findings.append(await _balances(session, now=runtime.clock.now()))
+        for dated in (_balances, _due):
+            findings.append(await dated(session, now=runtime.clock.now()))
         for more in (_contents, _histories, _chain):
             findings.append(await more(session))
     broken = [finding for finding in findings if finding.broken]
@@ -170,6 +173,20 @@ async def _contents(session: AsyncSession) -> Finding:
 async def _histories(session: AsyncSession) -> Finding:
     checked, wrong = await misremembered(session)
     return Finding("the terms of every contract follow from its history", checked, len(wrong), ", ".join(wrong[:5]))
+
+
+async def overlooked(session: AsyncSession, *, now: datetime) -> list[str]:
+    """Contracts with something due that the billing run would not look at, by id."""
+    looked_at = set(await due.due_contracts(session, as_of=now))
+    found = await due.due_among(session, None, as_of=now)
+    return [to_text("contract", contract_id) for contract_id in found if contract_id not in looked_at]
+
+
+async def _due(session: AsyncSession, *, now: datetime) -> Finding:
+    rule = "the billing run looks at every contract of which something is due"
+    checked = int((await session.execute(text("select count(*) from contracts"))).scalar_one())
+    wrong = await overlooked(session, now=now)
+    return Finding(rule, checked, len(wrong), ", ".join(wrong[:5]))
 
 
 async def _chain(session: AsyncSession) -> Finding:

@@ -7,17 +7,19 @@ are left to `subscriptions` and `scheduled`, invoices to `placement`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
 from app.core.fees import Collection, FeePlacement, ItemKey, ItemKind, ScheduledCharge
 from app.core.lines import Line, LineType
-from app.core.money import exact
+from app.core.money import ONE, exact
+from app.core.period import SINCE_EVER, Period
+from app.core.rates import Flat
 from app.core.scheduled import scheduled_items
 from app.core.statement_lines import display_order
 from app.core.subscriptions import subscription_lines
-from app.core.terms import Terms
+from app.core.terms import RateEntry, Terms
 
 
 class Joins(Enum):
@@ -73,6 +75,22 @@ def items_due(terms: Terms, *, until: datetime) -> tuple[DueItem, ...]:
     found = [*_charges(terms), *_fees(terms, until=until)]
     owed = (item for item in found if item.at <= until and item.key not in billed)
     return tuple(sorted(owed, key=lambda item: (item.at, item.key)))
+
+
+def with_every_fee(terms: Terms) -> Terms:
+    """Terms under which every fee falls due that may, whatever the card says: one that has no price yet may get one.
+
+    Each subscription has a price at all times; amounts mean nothing.
+    """
+    always = Period(SINCE_EVER)
+    rates = [
+        RateEntry(
+            item.id, item.product_id, Flat(ONE), always, entitled=True, group_values=(), added=place,
+            billing_frequency=item.frequency,
+        )
+        for place, item in enumerate(terms.subscriptions)
+    ]  # fmt: skip
+    return replace(terms, rates=tuple(rates), overrides=())
 
 
 def item_lines(items: Iterable[DueItem], terms: Terms) -> tuple[Line, ...]:

@@ -68,9 +68,7 @@ async def live(
             usage.accepted += stored.accepted
             usage.duplicates += stored.duplicates
             usage.conflicts += len(stored.conflicts)
-        async with runtime.store.transaction() as session:
-            due = await run.due_contracts(session, as_of=evening)
-        await run.finalize_contracts(runtime.store, due, actor=ACTOR, as_of=evening, now=evening)
+        await run.run_due(runtime.store, actor=ACTOR, as_of=evening, now=evening)
         await sync.sweep(place, at_once=True)
         number += 1
         on_day(number, (end - start).days + 1)

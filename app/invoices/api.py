@@ -6,7 +6,6 @@ service and the run.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import strawberry
@@ -18,7 +17,7 @@ from app.graphql.context import Info
 from app.graphql.fields import mutation_field, query_field
 from app.graphql.nodes import load_node
 from app.graphql.payload import Payload
-from app.invoices import drafts, due, run, service, tables
+from app.invoices import drafts, service, tables
 from app.invoices.api_drafts import rated_drafts
 from app.invoices.api_inputs import COLUMNS, Filter, Order, filtered, number_of, sort_of
 from app.invoices.api_types import Invoice
@@ -30,14 +29,6 @@ ID = Annotated[strawberry.ID, strawberry.argument(description="Id of the invoice
 @strawberry.type(description="Answer to a mutation of an invoice.")
 class InvoicePayload(Payload):
     invoice: Invoice | None = strawberry.field(default=None, description="The invoice; null after an error.")
-
-
-@strawberry.type(description="Answer to a billing run.")
-class FinalizeDuePayload(Payload):
-    due_contracts: int = strawberry.field(default=0, description="Contracts with at least one statement that is due.")
-    jobs: int = strawberry.field(
-        default=0, description="Jobs that were enqueued now; 0 for a dry run, and where the same run waits already."
-    )
 
 
 @strawberry.type
@@ -110,26 +101,3 @@ class InvoicesMutation:
         identifier = ids.from_text("invoice", id, path=("id",))
         made = await service.finalize_invoice(info.context.session, identifier, now=info.context.now)
         return InvoicePayload(invoice=made.invoice)  # type: ignore[arg-type]
-
-    @mutation_field(
-        scope="invoices:finalize",
-        action="invoice.finalize_due",
-        description="Enqueue the finalization of every statement that is due, as the hourly run does.",
-    )
-    async def invoices_finalize_due(
-        self,
-        info: Info,
-        as_of: Annotated[
-            datetime | None, strawberry.argument(description="Only statements that were due by then; default: now.")
-        ] = None,
-        dry_run: Annotated[bool, strawberry.argument(description="Only count; enqueue nothing.")] = False,
-    ) -> FinalizeDuePayload:
-        session, now = info.context.session, info.context.now
-        if as_of is not None and as_of > now:
-            raise InvalidInput(
-                ErrorCode.NOT_DUE, f"asOf lies after now, {now:%Y-%m-%dT%H:%M:%SZ}; nothing is due then yet.",
-                path=("asOf",),
-            )  # fmt: skip
-        contract_ids = await run.due_contracts(session, as_of=as_of or now)
-        jobs = 0 if dry_run else await due.enqueue_due(session, contract_ids, as_of=as_of)
-        return FinalizeDuePayload(due_contracts=len(contract_ids), jobs=jobs)

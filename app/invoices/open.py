@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.tables import Contract
 from app.contracts.terms import contract_period, schedule_of
-from app.core.period import statement_periods, uncovered
+from app.core.period import Period, statement_periods, uncovered
 from app.core.placement import Placed
+from app.core.terms import Terms
 from app.invoices import placing
 from app.invoices.final import Final, final_of_contracts
 from app.invoices.statements import Statement, order_of, scheduled_invoice, usage_statement
@@ -32,18 +33,27 @@ async def open_statements(session: AsyncSession, contracts: Sequence[Contract], 
     found: list[Statement] = []
     for contract in running:
         done = final.get(contract.id, Final())
-        begun = statement_periods(schedule_of(contract), contract=contract_period(contract), begun_by=now)
-        rest = [part for period in begun for part in uncovered(period, done.statements) if part.starting_at <= now]
+        rest = open_periods(contract, done, now=now)
         placed = Placed()
         if contract.id in terms:
-            placed = placing.placed(
-                terms[contract.id], sorted([*done.statements, *rest], key=lambda period: period.starting_at),
-                final={period.starting_at for period in done.statements}, waiting=done.void,
-                scheduled=done.scheduled, now=now,
-            )  # fmt: skip
+            placed = placed_items(terms[contract.id], done, rest, now=now)
         found += [
             usage_statement(contract, period, items=placed.on_statements.get(period.starting_at, ())) for period in rest
         ]
         found += [scheduled_invoice(contract, date, items=items) for date, items in placed.alone.items()]
     found += await open_true_ups(session, running, now=now)
     return sorted(found, key=order_of)
+
+
+def open_periods(contract: Contract, done: Final, *, now: datetime) -> list[Period]:
+    """The statement periods of a contract that began by now and are not final, oldest first."""
+    begun = statement_periods(schedule_of(contract), contract=contract_period(contract), begun_by=now)
+    return [part for period in begun for part in uncovered(period, done.statements) if part.starting_at <= now]
+
+
+def placed_items(terms: Terms, done: Final, rest: Sequence[Period], *, now: datetime) -> Placed:
+    """The fees and charges of a contract on what is open of it: its statements of some periods, or by themselves."""
+    return placing.placed(
+        terms, sorted([*done.statements, *rest], key=lambda period: period.starting_at),
+        final={period.starting_at for period in done.statements}, waiting=done.void, scheduled=done.scheduled, now=now,
+    )  # fmt: skip

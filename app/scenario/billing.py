@@ -21,9 +21,7 @@ from app.scenario.world import Json, World
 
 async def _finalize(world: World, step: Json, _number: int, at: datetime) -> Any:
     as_of = parse_instant(step["as_of"]) if "as_of" in step else at
-    async with world.store.transaction() as session:
-        due = await run.due_contracts(session, as_of=as_of)
-    report = await run.finalize_contracts(world.store, due, actor=ACTOR, as_of=as_of, now=at)
+    report = await run.run_due(world.store, actor=ACTOR, as_of=as_of, now=at)
     if report.failures:
         raise NotUnderstood(f"finalization failed: {report.failures}")
     return {"ok": True}

@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import text
 from starlette.applications import Starlette
 
+from app.actor import system
 from app.clock import Clock
+from app.invoices.run import run_due
 from app.main import create_app
 from app.settings import Settings
 from app.store.engine import Store
@@ -257,7 +259,7 @@ async def test_a_list_costs_no_more_statements_than_one(api: Api, store: Store) 
 
 
 async def test_the_due_run_counts_and_enqueues_once(api: Api, store: Store) -> None:
-    made = await seller(api)
+    await seller(api)
     document = """mutation ($asOf: DateTime, $dry: Boolean!) {
       invoicesFinalizeDue(asOf: $asOf, dryRun: $dry) { dueContracts jobs userErrors { code path } } }"""
 
@@ -270,16 +272,13 @@ async def test_the_due_run_counts_and_enqueues_once(api: Api, store: Store) -> N
     assert await run(dry=False) == {"dueContracts": 1, "jobs": 0, "userErrors": []}, "the same run waits already"
     refused = await run(dry=False, as_of="2026-12-02T00:00:00Z")
     assert refused["userErrors"] == [{"code": "NOT_DUE", "path": ["asOf"]}]
+    [job] = (await api("{ jobs { nodes { id status total done } } }"))["jobs"]["nodes"]
+    assert (job["status"], job["total"], job["done"]) == ("QUEUED", 1, 0)
     async with store.transaction() as session:
-        [job] = await session.execute(
-            text("select args->'contracts' from procrastinate_jobs where task_name = 'invoices.finalize'")
+        [waiting] = await session.execute(
+            text("select args->>'run' from procrastinate_jobs where task_name = 'invoices.finalize'")
         )
-    assert job[0] == [str(_uuid(made["contract"]["id"]))]
-
-
-def _uuid(identifier: str) -> str:
-    digits = identifier.partition("_")[2]
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    assert waiting[0].replace("-", "") == job["id"].removeprefix("job_")
 
 
 async def test_scopes_and_customers_tokens(api: Api) -> None:
@@ -307,3 +306,47 @@ async def test_scopes_and_customers_tokens(api: Api) -> None:
     assert (await own("{ invoices { totalCount } }"))["invoices"] == {"totalCount": 1}
     mine_only = "query ($id: ID!) { drafts(customerId: $id) { id } }"
     assert (await foreign(mine_only, id=made["customer"]["id"]))["drafts"] == []
+
+
+JOB = """
+  id kind status asOf createdAt startedAt workedAt finishedAt total done progress failed totals { amount currency }
+  failures { nodes { code message contract { id } } totalCount } invoices { nodes { id total { amount } } totalCount }
+"""
+
+
+async def test_a_job_can_be_watched(api: Api, store: Store, now: datetime) -> None:
+    made = await seller(api)
+    run = "mutation { invoicesFinalizeDue { dueContracts job { id } userErrors { code } } }"
+    asked = (await api(run))["invoicesFinalizeDue"]
+    read = f"query ($id: ID!) {{ job(id: $id) {{ {JOB} }} }}"
+    waiting = (await api(read, id=asked["job"]["id"]))["job"]
+    assert {name: waiting[name] for name in ("kind", "status", "total", "done", "progress", "finishedAt")} == {
+        "kind": "invoices.finalize", "status": "QUEUED", "total": 1, "done": 0, "progress": 0, "finishedAt": None,
+    }  # fmt: skip
+    await run_due(store, actor=system("test"), as_of=now, now=now)
+    done = (await api(read, id=asked["job"]["id"]))["job"]
+    assert (done["status"], done["progress"], done["failed"]) == ("SUCCEEDED", 100, 0)
+    assert done["finishedAt"] == done["workedAt"] is not None
+    assert done["totals"] == [{"amount": "1.25", "currency": "USD"}]
+    assert [item["total"]["amount"] for item in done["invoices"]["nodes"]] == ["1.25"]
+    assert done["failures"] == {"nodes": [], "totalCount": 0}
+    nothing = (await api(run))["invoicesFinalizeDue"]
+    assert nothing == {"dueContracts": 0, "job": None, "userErrors": []}
+    reader = await api.with_scopes("invoices:read")
+    assert (await reader("{ jobs { nodes { id } } }"))["jobs"]["nodes"] == [{"id": done["id"]}]
+    own = await api.with_scopes("invoices:read", customerId=made["customer"]["id"])
+    assert await own.errors(read, id=done["id"])
+    assert (await api("query ($id: ID!) { node(id: $id) { id } }", id=done["id"]))["node"] == {"id": done["id"]}
+    assert (await api(read, id=f"job_{'0' * 32}"))["job"] is None
+
+
+async def test_a_job_names_the_contract_that_failed(api: Api, store: Store, now: datetime) -> None:
+    made = await seller(api)
+    async with store.transaction() as session:
+        await session.execute(text("update contracts set currency = 'XXX'"))
+    report = await run_due(store, actor=system("test"), as_of=now, now=now)
+    document = "{ jobs { nodes { status failed failures { nodes { code message contract { id } } totalCount } } } }"
+    [found] = (await api(document))["jobs"]["nodes"]
+    assert (report.failed, found["status"], found["failed"]) == (1, "FAILED", 1)
+    [failure] = found["failures"]["nodes"]
+    assert (failure["code"], failure["contract"]) == ("INTERNAL", {"id": made["contract"]["id"]})

@@ -45,10 +45,15 @@ def test_a_month_from_preview_to_delivery(deployment: Deployment, seller: dict[s
     assert (november["total"], november["isDue"]) == ("0", False)
     assert october["contract"] == seller["id"]
 
-    planned = deployment.run("invoices", "finalize", "--dry-run", "--json")
-    assert planned.document == {"dueContracts": [seller["id"]]}
-    finalized = deployment.run("invoices", "finalize", "--json")
-    assert finalized.document == {"finalized": 1, "totals": {"USD": "2.35"}, "failures": 0}
+    planned = deployment.run("invoices", "finalize", "--dry-run", "--json").document
+    [would_be] = planned.pop("invoices")
+    assert planned == {"dueContracts": [seller["id"]], "totals": {"USD": "2.35"}, "failures": 0}
+    assert (would_be["invoice"], would_be["total"], would_be["type"]) == (october["invoice"], "2.35", "USAGE")
+    assert deployment.run("invoices", "finalize", "--dry-run").out.splitlines()[-1] == "1 would be final 2.35 USD"
+    finalized = deployment.run("invoices", "finalize", "--json").document
+    [job] = finalized.pop("jobs")
+    assert job.startswith("job_")
+    assert finalized == {"finalized": 1, "totals": {"USD": "2.35"}, "failures": 0}
     assert deployment.run("invoices", "finalize").out.startswith("0 finalized")
 
     assert deployment.run("sync", "--dry-run", "--json").document == {"invoices": 1, "meteredConfigurations": 0}

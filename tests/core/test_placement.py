@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from app.core.fees import BilledItem, Collection, FeePlacement, ItemKey, ItemKind, ScheduledCharge, ScheduledItem
-from app.core.items import DueItem, fees_and_charges, item_lines, items_due, key_of
+from app.core.items import DueItem, fees_and_charges, item_lines, items_due, key_of, with_every_fee
 from app.core.lines import LineType
 from app.core.money import fiat
 from app.core.period import HOUR, Period
@@ -205,3 +205,16 @@ def test_purchases_without_a_product_come_last() -> None:
     assert [line.type for line in fees] == ["subscription"]
     assert [line.type for line in charges] == ["commit_purchase", "scheduled", "commit_purchase"]
     assert item_lines([], found) == ()
+
+
+def test_every_fee_that_may_get_a_price_is_looked_for() -> None:
+    """A rate may be added later, and back in time; what falls due is then among what fell due with every fee."""
+    two = (seats("2", collection=ADVANCE), replace(seats("1", collection=ARREARS), id=UUID(int=77)))
+    unpriced = replace(agreed(), rates=(), subscriptions=two, scheduled_charges=(charge(1, ("01-10", "5")),))
+    assert [item.line.type for item in items_due(unpriced, until=day("02-15"))] == [LineType.SCHEDULED]
+    priced = replace(unpriced, rates=agreed().rates)
+    dates = [(item.key, item.at, item.joins) for item in items_due(priced, until=day("02-15"))]
+    assert len(dates) > 2
+    for terms in (unpriced, priced):
+        found = items_due(with_every_fee(terms), until=day("02-15"))
+        assert [(item.key, item.at, item.joins) for item in found] == dates

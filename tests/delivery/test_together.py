@@ -15,10 +15,10 @@ from app.delivery import sync
 from app.delivery.service import open_deliveries
 from app.delivery.states import DeliveryStatus
 from app.invoices.open import open_statements
-from app.invoices.run import due_contracts, finalize_contracts
+from app.invoices.run_reports import RunReport
 from app.invoices.service import finalize_due, finalize_invoice
 from app.store.engine import Store
-from tests.delivery.world import ACTOR, HOUR, NOVEMBER, PROVIDERS, World
+from tests.delivery.world import HOUR, NOVEMBER, PROVIDERS, World
 
 TOGETHER = 4
 
@@ -76,17 +76,11 @@ async def test_finalizers_at_once_make_one_invoice_each_with_consecutive_numbers
     for name in customers:
         await world.account("stripe", name=name, settings={"stripeCustomerId": f"cus_{name}"})
         await world.use(10, at=NOVEMBER - HOUR, customer=name)
-    async with world.store.transaction() as session:
-        due = await due_contracts(session, as_of=world.now)
-    assert len(due) == len(customers)
-
-    async def finalize(one: World) -> int:
-        report = await finalize_contracts(one.store, due, actor=ACTOR, as_of=one.now, now=one.now)
-        assert report.failures == []
-        return report.finalized
-
     async with others(world) as worlds:
-        assert sum(await at_once(worlds, finalize)) == len(customers)
+        reports: list[RunReport] = await at_once(worlds, World.finalize)
+    assert all(report.failures == [] for report in reports)
+    assert max(report.finalized for report in reports) == len(customers)
+    assert len({run for report in reports for run in report.runs}) == 1, "they share one run"
     invoices = await world.invoices()
     assert [invoice.number for invoice in invoices] == list(range(1, len(customers) + 1))
     assert len({invoice.contract_id for invoice in invoices}) == len(customers)

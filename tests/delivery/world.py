@@ -36,6 +36,7 @@ from app.delivery.registry import Connections, connect
 from app.delivery.service import open_deliveries
 from app.delivery.tables import Delivery, MeteringSlot
 from app.invoices import run
+from app.invoices.run_reports import RunReport
 from app.invoices.tables import Invoice
 from app.sandbox import CREDENTIALS, tables
 from app.store.engine import Store
@@ -191,11 +192,9 @@ class World:
             )
         assert found.accepted == 1
 
-    async def finalize(self) -> run.RunReport:
+    async def finalize(self) -> RunReport:
         """The billing run of now."""
-        async with self.store.transaction() as session:
-            due = await run.due_contracts(session, as_of=self.now)
-        return await run.finalize_contracts(self.store, due, actor=ACTOR, as_of=self.now, now=self.now)
+        return await run.run_due(self.store, actor=ACTOR, as_of=self.now, now=self.now)
 
     async def open(self) -> None:
         """Open the deliveries of new invoices, as the job after a finalization does."""

@@ -230,8 +230,7 @@ class Stories(RuleBasedStateMachine):
     @rule(target=finals)
     def finalize(self) -> Any:
         """The billing run of now."""
-        due = self.do(lambda session: run.due_contracts(session, as_of=self.now))
-        report = self.runner.run(run.finalize_contracts(self.store, due, actor=ACTOR, as_of=self.now, now=self.now))
+        report = self.runner.run(run.run_due(self.store, actor=ACTOR, as_of=self.now, now=self.now))
         made = self.books.finalize(self.now)
         assert (report.finalized, report.failures) == (len(made), [])
         self._match(made)

@@ -23,9 +23,9 @@ from app.delivery.states import DeliveryStatus
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.invoices.books import changed_invoices, line_of
 from app.invoices.drafts import RatedStatement, rate
+from app.invoices.due import due_contracts
 from app.invoices.finding import find_draft
 from app.invoices.open import open_statements
-from app.invoices.run import due_contracts
 from app.invoices.service import finalize_invoice
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
 from app.store.ids import new_id, to_text

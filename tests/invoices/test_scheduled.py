@@ -27,8 +27,8 @@ from app.delivery.documents import invoice_document
 from app.delivery.metering import owed_through
 from app.errors import ErrorCode, InvalidInput, NotFound
 from app.invoices.books import changed_invoices, line_of
+from app.invoices.due import due_contracts
 from app.invoices.open import open_statements
-from app.invoices.run import due_contracts
 from app.invoices.service import finalize_statement
 from app.invoices.tables import InvoiceInputs, InvoiceLine
 from tests.delivery.world import HOUR, NOON, NOVEMBER, OCTOBER, World

@@ -212,9 +212,7 @@ class World:
         await fold_all(self.store)
 
     async def billing_runs(self) -> None:
-        async with self.store.transaction() as session:
-            due = await run.due_contracts(session, as_of=self.now)
-        report = await run.finalize_contracts(self.store, due, actor=ACTOR, as_of=self.now, now=self.now)
+        report = await run.run_due(self.store, actor=ACTOR, as_of=self.now, now=self.now)
         assert not report.failures
 
     async def worker_sweeps(self) -> None:

@@ -1,0 +1,78 @@
+"""When something of a customer falls due next: whom a billing run must look at, found without opening every contract.
+
+Owns `due_customers`, a bound for each customer before which nothing is due. The database notes every change of a row on
+which that hangs, in the transaction of the change, and a customer with such a note is looked at whatever the bound says.
+So a bound may be too early and is never too late. What is due is told by `open.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from uuid import UUID
+
+from sqlalchemy import delete, or_, union
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.contracts.tables import Contract
+from app.invoices.due_bounds import bounds_of
+from app.invoices.tables import DueChange, DueCustomer
+from app.store.engine import Store
+from app.store.locks import try_lock_named
+
+BATCH = 500
+"""Customers in one transaction."""
+HORIZON = timedelta(days=35)
+"""How far ahead is looked; a customer of whom nothing is due until then is looked at again."""
+
+
+async def customers_to_look_at(session: AsyncSession, *, as_of: datetime) -> set[UUID]:
+    """The customers of whom something may be due by an instant; nothing is due of any other."""
+    known = select(DueCustomer.customer_id)
+    found = await session.execute(
+        union(
+            known.where(or_(col(DueCustomer.next_due_at) <= as_of, col(DueCustomer.release) != version("metrograph"))),
+            select(DueChange.customer_id),
+        )
+    )
+    return set(found.scalars())
+
+
+async def look_ahead(store: Store, *, now: datetime) -> int:
+    """Work out anew the bounds that have passed, and those of customers about whom something changed; returns how many.
+
+    Where somebody else is at it, nothing is done: notes that stay only mean that more is looked at.
+    """
+    async with store.transaction() as session:
+        customers = sorted(await customers_to_look_at(session, as_of=now))
+    done = 0
+    for start in range(0, len(customers), BATCH):
+        async with store.transaction() as session:
+            # One at a time: a bound that was worked out earlier must not be written over one that saw more.
+            if not await try_lock_named(session, "due customers"):
+                break
+            done += await _look_ahead(session, customers[start : start + BATCH], now=now)
+    return done
+
+
+async def _look_ahead(session: AsyncSession, customer_ids: Sequence[UUID], *, now: datetime) -> int:
+    # The notes go first: what is read after them holds what they were about, and later changes leave notes of their own.
+    await session.execute(delete(DueChange).where(col(DueChange.customer_id).in_(customer_ids)))
+    rows = await session.execute(
+        select(Contract)
+        .where(col(Contract.customer_id).in_(customer_ids), col(Contract.archived_at).is_(None))
+        .order_by(col(Contract.id))
+    )
+    bounds = await bounds_of(session, rows.scalars().all(), horizon=now + HORIZON, broken=now)
+    release = version("metrograph")
+    values = [
+        {"customer_id": customer_id, "next_due_at": bounds.get(customer_id, now + HORIZON), "release": release}
+        for customer_id in customer_ids
+    ]
+    statement = insert(DueCustomer).values(values)
+    new = {"next_due_at": statement.excluded.next_due_at, "release": statement.excluded.release}
+    await session.execute(statement.on_conflict_do_update(index_elements=["customer_id"], set_=new))
+    return len(values)

@@ -1,0 +1,83 @@
+"""A billing run that is taken back: what would become final, by the same services, with nothing stored.
+
+Owns that view. Each customer is finalized in a transaction of its own that is rolled back, so a customer's lock and the
+counter of numbers are held for one customer at a time, and real runs go on beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.contracts.tables import Contract
+from app.core.money import ZERO, exact
+from app.errors import BillingError
+from app.invoices import due, finding
+from app.invoices.service import finalize_due
+from app.invoices.tables import Invoice
+from app.store.engine import Store
+
+log = structlog.get_logger("metrograph.invoices")
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What is due and what it would make; the invoices are not stored, and their numbers mean nothing."""
+
+    contracts: list[UUID]
+    invoices: list[Invoice] = field(default_factory=list[Invoice])
+    totals: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    failures: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
+
+
+async def rehearse(
+    store: Store,
+    *,
+    as_of: datetime,
+    now: datetime,
+    on_customer: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Rehearsal:
+    """Finalize what is due by `as_of`, and take it back. `on_customer` is told how many customers are done, of how many."""
+    async with store.transaction() as session:
+        found = Rehearsal(await due.due_contracts(session, as_of=as_of))
+        rows = await session.execute(
+            select(Contract.id, Contract.customer_id).where(col(Contract.id).in_(found.contracts))
+        )
+        owner = {contract_id: customer_id for contract_id, customer_id in rows}  # noqa: C416
+    customers: dict[UUID, list[UUID]] = {}
+    for contract_id in found.contracts:
+        customers.setdefault(owner[contract_id], []).append(contract_id)
+    for done, contract_ids in enumerate(customers.values(), start=1):
+        async with store.transaction() as session:
+            await _finalize(session, contract_ids, found, as_of=as_of, now=now)
+            await session.rollback()
+        on_customer(done, len(customers))
+    with exact():
+        for invoice in found.invoices:
+            found.totals[invoice.currency] = found.totals.get(invoice.currency, ZERO) + invoice.total
+    return found
+
+
+async def _finalize(
+    session: AsyncSession, contract_ids: Sequence[UUID], found: Rehearsal, *, as_of: datetime, now: datetime
+) -> None:
+    again = await finding.contracts_with_shared_commits(session, contract_ids)
+    for contract_id in [*contract_ids, *again]:
+        try:
+            async with session.begin_nested():
+                made = [item.invoice for item in await finalize_due(session, contract_id, as_of=as_of, now=now)]
+                for invoice in made:
+                    session.expunge(invoice)
+            found.invoices += made
+        except BillingError as error:
+            found.failures.append((contract_id, error.message))
+        except Exception as fault:
+            log.exception("contract not finalized", contract=str(contract_id))
+            found.failures.append((contract_id, f"Something went wrong on our side ({type(fault).__name__})."))
