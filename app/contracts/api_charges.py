@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import strawberry
+from sqlmodel import col
 
 from app.catalog.api_types import Product
 from app.contracts import tables
@@ -18,7 +19,9 @@ from app.graphql.fields import object_field
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by
 from app.graphql.scalars import CurrencyCode
 
-LOADERS["contract.scheduled_charges"] = rows_by(tables.ScheduledChargeRow, "contract_id")
+LOADERS["contract.scheduled_charges"] = rows_by(
+    tables.ScheduledChargeRow, "contract_id", where=col(tables.ScheduledChargeRow.archived_at).is_(None)
+)
 
 
 @node_type(
@@ -30,6 +33,7 @@ LOADERS["contract.scheduled_charges"] = rows_by(tables.ScheduledChargeRow, "cont
 class ScheduledCharge(Node):
     uniqueness_key: str | None = strawberry.field(description="The key that made its addition safe to repeat.")
     created_at: datetime = strawberry.field(description="When it was added.")
+    archived_at: datetime | None = strawberry.field(description="From when on it charges nothing.")
 
     @object_field(
         scope="catalog:read", description="What is charged; null for tokens of one customer. Scope: catalog:read."

@@ -58,6 +58,14 @@ class ContractEdit(Node):
     action: str = strawberry.field(description="What asked for it, as in the audit log: contract.edit, balance.update.")
     uniqueness_key: str | None = strawberry.field(description="The key that made it safe to repeat.")
 
+    @strawberry.field(description="Its id once more when it is an amendment; else null.")
+    def amendment_id(self, row: strawberry.Parent[tables.ContractEditRow]) -> strawberry.ID | None:
+        return None if row.amends_from is None else strawberry.ID(ids.to_text("contract_edit", row.id))
+
+    @strawberry.field(description="The instant from which an amendment holds; else null.")
+    def amends_from(self, row: strawberry.Parent[tables.ContractEditRow]) -> datetime | None:
+        return row.amends_from
+
     @strawberry.field(description="What it changed, kind by kind; what it made has no `before`.")
     def changes(self, row: strawberry.Parent[tables.ContractEditRow]) -> list[ContractChange]:
         # What only counts its changes, as a contract does, was not itself changed.

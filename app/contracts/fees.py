@@ -82,7 +82,7 @@ async def contracts_with_fees(session: AsyncSession, contract_ids: Sequence[UUID
 async def _charges(session: AsyncSession, contract_ids: Sequence[UUID]) -> dict[UUID, list[ScheduledCharge]]:
     rows = await session.execute(
         select(ScheduledChargeRow)
-        .where(col(ScheduledChargeRow.contract_id).in_(contract_ids))
+        .where(col(ScheduledChargeRow.contract_id).in_(contract_ids), col(ScheduledChargeRow.archived_at).is_(None))
         .order_by(col(ScheduledChargeRow.contract_id), col(ScheduledChargeRow.added))
     )
     found: dict[UUID, list[ScheduledCharge]] = {}

@@ -76,6 +76,7 @@ async def keep_changes(
     noted: Change | None = None,
     contract_id: UUID | None = None,
     uniqueness_key: str | None = None,
+    amends_from: datetime | None = None,
 ) -> list[tables.ContractEditRow]:
     """Write one record for each contract whose terms were written since the last call; a new contract has none.
 
@@ -92,6 +93,7 @@ async def keep_changes(
         tables.ContractEditRow(
             created_at=now, contract_id=owner, actor_kind=actor.kind, actor_name=actor.name[:200], action=action,
             changes=changes, uniqueness_key=uniqueness_key if owner == contract_id else None,
+            amends_from=amends_from if owner == contract_id else None,
         )
         for owner, changes in sorted(entries.items())
     ]  # fmt: skip

@@ -84,7 +84,10 @@ class UsageFilterRow(Row, table=True):
 
 
 class ScheduledChargeRow(Row, Unique, table=True):
-    """A fixed amount on given dates, of a product that is priced on the contract. `added` counts those of a contract."""
+    """A fixed amount on given dates, of a product that is priced on the contract. `added` counts those of a contract.
+
+    One that was archived stays for the lines of void invoices that name it, and charges nothing.
+    """
 
     __tablename__ = "scheduled_charges"
     __table_args__ = (UniqueConstraint("contract_id", "added"),)
@@ -93,6 +96,7 @@ class ScheduledChargeRow(Row, Unique, table=True):
     unit: str = Field(max_length=16)
     schedule: Any = Field(sa_type=JsonOf(schedule_to_json, schedule_from_json))  # type: ignore[call-overload]
     added: int
+    archived_at: datetime | None = instant(default=None, nullable=True)
 
 
 class SubscriptionRow(Row, Unique, table=True):
@@ -171,6 +175,7 @@ class ContractEditRow(Row, Unique, table=True):
     """What one change of a contract changed, what it was and who asked for it. Rows are only added.
 
     `changes` name each row of its terms with the columns that changed, before and after; `before` is null for a new one.
+    `amends_from` is the start of an amendment.
     """
 
     __tablename__ = "contract_edits"
@@ -179,3 +184,4 @@ class ContractEditRow(Row, Unique, table=True):
     actor_name: str = Field(max_length=200)
     action: str = Field(max_length=64)
     changes: list[dict[str, Any]] = Field(sa_type=JSONB)
+    amends_from: datetime | None = instant(default=None, nullable=True)

@@ -17,11 +17,11 @@ from app.contracts.api_edits import ContractEdit
 from app.contracts.api_subscription_inputs import QuantityUpdateInput
 from app.contracts.api_subscription_links import subscription_of
 from app.contracts.editing import QuantityEdit, TermsEdit
-from app.grants.api import balance_id
-from app.grants.api_edits import BalanceUpdateInput, edit_of
 from app.graphql.context import Info
 from app.graphql.fields import mutation_field
-from app.invoices import contract_balances, contract_edits
+from app.invoices import contract_edits
+from app.invoices.amendments import amend_contract
+from app.invoices.api_edited_parts import ContractPartsInput, parts_of
 from app.store import ids
 
 
@@ -32,13 +32,8 @@ class ContractQuantityUpdateInput(QuantityUpdateInput):
     )
 
 
-@strawberry.input(description="Changes of one commit or credit: what is left out stays, null takes away.")
-class ContractBalanceUpdateInput(BalanceUpdateInput):
-    id: strawberry.ID = strawberry.field(description="A balance of the contract, or of its customer as a whole.")
-
-
 @strawberry.input(description="One edit of a contract: all of it is carried out, or nothing. What is left out stays.")
-class ContractEditInput:
+class ContractEditInput(ContractPartsInput):
     name: str | None = strawberry.field(
         default=strawberry.UNSET, description="What people call it, 1 to 200 characters; null: nothing."
     )
@@ -63,11 +58,25 @@ class ContractEditInput:
     quantity_updates: list[ContractQuantityUpdateInput] = strawberry.field(
         default_factory=list, description="Changes of quantities, at most 100, in the order in which they count."
     )
-    update_balances: list[ContractBalanceUpdateInput] = strawberry.field(
-        default_factory=list, description="Changes of commits and credits, at most 100."
+    billing_configuration_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Where its coming invoices go; null leaves it to the customer's default. Finalized ones go where they "
+        "were meant to.",
     )
     uniqueness_key: str | None = strawberry.field(
         default=None, description="Makes the edit safe to repeat: a second use is refused and names the first edit."
+    )
+
+
+@strawberry.input(description="An amendment: terms that come from an instant on. It only adds.")
+class ContractAmendInput:
+    starting_at: datetime = strawberry.field(
+        description="From when on, a full hour within the contract. What is added without a start of its own begins then; "
+        "nothing of it begins earlier."
+    )
+    add: ContractTermsInput = strawberry.field(description="The terms; limits count those that the contract has.")
+    uniqueness_key: str | None = strawberry.field(
+        default=None, description="Makes the amendment safe to repeat, in one space with the keys of edits."
     )
 
 
@@ -104,16 +113,46 @@ class ContractEditsMutation:
             contract=made.contract, edit=made.record, warnings=list(made.warnings)  # type: ignore[arg-type]
         )  # fmt: skip
 
+    @mutation_field(
+        scope="contracts:write",
+        action="contract.amend",
+        description="Add terms to a contract from an instant on. It is an edit that changes nothing else, and its record "
+        "is the amendment.",
+    )
+    async def contract_amend(
+        self,
+        info: Info,
+        id: ID,
+        input: Annotated[ContractAmendInput, strawberry.argument(description="The amendment.")],
+        revision: Annotated[
+            int | None, strawberry.argument(description="Revision that was read; another one is refused.")
+        ] = None,
+    ) -> ContractEditPayload:
+        context = info.context
+        made = await amend_contract(
+            context.session, context.providers, ids.from_text("contract", id, path=("id",)),
+            added_terms(input.add, path=("input", "add")), starting_at=input.starting_at,
+            uniqueness_key=input.uniqueness_key, actor=context.actor, revision=revision, now=context.now,
+        )  # fmt: skip
+        return ContractEditPayload(
+            contract=made.contract, edit=made.record, warnings=list(made.warnings)  # type: ignore[arg-type]
+        )  # fmt: skip
+
 
 def _edit_of(found: ContractEditInput) -> contract_edits.ContractEdit:
     head: dict[str, Any] = {
         name: getattr(found, name)
-        for name in ("name", "net_payment_terms_days", "ending_before")
+        for name in ("name", "net_payment_terms_days", "ending_before", "billing_configuration_id")
         if getattr(found, name) is not strawberry.UNSET
     }
+    chosen = head.get("billing_configuration_id")
+    if chosen is not None:
+        head["billing_configuration_id"] = ids.from_text(
+            "billing_configuration", chosen, path=("input", "billingConfigurationId")
+        )
     return contract_edits.ContractEdit(
         terms=_terms_of(found),
-        balances=[_balance_change(item, index) for index, item in enumerate(found.update_balances)],
+        parts=parts_of(found),
         head=head,
         allow_ending_before_invoice=found.allow_ending_before_finalized_invoice,
         uniqueness_key=found.uniqueness_key,
@@ -140,8 +179,3 @@ def _terms_of(found: ContractEditInput) -> TermsEdit:
             for index, item in enumerate(found.quantity_updates)
         ],
     )  # fmt: skip
-
-
-def _balance_change(found: ContractBalanceUpdateInput, index: int) -> contract_balances.BalanceChange:
-    path = ("input", "updateBalances", str(index))
-    return contract_balances.BalanceChange(balance_id(found.id, path=(*path, "id")), edit_of(found, path=path))

@@ -6,7 +6,7 @@ invoices stay as they are, drafts follow at once; what they forbid is asked wher
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,20 +20,23 @@ from app.checks import beneath, name_of, within
 from app.contracts import editing, history, overlaps, reading, service
 from app.contracts.tables import Contract, ContractEditRow
 from app.errors import ErrorCode, InvalidInput
-from app.invoices import contract_balances, ending
+from app.invoices import edited_parts, ending
 from app.providers import ProviderDirectory
 from app.store import ids, unique
 
 
 @dataclass(frozen=True, slots=True)
 class ContractEdit:
-    """What one edit changes. `head` has `name`, `net_payment_terms_days` and `ending_before`; what it lacks stays."""
+    """What one edit changes. `head` has `name`, `net_payment_terms_days`, `ending_before` and
+    `billing_configuration_id`; what it lacks stays. `amends_from` is the start of an amendment, which only adds.
+    """
 
     terms: editing.TermsEdit = field(default_factory=editing.TermsEdit)
-    balances: Sequence[contract_balances.BalanceChange] = ()
+    parts: edited_parts.PartsEdit = field(default_factory=edited_parts.PartsEdit)
     head: Mapping[str, Any] = field(default_factory=dict[str, Any])
     allow_ending_before_invoice: bool = True
     uniqueness_key: str | None = None
+    amends_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +61,24 @@ async def edit_contract(
     """Carry out an edit. The end moves first, so what is added meets the new one and is not cut by it.
 
     Errors: `NotFound`, ARCHIVED, STALE_REVISION, REQUIRED for an edit of nothing, UNIQUENESS_KEY_CONFLICT naming the
-    first edit, and those of `edit_terms`, `update_balance` and `update_end_date`, each with the path of
-    its entry.
+    first edit, and those of `edit_terms`, of `edited_parts`, of `update_end_date` and of `set_billing_configuration`, each
+    with the path of its entry.
     """
     contract = await reading.changeable_contract(session, contract_id, revision=revision)
     before, counted = reading.shown(contract), contract.revision
     async with unique.once(session, ContractEditRow, edit.uniqueness_key):
-        changes, warnings = await _edit_head(session, contract, edit)
+        changes, warnings = await _edit_head(session, directory, contract, edit)
+        await edited_parts.take_out(session, contract, edit.parts, now=now)
         changes |= await editing.edit_terms(session, directory, contract, edit.terms, now=now)
-        changes |= await contract_balances.edit_balances(session, directory, contract, edit.balances, now=now)
+        await edited_parts.change(session, directory, contract, edit.parts, now=now)
+        changes |= edit.parts.counted()
         if not changes:
             raise InvalidInput(ErrorCode.REQUIRED, "Name something to change.", path=("input",))
         contract.revision = counted + 1
         [record] = await history.keep_changes(
-            session, actor, action="contract.edit", now=now, contract_id=contract.id, uniqueness_key=edit.uniqueness_key
-        )
+            session, actor, action="contract.edit" if edit.amends_from is None else "contract.amend", now=now,
+            contract_id=contract.id, uniqueness_key=edit.uniqueness_key, amends_from=edit.amends_from,
+        )  # fmt: skip
     warnings += await overlaps.double_billing(session, contract)
     note_change(
         session, "contract", contract.id, before=before,
@@ -82,7 +88,7 @@ async def edit_contract(
 
 
 async def _edit_head(
-    session: AsyncSession, contract: Contract, edit: ContractEdit
+    session: AsyncSession, directory: ProviderDirectory, contract: Contract, edit: ContractEdit
 ) -> tuple[dict[str, object], list[str]]:
     changes: dict[str, object] = {}
     warnings: list[str] = []
@@ -97,6 +103,12 @@ async def _edit_head(
         contract.net_payment_terms_days = days
         changes["netPaymentTermsDays"] = days
     await session.flush()
+    if "billing_configuration_id" in edit.head:
+        with beneath(("input",)):
+            await service.set_billing_configuration(
+                session, directory, contract.id, edit.head["billing_configuration_id"]
+            )
+        changes["billingConfiguration"] = reading.shown(contract)["billingConfiguration"]
     if "ending_before" in edit.head:
         with beneath(("input",)):
             _, warnings = await ending.update_end_date(

@@ -14,7 +14,7 @@ from app.grants.editing import GrantEdit
 from app.grants.reading import stored_grants
 from app.grants.rows import definition_of
 from app.grants.tables import GrantRow
-from app.invoices.contract_balances import BalanceChange
+from app.invoices.edited_parts import BalanceChange
 from app.scenario.grants import scope_of
 from app.scenario.world import Json, World
 

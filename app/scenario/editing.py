@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import parse_instant
 from app.contracts.editing import QuantityEdit, TermsEdit
 from app.invoices.contract_edits import ContractEdit, edit_contract
+from app.invoices.edited_parts import PartsEdit
 from app.scenario.balance_changes import balance_change
 from app.scenario.own_terms import own_terms
 from app.scenario.reading import additions
@@ -43,7 +44,7 @@ async def edit(session: AsyncSession, world: World, step: Json, *, now: datetime
         balances = [await balance_change(session, world, item) for item in step.get("update_balances", [])]
         await edit_contract(
             session, world.connections, world.contracts[step["contract"]],
-            ContractEdit(terms, balances, uniqueness_key=step.get("uniqueness_key")), actor=ACTOR, now=now,
+            ContractEdit(terms, PartsEdit(balances=balances), uniqueness_key=step.get("uniqueness_key")), actor=ACTOR, now=now,
         )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ CALLS: dict[str, str] = {
     "contractAddSubscription": "(id: {contract}, input: {{productId: {seats}, billingFrequency: MONTHLY, "
     'collection: ADVANCE, initialQuantity: "3"}})',
     "contractUpdateEndDate": "(id: {contract}, endingBefore: " + ENDS + ")",
+    "contractAmend": '(id: {contract}, input: {{startingAt: {at}, add: {{overrides: [{{change: {{multiplier: "0.5"}}}}]}}}})',
     "contractEdit": '(id: {contract}, input: {{name: "New"}})',
     "subscriptionUpdateQuantity": '(id: {subscription}, input: {{startingAt: {at}, quantity: "11"}})',
     "subscriptionSwitchToSeats": '(id: {subscription}, input: {{startingAt: {at}, groupKey: "user", seatIds: ["ann"]}})',
