@@ -101,7 +101,7 @@ class Override(Node):
 
     @strawberry.field(description="What it makes of the list price; null when it changes no price.")
     def change(self, row: strawberry.Parent[tables.OverrideRow]) -> PriceChange | None:
-        return _shown_change(row.change)
+        return change_shown(row.change)
 
     @object_field(scope="catalog:read", description="The one product it reaches. Scope: catalog:read.")
     async def product(self, info: Info, row: strawberry.Parent[tables.OverrideRow]) -> Product | None:
@@ -123,7 +123,8 @@ async def _product(info: Info, product_id: Any) -> Any:
     return await info.context.load("product", product_id)
 
 
-def _shown_change(change: terms.PriceChange | None) -> Any:
+def change_shown(change: terms.PriceChange | None) -> Any:
+    """What an override makes of a price, as the API shows it."""
     match change:
         case None:
             return None

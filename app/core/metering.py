@@ -66,7 +66,7 @@ def measure(metric: Metric, event: Event) -> Decimal | None:
 
 def contributes(metric: Metric, event: Event) -> bool:
     """Whether an event that matches brings a value that the metric can read."""
-    return _value(metric, event) is not None
+    return value_of(metric, event) is not None
 
 
 def group_of(metric_or_keys: Metric | Sequence[str], event: Event) -> Group:
@@ -136,7 +136,7 @@ def hourly(metric: Metric, events: Iterable[Event]) -> dict[datetime, Decimal]:
     with exact():
         for event in sorted(events, key=lambda event: event.timestamp):
             hour = floor_hour(event.timestamp)
-            value = _value(metric, event)
+            value = value_of(metric, event)
             if value is None:
                 continue
             if isinstance(value, str):
@@ -174,7 +174,7 @@ def cumulative(aggregation: Aggregation, hours: Mapping[datetime, Decimal]) -> t
     return tuple(found)
 
 
-def _value(metric: Metric, event: Event) -> Decimal | str | None:
+def value_of(metric: Metric, event: Event) -> Decimal | str | None:
     """What an event that matches brings: a number, for UNIQUE a text, or None when it does not contribute."""
     if metric.key is None:
         return ONE

@@ -16,12 +16,12 @@ from app.catalog.api_types import Product
 from app.checks import at_most, distinct, text_of
 from app.core.breakdown import WindowPair, WindowSize
 from app.core.line_groups import LineGroup, grouped
-from app.core.terms import Terms
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.values import Interval, Money, described_enum
 from app.invoices import tables
-from app.invoices.api_lines import GroupValue, InvoiceLine, line_shown, product_of
+from app.invoices.api_line_parts import GroupValue, Origin
+from app.invoices.api_lines import InvoiceLine, line_shown, product_of
 from app.invoices.api_loaders import Either
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def breakdown_shown(invoice: Either, pair: WindowPair) -> InvoiceBreakdown:
     """A window of a draft or of a final invoice."""
     is_final = isinstance(invoice, tables.Invoice)
     currency = invoice.currency if isinstance(invoice, tables.Invoice) else invoice.draft.unit.code
-    origin: Terms | UUID = invoice.id if isinstance(invoice, tables.Invoice) else invoice.terms
+    origin = invoice.id if isinstance(invoice, tables.Invoice) else Origin.of(invoice)
     return InvoiceBreakdown(
         window=Interval(starting_at=pair.period.starting_at, ending_before=pair.period.ending_before),
         total=Money.of(pair.billed.total, currency),

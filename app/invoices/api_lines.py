@@ -14,45 +14,32 @@ import strawberry
 
 from app.catalog.api_types import Product
 from app.contracts.api_overrides import Override
-from app.core import terms as core
-from app.core.lines import Line, LineType
-from app.core.list_prices import list_unit_price
+from app.core import lines, list_prices, terms
 from app.grants.api_types import Balance
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.values import Interval, KeyValue, Money, described_enum, key_values
+from app.invoices.api_explanations import LineExplanation, explained
+from app.invoices.api_line_parts import GroupValue, LineTier, Origin, groups
 from app.store import ids
 
 InvoiceLineType = described_enum(
-    LineType,
+    lines.LineType,
     name="InvoiceLineType",
     description="What a line stands for.",
     sentences={
-        LineType.USAGE: "Usage of a product at one price.",
-        LineType.COMPOSITE: "A percentage of what other products were charged; the quantity is that money.",
-        LineType.MINIMUM: "What a percentage misses of the least that it costs.",
-        LineType.CPU_CONVERSION: "What is left in a custom pricing unit, in the currency of the invoice.",
-        LineType.COMMIT_PURCHASE: "What is paid for a commit.",
-        LineType.TRUEUP: "What was committed to and not used.",
-        LineType.APPLIED: "What a commit or credit pays; takes the amount off again.",
-        LineType.SUBSCRIPTION: "The fee of a subscription for a billing period, or for an increase within one.",
-        LineType.SCHEDULED: "An instalment of a scheduled charge.",
-        LineType.ROUNDING: "What the one rounding of the total added or took away.",
+        lines.LineType.USAGE: "Usage of a product at one price.",
+        lines.LineType.COMPOSITE: "A percentage of what other products were charged; the quantity is that money.",
+        lines.LineType.MINIMUM: "What a percentage misses of the least that it costs.",
+        lines.LineType.CPU_CONVERSION: "What is left in a custom pricing unit, in the currency of the invoice.",
+        lines.LineType.COMMIT_PURCHASE: "What is paid for a commit.",
+        lines.LineType.TRUEUP: "What was committed to and not used.",
+        lines.LineType.APPLIED: "What a commit or credit pays; takes the amount off again.",
+        lines.LineType.SUBSCRIPTION: "The fee of a subscription for a billing period, or for an increase within one.",
+        lines.LineType.SCHEDULED: "An instalment of a scheduled charge.",
+        lines.LineType.ROUNDING: "What the one rounding of the total added or took away.",
     },
 )
-
-
-@strawberry.type(description="The value of one property by which usage was grouped.")
-class GroupValue:
-    key: str = strawberry.field(description="Name of the property.")
-    value: str | None = strawberry.field(description="Its value; null for usage that did not have the property.")
-
-
-@strawberry.type(description="The tier that gave a line its price.")
-class LineTier:
-    level: int = strawberry.field(description="Its number, from 1.")
-    starting_at: Decimal = strawberry.field(description="The quantity of the period at which it begins.")
-    size: Decimal | None = strawberry.field(description="How much it holds; null when it has no end.")
 
 
 @strawberry.type(description="One line of an invoice. It is exact; only the total is rounded.")
@@ -80,8 +67,16 @@ class InvoiceLine:
     scheduled_charge_id: strawberry.ID | None = strawberry.field(
         description="The scheduled charge of which it is an instalment; else null."
     )
-    line: strawberry.Private[Line]
-    origin: strawberry.Private[core.Terms | UUID]
+    line: strawberry.Private[lines.Line]
+    origin: strawberry.Private[Origin | UUID]
+
+    @strawberry.field(
+        description="Why the line is what it is: its dated price, override, balance, tier and metric, the events behind it, "
+        "and all of it in words. Of a final invoice from what was frozen with it."
+    )
+    async def explanation(self, info: Info) -> LineExplanation:
+        origin = await self._origin(info)
+        return await explained(info, self.line, origin)
 
     @object_field(
         scope="contracts:read",
@@ -102,7 +97,7 @@ class InvoiceLine:
         description="List price of one unit, before overrides and commit rates; null where the list has no one price."
     )
     async def list_unit_price(self, info: Info) -> Decimal | None:
-        return list_unit_price(self.line, await self._terms(info))
+        return list_prices.list_unit_price(self.line, await self._terms(info))
 
     @object_field(
         scope="contracts:read",
@@ -126,19 +121,22 @@ class InvoiceLine:
         product = await self._sold(info)
         return [] if product is None else key_values(dict(product.custom_fields))
 
-    async def _sold(self, info: Info) -> core.Product | None:
+    async def _sold(self, info: Info) -> terms.Product | None:
         """The product as the invoice knows it; labels and custom fields are the seller's own."""
         if self.line.product_id is None or info.context.actor.customer_id is not None:
             return None
-        terms = await self._terms(info)
-        product = next((product for product in terms.products if product.id == self.line.product_id), None)
+        agreed = await self._terms(info)
+        product = next((product for product in agreed.products if product.id == self.line.product_id), None)
         # What is dated and has no interval, such as an instalment, has a date.
         at = self.line.starting_at or self.line.charged_at
         return product if product is None or at is None else product.at(at)
 
-    async def _terms(self, info: Info) -> core.Terms:
+    async def _terms(self, info: Info) -> terms.Terms:
+        return (await self._origin(info)).terms
+
+    async def _origin(self, info: Info) -> Origin:
         """What the invoice was made from: at hand for a draft, frozen with a final one."""
-        return await info.context.load("invoice.terms", self.origin) if isinstance(self.origin, UUID) else self.origin
+        return await info.context.load("invoice.origin", self.origin) if isinstance(self.origin, UUID) else self.origin
 
 
 @strawberry.type(description="Usage of a statement that no rate prices; it is not billed.")
@@ -163,13 +161,8 @@ async def product_of(info: Info, product_id: UUID | None) -> Any:
     return await info.context.load("product", product_id)
 
 
-def groups(pairs: Any) -> list[GroupValue]:
-    """Group values as they are shown, sorted by key."""
-    return [GroupValue(key=key, value=value) for key, value in sorted(dict(pairs).items())]
-
-
-def line_shown(position: int, line: Line, origin: core.Terms | UUID) -> InvoiceLine:
-    """A line at its place on the invoice; `origin` is the terms behind it, or the id of a final invoice."""
+def line_shown(position: int, line: lines.Line, origin: Origin | UUID) -> InvoiceLine:
+    """A line at its place on the invoice; `origin` is what is behind it, or the id of a final invoice."""
     tier = line.tier
     return InvoiceLine(
         position=position,

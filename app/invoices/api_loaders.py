@@ -11,13 +11,12 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from app.contracts.frozen import terms_from_json
 from app.core import invoice as core
-from app.core.terms import Terms
 from app.graphql.context import Context, Info
 from app.graphql.nodes import LOADERS
 from app.graphql.values import described_enum
 from app.invoices import balances, drafts, numbers, tables
+from app.invoices.api_line_parts import Origin
 from app.invoices.api_lines import InvoiceLine, UnratedUsage, line_shown, unrated_shown
 from app.invoices.books import line_of
 from app.invoices.finding import find_drafts
@@ -83,17 +82,18 @@ async def _unrated(context: Context, keys: Sequence[UUID]) -> Sequence[list[dict
     return [unrated.get(key, []) for key in keys]
 
 
-async def _terms(context: Context, keys: Sequence[UUID]) -> Sequence[Terms]:
+async def _origins(context: Context, keys: Sequence[UUID]) -> Sequence[Origin]:
+    inputs = tables.InvoiceInputs
     found = await context.session.execute(
-        select(tables.InvoiceInputs.invoice_id, tables.InvoiceInputs.terms).where(
-            col(tables.InvoiceInputs.invoice_id).in_(keys)
-        )
+        select(inputs.invoice_id, inputs.terms, inputs.pots, tables.Invoice.created_at)
+        .join(tables.Invoice, col(tables.Invoice.id) == inputs.invoice_id)
+        .where(col(inputs.invoice_id).in_(keys))
     )
-    terms = {invoice_id: terms_from_json(form) for invoice_id, form in found}
-    return [terms[key] for key in keys]
+    origins = {invoice_id: Origin.frozen(terms, pots, made_at) for invoice_id, terms, pots, made_at in found}
+    return [origins[key] for key in keys]
 
 
-LOADERS["invoice.terms"] = _terms
+LOADERS["invoice.origin"] = _origins
 LOADERS["invoice.lines"] = _lines
 LOADERS["invoice.unrated"] = _unrated
 
@@ -107,7 +107,7 @@ async def lines_of(info: Info, invoice: Either) -> list[InvoiceLine]:
     """Its lines, in order."""
     if isinstance(invoice, tables.Invoice):
         return await info.context.load("invoice.lines", invoice.id)
-    return [line_shown(position, line, invoice.terms) for position, line in enumerate(invoice.draft.lines)]
+    return [line_shown(position, line, Origin.of(invoice)) for position, line in enumerate(invoice.draft.lines)]
 
 
 async def unrated_of(info: Info, invoice: Either) -> list[UnratedUsage]:

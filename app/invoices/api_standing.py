@@ -17,7 +17,7 @@ from app.core.invoice import InvoiceStatus as Status
 from app.graphql.context import Context, Info
 from app.graphql.nodes import LOADERS
 from app.graphql.values import Money
-from app.invoices import api_lines, late, standing, tables
+from app.invoices import api_line_parts, late, standing, tables
 from app.invoices.api_loaders import Either, InvoiceStatus
 
 if TYPE_CHECKING:
@@ -33,8 +33,12 @@ class LateUsage:
         description="What it would be worth at the prices of the invoice, before commits and credits pay."
     )
     product_name: str | None = strawberry.field(description="Name of the product on the invoice.")
-    pricing: list[api_lines.GroupValue] = strawberry.field(description="Values that decide its price, sorted by key.")
-    presentation: list[api_lines.GroupValue] = strawberry.field(description="Values that only split it, sorted by key.")
+    pricing: list[api_line_parts.GroupValue] = strawberry.field(
+        description="Values that decide its price, sorted by key."
+    )
+    presentation: list[api_line_parts.GroupValue] = strawberry.field(
+        description="Values that only split it, sorted by key."
+    )
 
 
 async def _voids(context: Context, keys: Sequence[UUID]) -> Sequence[tables.InvoiceVoid | None]:
@@ -100,15 +104,16 @@ async def late_usage(info: Info, invoice: strawberry.Parent[Either]) -> list[Lat
     if not isinstance(invoice, tables.Invoice):
         return []
     found = (await late.late_usage(info.context.session, invoice))[:MAX_LATE]
-    terms = await info.context.load("invoice.terms", invoice.id) if found else None
-    names = {} if terms is None else {product.id: product.at(invoice.starting_at).name for product in terms.products}
+    origin = await info.context.load("invoice.origin", invoice.id) if found else None
+    products = () if origin is None else origin.terms.products
+    names = {product.id: product.at(invoice.starting_at).name for product in products}
     return [
         LateUsage(
             quantity=item.quantity,
             amount=Money.of(item.amount, invoice.currency),
             product_name=names.get(item.key.product_id),
-            pricing=api_lines.groups(item.key.pricing),
-            presentation=api_lines.groups(item.key.presentation),
+            pricing=api_line_parts.groups(item.key.pricing),
+            presentation=api_line_parts.groups(item.key.presentation),
         )
         for item in found
     ]

@@ -18,6 +18,7 @@ from app.graphql.fields import mutation_field, query_field
 from app.graphql.values import Money
 from app.invoices import again, books, regenerating, standing, tables, voiding
 from app.invoices.api import ID, InvoicePayload
+from app.invoices.api_line_parts import Origin
 from app.invoices.api_lines import InvoiceLine, line_shown
 from app.store import ids
 
@@ -66,7 +67,7 @@ class VoidsQuery:
             total_after=Money.of(after.total, after.unit.code),
             differences=[
                 InvoiceLineDifference(
-                    line=line_shown(position, item.line, made.rated.terms),
+                    line=line_shown(position, item.line, Origin.of(made.rated)),
                     quantity_before=item.quantity_before,
                     quantity_after=item.quantity_after,
                     amount_before=Money.of(item.amount_before, item.line.unit),

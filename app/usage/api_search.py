@@ -80,17 +80,17 @@ def _event(found: SearchedEvent) -> UsageEvent:
         timestamp=event.timestamp,
         received_at=found.received_at,
         reference=event.reference,
-        properties=JSON(_plain(event.properties)),
+        properties=JSON(plain(event.properties)),
     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON without fractions, which a reader might take for floats."""
     match value:
         case dict():
-            return {name: _plain(item) for name, item in value.items()}
+            return {name: plain(item) for name, item in value.items()}
         case list():
-            return [_plain(item) for item in value]
+            return [plain(item) for item in value]
         case Decimal():
             return str(value)
         case _:

@@ -61,8 +61,9 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class FoundEvent:
-    """A stored event with the number of the ingest call that brought it."""
+    """A stored event with the number of the ingest call that brought it; `id` is the digest of its transaction id."""
 
+    id: UUID
     transaction_id: str
     batch: int
     event: Event
@@ -144,6 +145,24 @@ class EventStore(Protocol):
 
     async def find(self, session: AsyncSession, ids: Sequence[UUID]) -> Sequence[FoundEvent]:
         """The events with these digests of their transaction ids, in no stated order."""
+        ...
+
+    async def behind(
+        self,
+        session: AsyncSession,
+        metric: Metric,
+        *,
+        group: Group,
+        references: Sequence[str],
+        period: Period,
+        filters: Filters,
+        after: tuple[datetime, UUID] | None,
+        limit: int,
+    ) -> Sequence[FoundEvent]:
+        """The first events that a metric counts in a period for one group, by time and then by the digest of their id.
+
+        Of an SQL metric, those that its innermost query reads, of whatever group. `after`: behind this position.
+        """
         ...
 
     def earlier(

@@ -9,19 +9,19 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.filters import Filters
 from app.core.metering import Event, HourQuantity
+from app.core.period import Period
 from app.core.terms import Group, Metric
 from app.core.windows import UsageQuery, WindowValues
 from app.usage.events import FoundEvent
 from app.usage.folding_postgres import hourly_from_events
+from app.usage.single_postgres import PROPERTIES, events_behind, find_events
 from app.usage.windows_postgres import window_values
 
 # One row for each group: a row for each hour costs five times as much to read.
@@ -50,12 +50,6 @@ where batch <= :up_to_batch
   and (cast(:ending_before as timestamptz) is null or occurred_at < :ending_before)
 order by occurred_at, batch, place limit cast(:limit as bigint)
 """
-FIND = """
-select transaction_id, batch, reference, event_type, occurred_at, cast(properties as text) from events
-where id = any(cast(:ids as uuid[]))
-"""
-# Read as text: the driver's own way makes floats of JSON numbers.
-PROPERTIES = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
 class PostgresReads:
@@ -124,11 +118,31 @@ class PostgresReads:
 
     async def find(self, session: AsyncSession, ids: Sequence[UUID]) -> Sequence[FoundEvent]:
         """By the index of the digests, over all days."""
-        rows = await session.execute(text(FIND), {"ids": list(ids)})
-        return [
-            FoundEvent(row[0], row[1], Event(row[2], row[3], row[4].astimezone(dt.UTC), PROPERTIES.decode(row[5])))
-            for row in rows
-        ]
+        return await find_events(session, ids)
+
+    async def behind(
+        self,
+        session: AsyncSession,
+        metric: Metric,
+        *,
+        group: Group,
+        references: Sequence[str],
+        period: Period,
+        filters: Filters,
+        after: tuple[dt.datetime, UUID] | None,
+        limit: int,
+    ) -> Sequence[FoundEvent]:
+        """By the index of references and times."""
+        return await events_behind(
+            session,
+            metric,
+            group=group,
+            references=references,
+            period=period,
+            filters=filters,
+            after=after,
+            limit=limit,
+        )
 
     async def earlier(
         self,

@@ -21,8 +21,8 @@ from app.core.metering import Event, contributes, matches
 from app.customers.tables import Customer, IngestAlias
 from app.errors import ErrorCode, InvalidInput
 from app.store.ids import parse
+from app.usage.receipts import received_times
 from app.usage.service import EVENTS, event_id
-from app.usage.tables import IngestBatch
 
 MAX_IDS = 100
 MAX_ID = 256
@@ -58,12 +58,7 @@ async def search_events(session: AsyncSession, transaction_ids: Sequence[str]) -
     at_most(transaction_ids, MAX_IDS, path=PATH)
     wanted = distinct([text_of(item, path=PATH, longest=MAX_ID) for item in transaction_ids], path=PATH)
     found = await EVENTS.find(session, [event_id(item) for item in wanted])
-    received = await session.execute(
-        select(IngestBatch.number, IngestBatch.received_at).where(
-            col(IngestBatch.number).in_({item.batch for item in found})
-        )
-    )
-    received_at = dict(list(received))
+    received_at = await received_times(session, {item.batch for item in found})
     owners = await _owners(session, {item.event.reference for item in found})
     rows = (await session.execute(select(MetricRow).order_by(col(MetricRow.id)))).scalars()
     # Which events count in a query is known only to the query.

@@ -73,6 +73,12 @@ class Statement:
         keys = ", ".join(self._expression(key, columns) for key in query.group_by or ())
         return SELECT.format(columns=chosen, source=source, where=where, keys=keys and f"group by {keys}")
 
+    def where(self, query: Query) -> str:
+        """What the innermost query asks of an event."""
+        while query.source is not None:
+            query = query.source
+        return "true" if query.where is None else self._expression(query.where, {})
+
     def _expression(self, expression: Expression, columns: dict[str, int]) -> str:
         match expression:
             case Property(name):
