@@ -55,11 +55,8 @@ class RecurringAmount:
     amount: Money = strawberry.field(description="The exact amount of a whole period.")
 
 
-@node_type(
-    "recurring_grant", of=tables.RecurringGrantRow, scope="contracts:read",
-    description="Makes a commit or credit where each of its periods begins.",
-)  # fmt: skip
-class RecurringBalance(Node):
+@strawberry.type(description="What was agreed of a recurring commit or credit.")
+class RecurringBalanceTerms:
     name: str | None = strawberry.field(description="What invoices call each of them.")
     description: str | None = strawberry.field(description="What they are for.")
     duration: int = strawberry.field(description="For how many periods each may be used.")
@@ -114,6 +111,12 @@ class RecurringBalance(Node):
     def allocation(self, row: strawberry.Parent[tables.RecurringGrantRow]) -> BalanceAllocation | None:  # type: ignore[valid-type]
         return None if row.allocation is None else seat_balances.Allocation(row.allocation)
 
+
+@node_type(
+    "recurring_grant", of=tables.RecurringGrantRow, scope="contracts:read",
+    description="Makes a commit or credit where each of its periods begins.",
+)  # fmt: skip
+class RecurringBalance(Node, RecurringBalanceTerms):
     @strawberry.field(description="What it has made so far, in the order of its periods.")
     async def balances(
         self, info: Info, row: strawberry.Parent[tables.RecurringGrantRow], first: First = 25, after: After = None

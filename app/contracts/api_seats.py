@@ -49,7 +49,7 @@ class SeatChange:
     unassigned: int = strawberry.field(description="How many free seats were added; negative when taken away.")
 
 
-@strawberry.type(description="The seats of a subscription now.")
+@strawberry.type(description="The seats of a subscription.")
 class SubscriptionSeats:
     group_key: str = strawberry.field(description="The property by which events name a seat.")
     unassigned: int = strawberry.field(description="Seats that nobody has; they are paid for as well.")
@@ -79,13 +79,17 @@ class SubscriptionSeats:
 
 async def seats_shown(info: Info, row: tables.SubscriptionRow) -> SubscriptionSeats | None:
     """The seats of a subscription at the caller's instant, if its quantity is made of some."""
-    if row.seats_from is None or row.seat_group_key is None:
+    if row.seats_from is None:
         return None
     history: History = await info.context.load("subscription.history", row.id)
-    now = core.seats_at(first_seats(row), history.seat_changes, info.context.now)
+    return seats_of(row, history.seat_changes, at=info.context.now)
+
+
+def seats_of(row: tables.SubscriptionRow, changes: list[core.SeatChange], *, at: datetime) -> SubscriptionSeats | None:
+    """The seats of a subscription at an instant; None when its quantity is only a number."""
+    if row.seats_from is None or row.seat_group_key is None:
+        return None
+    found = core.seats_at(first_seats(row), changes, at)
     return SubscriptionSeats(
-        group_key=row.seat_group_key,
-        unassigned=now.unassigned,
-        assigned_names=now.assigned,
-        changes=history.seat_changes,
+        group_key=row.seat_group_key, unassigned=found.unassigned, assigned_names=found.assigned, changes=changes
     )

@@ -33,13 +33,8 @@ from app.graphql.values import Cadence, Interval
 LOADERS["contract.subscriptions"] = rows_by(tables.SubscriptionRow, "contract_id")
 
 
-@node_type(
-    "subscription",
-    of=tables.SubscriptionRow,
-    scope="contracts:read",
-    description="A quantity on a contract that is paid for by the period.",
-)
-class ContractSubscription(Node):
+@strawberry.type(description="What was agreed of a subscription.")
+class SubscriptionTerms:
     name: str | None = strawberry.field(description="What people call it.")
     initial_quantity: Decimal = strawberry.field(description="Its quantity at its start.")
     anchor: datetime | None = strawberry.field(
@@ -75,6 +70,18 @@ class ContractSubscription(Node):
     def proration(self, row: strawberry.Parent[tables.SubscriptionRow]) -> SubscriptionProration:
         return proration_shown(row)
 
+    @strawberry.field(description="What its quantity is made of.")
+    def quantity_management(self, row: strawberry.Parent[tables.SubscriptionRow]) -> QuantityManagement:  # type: ignore[valid-type]
+        return QuantityManagement.QUANTITY_ONLY if row.seats_from is None else QuantityManagement.SEAT_BASED
+
+
+@node_type(
+    "subscription",
+    of=tables.SubscriptionRow,
+    scope="contracts:read",
+    description="A quantity on a contract that is paid for by the period.",
+)
+class ContractSubscription(Node, SubscriptionTerms):
     @strawberry.field(description="Its quantity now; before its start the first one.")
     async def quantity(self, info: Info, row: strawberry.Parent[tables.SubscriptionRow]) -> Decimal:
         return quantity_at(await whole_subscription(info, row), info.context.now)
@@ -96,10 +103,6 @@ class ContractSubscription(Node):
             step for step in steps_shown(await whole_subscription(info, row)) if step.starting_at > info.context.now
         ]
         return list_connection(shown, key=lambda step: step.starting_at.isoformat(), first=first, after=after)
-
-    @strawberry.field(description="What its quantity is made of.")
-    def quantity_management(self, row: strawberry.Parent[tables.SubscriptionRow]) -> QuantityManagement:  # type: ignore[valid-type]
-        return QuantityManagement.QUANTITY_ONLY if row.seats_from is None else QuantityManagement.SEAT_BASED
 
     @strawberry.field(description="Its seats; null when its quantity is only a number.")
     async def seats(self, info: Info, row: strawberry.Parent[tables.SubscriptionRow]) -> SubscriptionSeats | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from app.catalog.api_card_types import RateCard
-from app.contracts import api_edits, tables
+from app.contracts import api_edits, api_past, tables
 from app.contracts.api_overrides import Override, OverridePriority
 from app.contracts.api_rate_schedule import rate_schedule
 from app.contracts.api_standing import ContractStatus, StatementSchedule, schedule_shown, status_at
@@ -121,6 +121,12 @@ class Contract(Node, HasCustomFields):
         resolver=api_edits.edit_history,
         description="Every change of it since it was made, newest first, by whatever mutation. "
         "Empty for tokens of one customer.",
+    )
+
+    as_of = strawberry.field(
+        resolver=api_past.as_of,
+        description="What was agreed as it was known at an instant of the past; null before it was made, and for tokens of "
+        "one customer. Invoices and ledgers have no past of their own.",
     )
 
     rate_schedule = strawberry.field(

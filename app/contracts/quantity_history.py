@@ -42,10 +42,13 @@ async def histories_of(session: AsyncSession, subscription_ids: Sequence[UUID]) 
         .order_by(col(SeatChangeRow.subscription_id), col(SeatChangeRow.added))
     )
     for change in changes:
-        found[change.subscription_id].seat_changes.append(
-            SeatChange(change.starting_at, tuple(change.add), tuple(change.remove), change.unassigned)
-        )
+        found[change.subscription_id].seat_changes.append(seat_change_of(change))
     return found
+
+
+def seat_change_of(row: SeatChangeRow) -> SeatChange:
+    """A change of seats as the core reads it."""
+    return SeatChange(row.starting_at, tuple(row.add), tuple(row.remove), row.unassigned)
 
 
 def first_seats(row: SubscriptionRow) -> Seats:

@@ -31,7 +31,7 @@ NAMED = {
 
 def columns_of(row_class: type) -> Mapping[str, Column[Any]]:
     """The columns of a class of rows by name."""
-    return inspect(row_class).columns  # type: ignore[return-value]
+    return dict(inspect(row_class).columns.items())
 
 
 def plain(column: Column[Any], value: Any) -> Any:

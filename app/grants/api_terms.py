@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ContractRef: TypeAlias = Annotated["Contract", strawberry.lazy("app.contracts.api_types")]
 
 
-@strawberry.type
+@strawberry.type(description="What was agreed of a commit or credit.")
 class BalanceTerms:
     name: str | None = strawberry.field(description="What invoices call it.")
     description: str | None = strawberry.field(description="What it is for.")
