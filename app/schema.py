@@ -45,6 +45,7 @@ from app.invoices.api_contract_edits import ContractEditsMutation
 from app.invoices.api_ending import EndingMutation
 from app.invoices.api_previews import PreviewsQuery
 from app.invoices.api_runs import RunsMutation, RunsQuery
+from app.invoices.api_simulations import SimulationsQuery
 from app.invoices.api_voids import VoidsMutation, VoidsQuery
 from app.usage.api import UsageMutation
 from app.usage.api_reading import UsageReading
@@ -64,6 +65,7 @@ class Query(
     InvoicesQuery,
     BreakdownsQuery,
     PreviewsQuery,
+    SimulationsQuery,
     RunsQuery,
     VoidsQuery,
     DeliveryQuery,

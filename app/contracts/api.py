@@ -12,9 +12,10 @@ from typing import Annotated, Any
 import strawberry
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 
-from app.contracts import placement, service, tables
-from app.contracts.api_inputs import ContractCreateInput, ContractFilter, own_terms_of
-from app.contracts.api_standing import Status, schedule_of
+from app.contracts import api_creating as creating
+from app.contracts import service, tables
+from app.contracts.api_inputs import ContractCreateInput, ContractFilter
+from app.contracts.api_standing import Status
 from app.contracts.api_types import Contract
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
@@ -93,30 +94,7 @@ class ContractsMutation:
     async def contract_create(
         self, info: Info, input: Annotated[ContractCreateInput, strawberry.argument(description="The new contract.")]
     ) -> ContractPayload:
-        card_id = _optional("rate_card", input.rate_card_id, path=("input", "rateCardId"))
-        starting_at = input.interval.starting_at
-        made = await service.create_contract(
-            info.context.session,
-            info.context.providers,
-            customer_id=ids.from_text("customer", input.customer_id, path=("input", "customerId")),
-            rate_card_id=await placement.chosen_card(
-                info.context.session, card_id, input.rate_card_alias, at=starting_at
-            ),
-            currency=input.currency,
-            name=input.name,
-            starting_at=starting_at,
-            ending_before=input.interval.ending_before,
-            statement=schedule_of(input.statement),
-            grace_hours=input.grace_hours,
-            priority=input.priority,
-            net_payment_terms_days=input.net_payment_terms_days,
-            billing_configuration_id=_optional(
-                "billing_configuration", input.billing_configuration_id, path=("input", "billingConfigurationId")
-            ),
-            own_terms=own_terms_of(input),
-            uniqueness_key=input.uniqueness_key,
-            now=info.context.now,
-        )
+        made = await creating.create_asked(info.context.session, info.context.providers, input, now=info.context.now)
         return ContractPayload(contract=made.contract, warnings=list(made.warnings))  # type: ignore[arg-type]
 
     @mutation_field(
@@ -140,11 +118,7 @@ class ContractsMutation:
             info.context.session,
             info.context.providers,
             ids.from_text("contract", id, path=("id",)),
-            _optional("billing_configuration", billing_configuration_id, path=("billingConfigurationId",)),
+            creating.optional("billing_configuration", billing_configuration_id, path=("billingConfigurationId",)),
             revision=revision,
         )
         return ContractPayload(contract=row)  # type: ignore[arg-type]
-
-
-def _optional(kind: str, text: str | None, *, path: tuple[str, ...]) -> Any:
-    return None if text is None else ids.from_text(kind, text, path=path)

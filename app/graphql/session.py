@@ -35,6 +35,12 @@ class RequestSession(AsyncSession):
             finally:
                 self._holder = None
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Keep every other caller out while the block runs; inside it nothing may be awaited that another task reads."""
+        async with self._turn():
+            yield
+
     async def execute(self, *arguments: Any, **options: Any) -> Any:
         async with self._turn():
             return await super().execute(*arguments, **options)
@@ -70,3 +76,13 @@ class RequestSession(AsyncSession):
     async def connection(self, *arguments: Any, **options: Any) -> Any:
         async with self._turn():
             return await super().connection(*arguments, **options)
+
+
+@asynccontextmanager
+async def alone(session: AsyncSession) -> AsyncIterator[None]:
+    """`RequestSession.alone`; any other session has one caller only."""
+    if isinstance(session, RequestSession):
+        async with session.alone():
+            yield
+    else:
+        yield

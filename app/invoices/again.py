@@ -21,7 +21,7 @@ from app.core.ledger import Movement, TransferKind
 from app.core.lines import LineType
 from app.core.pots import pots_of
 from app.grants import followed, reading
-from app.invoices import again_statement, books, drafts, giving_back, missing
+from app.invoices import again_statement, books, drafts, giving_back, instead, missing
 from app.invoices.tables import Invoice
 
 
@@ -33,7 +33,14 @@ class MadeAgain:
     restored: Sequence[tuple[UUID, Movement]]
 
 
-async def make_again(session: AsyncSession, invoice: Invoice, *, is_void: bool, now: datetime) -> MadeAgain | None:
+async def make_again(
+    session: AsyncSession,
+    invoice: Invoice,
+    *,
+    is_void: bool,
+    now: datetime,
+    supposed: instead.Instead | None = None,
+) -> MadeAgain | None:
     """Rate an invoice again; None when there is nothing left to bill: the contract does not cover its time any more.
 
     Of one that is not void yet, its own draws are left out of the balances, as they would be given back.
@@ -59,7 +66,8 @@ async def make_again(session: AsyncSession, invoice: Invoice, *, is_void: bool, 
         for moved in item.movements
         if moved.kind is TransferKind.CANCELED and moved.invoice_id == invoice.id
     ]
-    moved = {item.row.id: _moved(item, invoice, restored, is_void=is_void) for item in grants}
+    other = supposed or instead.Instead()
+    moved = {item.row.id: other.moved(item.row.id, _moved(item, invoice, restored, is_void=is_void)) for item in grants}
     if statement.type is InvoiceType.TRUEUP:
         found = next(item for item in grants if item.row.id == statement.grant_id)
         if found.row.trueup_disabled:
@@ -67,7 +75,7 @@ async def make_again(session: AsyncSession, invoice: Invoice, *, is_void: bool, 
         rated = missing.rated_true_up(statement, found.grant, moved[found.row.id], current)
         return None if rated.is_nothing else MadeAgain(rated, ())
     pots = pots_of([item.grant for item in grants if item.may_serve(contract.id)], moved)
-    return MadeAgain(await drafts.rate(session, statement, pots=pots, terms=current), restored)
+    return MadeAgain(await drafts.rate(session, statement, pots=pots, terms=current, hours=other.hours), restored)
 
 
 def _moved(

@@ -106,7 +106,7 @@ class ContractEditsMutation:
     ) -> ContractEditPayload:
         context = info.context
         made = await contract_edits.edit_contract(
-            context.session, context.providers, ids.from_text("contract", id, path=("id",)), _edit_of(input),
+            context.session, context.providers, ids.from_text("contract", id, path=("id",)), edit_asked(input),
             actor=context.actor, revision=revision, now=context.now,
         )  # fmt: skip
         return ContractEditPayload(
@@ -139,7 +139,8 @@ class ContractEditsMutation:
         )  # fmt: skip
 
 
-def _edit_of(found: ContractEditInput) -> contract_edits.ContractEdit:
+def edit_asked(found: ContractEditInput) -> contract_edits.ContractEdit:
+    """The edit that an input asks for."""
     head: dict[str, Any] = {
         name: getattr(found, name)
         for name in ("name", "net_payment_terms_days", "ending_before", "billing_configuration_id")

@@ -46,8 +46,8 @@ class ExplainedOverride:
     commit_specific: bool = strawberry.field(description="Whether it prices only what draws on a commit or credit.")
     found: strawberry.Private[terms.Override]
 
-    @strawberry.field(description="The override as it stands.")
-    async def override(self, info: Info) -> Override:
+    @strawberry.field(description="The override as it stands; null in a preview that brings it.")
+    async def override(self, info: Info) -> Override | None:
         return await info.context.load("override", self.found.id)
 
 
@@ -59,8 +59,8 @@ class ExplainedBalance:
     available: Money = strawberry.field(description="What could be drawn from it when the invoice was made.")
     pot: strawberry.Private[grants.Pot]
 
-    @strawberry.field(description="The commit or credit.")
-    async def balance(self, info: Info) -> Balance:
+    @strawberry.field(description="The commit or credit; null in a preview that brings it.")
+    async def balance(self, info: Info) -> Balance | None:
         return await info.context.load("commit", self.pot.grant.id)
 
 
@@ -171,7 +171,8 @@ async def explained(info: Info, line: lines.Line, origin: Origin) -> LineExplana
     if found.measured is not None and info.context.actor.customer_id is None:
         metric = (await info.context.load("metric", found.measured.metric_id)).name
     if line.grant_id is not None:
-        balance = (await info.context.load("commit", line.grant_id)).name
+        # One that comes with a preview is stored nowhere.
+        balance = getattr(await info.context.load("commit", line.grant_id), "name", None)
     return LineExplanation(
         in_words=explain_words.in_words(found, metric=metric, balance=balance),
         base_products=[product.name for product in found.base],

@@ -16,8 +16,8 @@ from app.graphql.context import Info
 from app.graphql.fields import object_field, query_field
 from app.graphql.nodes import visible
 from app.graphql.values import Interval, Money
-from app.invoices.api_lines import InvoiceLine, UnratedUsage
-from app.invoices.api_loaders import lines_of, unrated_of
+from app.invoices.api_lines import InvoiceLine, Origin, UnratedUsage, line_shown
+from app.invoices.api_loaders import unrated_of
 from app.invoices.drafts import RatedStatement
 from app.invoices.previews import preview_events
 from app.store import ids
@@ -42,8 +42,9 @@ class PreviewInvoice:
         return Money.of(self.rated.draft.subtotal, self.rated.draft.unit.code)
 
     @strawberry.field(description="Its lines, in the order of the rate card.")
-    async def lines(self, info: Info, first: First = 100, after: After = None) -> Connection[InvoiceLine]:
-        shown = await lines_of(info, self.rated)
+    async def lines(self, first: First = 100, after: After = None) -> Connection[InvoiceLine]:
+        origin = Origin.of(self.rated, is_stored=False)
+        shown = [line_shown(place, line, origin) for place, line in enumerate(self.rated.draft.lines)]
         return list_connection(shown, key=lambda line: str(line.position), first=first, after=after)
 
     @strawberry.field(description="Usage that no rate prices, at most 100 entries.")

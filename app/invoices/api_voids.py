@@ -5,7 +5,6 @@ Owns the fields; the rules are in `voiding.py`, `regenerating.py` and `again.py`
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated
 
 import strawberry
@@ -18,18 +17,9 @@ from app.graphql.fields import mutation_field, query_field
 from app.graphql.values import Money
 from app.invoices import again, books, regenerating, standing, tables, voiding
 from app.invoices.api import ID, InvoicePayload
+from app.invoices.api_differences import InvoiceLineDifference, differences_shown
 from app.invoices.api_line_parts import Origin
-from app.invoices.api_lines import InvoiceLine, line_shown
 from app.store import ids
-
-
-@strawberry.type(description="A line of which the invoice that would be made has more or less.")
-class InvoiceLineDifference:
-    line: InvoiceLine = strawberry.field(description="What the line is for; without quantity, amount and interval.")
-    quantity_before: Decimal = strawberry.field(description="How much the invoice has.")
-    quantity_after: Decimal = strawberry.field(description="How much the new one would have.")
-    amount_before: Money = strawberry.field(description="What the invoice bills.")
-    amount_after: Money = strawberry.field(description="What the new one would bill.")
 
 
 @strawberry.type(description="What void and regenerate would make of an invoice; nothing of it is stored.")
@@ -39,9 +29,6 @@ class InvoiceRegeneratePreview:
     differences: list[InvoiceLineDifference] = strawberry.field(
         description="The lines that differ, at most 1,000; empty when both would say the same."
     )
-
-
-MAX_DIFFERENCES = 1_000
 
 
 @strawberry.type
@@ -65,16 +52,7 @@ class VoidsQuery:
         return InvoiceRegeneratePreview(
             total_before=Money.of(invoice.total, invoice.currency),
             total_after=Money.of(after.total, after.unit.code),
-            differences=[
-                InvoiceLineDifference(
-                    line=line_shown(position, item.line, Origin.of(made.rated)),
-                    quantity_before=item.quantity_before,
-                    quantity_after=item.quantity_after,
-                    amount_before=Money.of(item.amount_before, item.line.unit),
-                    amount_after=Money.of(item.amount_after, item.line.unit),
-                )
-                for position, item in enumerate(found[:MAX_DIFFERENCES])
-            ],
+            differences=differences_shown(found, Origin.of(made.rated)),
         )
 
 

@@ -6,7 +6,7 @@ the core; stored movements come from the grants slice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.terms import terms_of_contracts
 from app.core.invoice import InvoiceType
-from app.core.ledger import Movement, TransferKind
+from app.core.ledger import Movement
 from app.core.pots import pots_of
 from app.core.terms import Terms
 from app.grants.reading import StoredGrant, grants_of_customer
-from app.invoices import finding, missing, rollovers
+from app.invoices import draws, finding, missing, rollovers
 from app.invoices.drafts import RatedStatement, rate
 from app.invoices.statements import Statement
 from app.usage.metric_hours import HoursReader, hours_of_metrics
@@ -60,6 +60,11 @@ class CustomerBook:
         """The balances, by id."""
         return list(self._grants.values())
 
+    def suppose(self, moved: Callable[[UUID, Sequence[Movement]], Sequence[Movement]]) -> None:
+        """Read the books otherwise than they are, before anything is rated."""
+        assert not self._rated, "what was rated drew on the books as they are"
+        self._moved = {grant_id: list(moved(grant_id, found)) for grant_id, found in self._moved.items()}
+
     async def rate(self, statement: Statement) -> RatedStatement:
         """An open invoice, after all that become final before it and may draw on the same balances."""
         # A true-up hangs on what all contracts drew of its commit, also where no balance serves its own contract.
@@ -99,11 +104,7 @@ class CustomerBook:
             rated = await rate(self.session, statement, pots=pots, hours=self.hours, terms=terms)
         self._rated[statement.id] = rated
         for draw in rated.draws:
-            movement = Movement(
-                TransferKind.AUTOMATED_INVOICE_DEDUCTION, draw.pot.number, -draw.amount, drawn_at(statement),
-                invoice_id=statement.id, contract_id=statement.contract.id, is_draft=True,
-            )  # fmt: skip
-            self._moved[draw.pot.grant_id].append(movement)
+            self._moved[draw.pot.grant_id].append(draws.draft_movement(draw, statement))
 
     def _roll_over(self, *, before: Statement | None) -> None:
         for row, contract in self.renewals.known_before(before, self.open):
@@ -132,11 +133,3 @@ class Books:
     async def rate(self, statement: Statement) -> RatedStatement:
         """One open invoice."""
         return await (await self.of(statement.contract.customer_id)).rate(statement)
-
-
-def drawn_at(statement: Statement) -> datetime:
-    """Under which instant a draw stands in the ledger: the end of the service period, or a scheduled invoice's date."""
-    if statement.type is InvoiceType.USAGE:
-        assert statement.period.ending_before is not None, "a statement has an end"
-        return statement.period.ending_before
-    return statement.period.starting_at

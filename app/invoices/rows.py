@@ -15,8 +15,8 @@ from app.core.lines import Line
 from app.core.money import canonical
 from app.grants.tables import TransferRow
 from app.grants.transfers import draw_rows, invoice_account, transfer
-from app.invoices.balances import drawn_at
 from app.invoices.drafts import RatedStatement
+from app.invoices.draws import drawn_at
 from app.invoices.tables import Invoice, InvoiceLine
 
 

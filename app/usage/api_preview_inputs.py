@@ -65,3 +65,29 @@ def given_usage(found: UsagePreviewInput, *, now: datetime) -> GivenUsage:
         for place, event in enumerate(found.events)
     ]
     return GivenUsage(given_events(incoming, now=now), replaces=found.mode is Mode.REPLACE)
+
+
+@strawberry.input(description="Usage for a preview of invoices, instead of what is stored or beside it.")
+class SimulatedUsageInput:
+    events: list[PreviewEventInput] = strawberry.field(
+        description=f"The events, 1 to {MAX_GIVEN}, however far in the past; each needs its timestamp."
+    )
+    mode: UsagePreviewMode = strawberry.field(  # type: ignore[valid-type]
+        default=Mode.REPLACE, description="What becomes of usage that is stored."
+    )
+
+
+def simulated_usage(found: SimulatedUsageInput, *, now: datetime) -> GivenUsage:
+    """The events of a preview that may reach into the past. Errors: those of `given_events`."""
+    incoming = [
+        IncomingEvent(
+            transaction_id=f"preview-{place}",
+            customer="preview",
+            event_type=event.event_type,
+            timestamp=event.timestamp or now,
+            properties={} if event.properties is None else event.properties,
+        )
+        for place, event in enumerate(found.events)
+    ]
+    events = given_events(incoming, now=now, allow_historical=True)
+    return GivenUsage(events, replaces=found.mode is Mode.REPLACE)

@@ -80,7 +80,9 @@ def _refuse_queries(row: MetricRow) -> None:
         )
 
 
-def given_events(events: Sequence[IncomingEvent], *, now: datetime) -> tuple[Event, ...]:
+def given_events(
+    events: Sequence[IncomingEvent], *, now: datetime, allow_historical: bool = False
+) -> tuple[Event, ...]:
     """Events that are acceptable as if they were sent. Errors: REQUIRED, `LimitExceeded` above 100, `BatchRefused`."""
     if not events:
         raise InvalidInput(ErrorCode.REQUIRED, "Give at least one event.", path=PATH)
@@ -88,7 +90,7 @@ def given_events(events: Sequence[IncomingEvent], *, now: datetime) -> tuple[Eve
         raise LimitExceeded(
             ErrorCode.LIMIT_EXCEEDED, f"{len(events)} events; a preview takes at most {MAX_GIVEN}.", path=PATH
         )
-    return tuple(checked.event for checked in check(events, now=now, allow_historical=False))
+    return tuple(checked.event for checked in check(events, now=now, allow_historical=allow_historical))
 
 
 async def _stored(session: AsyncSession, references: Sequence[str], period: Period) -> Iterable[Event]:

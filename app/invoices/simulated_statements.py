@@ -1,0 +1,49 @@
+"""Which invoices of a contract a simulation is about: those of an interval, final or open.
+
+Owns the choice; what becomes of them is worked out in `simulating.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import or_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from app.contracts.tables import Contract
+from app.core.invoice import InvoiceType
+from app.core.period import HOUR, Period
+from app.invoices.open import open_statements
+from app.invoices.statements import Statement
+from app.invoices.tables import IS_VOID, Invoice
+
+
+async def final_in(session: AsyncSession, contract: Contract, interval: Period, *, limit: int) -> list[Invoice]:
+    """The final invoices of a contract that count and overlap an interval, in the order in which they were issued."""
+    rows = await session.execute(
+        select(Invoice)
+        .where(
+            Invoice.contract_id == contract.id,
+            ~IS_VOID,
+            col(Invoice.starting_at) < interval.ending_before,
+            or_(
+                col(Invoice.ending_before) > interval.starting_at,
+                col(Invoice.ending_before).is_(None) & (col(Invoice.starting_at) >= interval.starting_at),
+            ),
+        )
+        .order_by(col(Invoice.issued_at), col(Invoice.type) == InvoiceType.TRUEUP, col(Invoice.number))
+        .limit(limit)
+    )
+    return list(rows.scalars())
+
+
+async def open_in(session: AsyncSession, contract: Contract, interval: Period, *, until: datetime) -> list[Statement]:
+    """The open invoices of a contract that overlap an interval, in the order in which they become final."""
+    return [
+        item
+        for item in await open_statements(session, [contract], now=until)
+        if interval.intersect(
+            Period(item.period.starting_at, item.period.ending_before or item.period.starting_at + HOUR)
+        )
+    ]
