@@ -39,6 +39,8 @@ async def open_true_ups(session: AsyncSession, contracts: Sequence[Contract], *,
         .order_by(col(GrantRow.id))
     )
     grants = await stored_grants(session, rows.scalars().all())
+    if not grants:
+        return []
     served = await _served(session, grants, by_id)
     dropped = await followed.without_true_ups(session, list(by_id))
     places: dict[UUID, int] = {}
