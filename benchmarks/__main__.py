@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from app.store import embedded, migrate
-from benchmarks import balances, drafts, ingest, rating
+from benchmarks import balances, drafts, finalizing, ingest, rating
 
 
 def main() -> None:
@@ -27,14 +27,15 @@ def main() -> None:
     folder.chmod(0o711)
     cluster = embedded.start(folder)
     try:
-        for name in ("ceiling", "gateway", "drafts", "balances"):
+        for name in ("ceiling", "gateway", "drafts", "balances", "finalizing"):
             cluster.create_database(name)
-        for name in ("gateway", "drafts", "balances"):
+        for name in ("gateway", "drafts", "balances", "finalizing"):
             migrate.upgrade(cluster.url(name))
         results = {
             "rating": rating.measure(),
             "drafts": asyncio.run(drafts.measure(cluster.url("drafts"))),
             "balances": asyncio.run(balances.measure(cluster.url("balances"))),
+            "finalizing": asyncio.run(finalizing.measure(cluster.url("finalizing"))),
             "ingest": asyncio.run(ingest.measure(cluster.url("ceiling"), cluster.url("gateway"))),
         }
     finally:

@@ -1,0 +1,92 @@
+"""What the billing run costs beside a plain COPY of the rows that it writes, and that its cost per invoice stays flat.
+
+One process finalizes; the finding of what is due is part of it. The COPY writes the same rows, in one transaction, into
+tables with the same indexes and without foreign keys and triggers: what the machine could do at best.
+"""
+
+from __future__ import annotations
+
+import time
+from io import BytesIO
+
+from psycopg import sql
+from sqlalchemy import text
+
+from app.invoices.due import due_contracts
+from app.invoices.next_due import look_ahead
+from app.invoices.run import run_due
+from app.store.engine import Store
+from benchmarks.book import ACTOR, NOW, card_of, many_contracts
+
+PRODUCTS = 10
+SMALL, LARGE = 1_000, 10_000
+WRITTEN = (
+    "invoices",
+    "invoice_lines",
+    "invoice_inputs",
+    "audit_entries",
+    "billing_run_contracts",
+    "billing_run_invoices",
+)
+
+
+async def measure(url: str) -> dict[str, float]:
+    """The run over 1,000 contracts, the COPY of its rows, and a run over 10,000 more."""
+    store = await Store(url).open()
+    try:
+        card_id = await card_of(store, products=PRODUCTS)
+        small = await _run(store, await many_contracts(store, card_id, contracts=SMALL, products=PRODUCTS, name="s"))
+        copied = await _copied(store)
+        large = await _run(store, await many_contracts(store, card_id, contracts=LARGE, products=PRODUCTS, name="l"))
+        idle = await _idle(store)
+        return {
+            f"finalizing {SMALL:,} contracts x {PRODUCTS} lines, invoices per second": SMALL / small,
+            "COPY of the same rows, invoices per second": SMALL / copied,
+            "COPY / finalizing in time, goal at least 0.25": copied / small,
+            f"one invoice of {LARGE:,} contracts, ms": large / LARGE * 1000,
+            f"cost per invoice, {LARGE:,} contracts / {SMALL:,}, goal about 1": (large / LARGE) / (small / SMALL),
+            f"finding that nothing is due of {SMALL + LARGE:,} contracts, ms": idle * 1000,
+        }
+    finally:
+        await store.close()
+
+
+async def _run(store: Store, contracts: list[object]) -> float:
+    started = time.perf_counter()
+    report = await run_due(store, actor=ACTOR, as_of=NOW, now=NOW)
+    seconds = time.perf_counter() - started
+    assert (report.finalized, report.failed) == (len(contracts), 0), report.failures
+    return seconds
+
+
+async def _copied(store: Store) -> float:
+    """Every row that the run wrote, kept aside and written again."""
+    kept: dict[str, bytes] = {}
+    async with store.pool.connection() as connection:
+        for table in WRITTEN:
+            buffer = BytesIO()
+            query = sql.SQL("copy {} to stdout (format binary)").format(sql.Identifier(table))
+            async with connection.cursor().copy(query) as copy:
+                async for block in copy:
+                    buffer.write(block)
+            kept[table] = buffer.getvalue()
+            like = sql.SQL("create table {} (like {} including all)")
+            await connection.execute(like.format(sql.Identifier(f"copy_of_{table}"), sql.Identifier(table)))
+    async with store.pool.connection() as connection:
+        started = time.perf_counter()
+        for table, rows in kept.items():
+            query = sql.SQL("copy {} from stdin (format binary)").format(sql.Identifier(f"copy_of_{table}"))
+            async with connection.cursor().copy(query) as copy:
+                await copy.write(rows)
+        await connection.commit()
+        return time.perf_counter() - started
+
+
+async def _idle(store: Store) -> float:
+    """What an hourly run costs when everything is final and nothing has changed."""
+    await look_ahead(store, now=NOW)
+    async with store.transaction() as session:
+        await session.execute(text("analyze due_customers"))
+        started = time.perf_counter()
+        assert await due_contracts(session, as_of=NOW) == []
+        return time.perf_counter() - started
