@@ -181,3 +181,21 @@ class DueChange(SQLModel, table=True):
     __tablename__ = "due_changes"
     id: int | None = Field(default=None, sa_type=BigInteger, sa_column_args=(Identity(always=True),), primary_key=True)
     customer_id: UUID = Field(index=True)
+
+
+class LifetimeBilling(SQLModel, table=True):
+    """What a customer's final invoices of one currency come to, void ones aside; moved with each that is made or voided."""
+
+    __tablename__ = "lifetime_billings"
+    customer_id: UUID = Field(foreign_key="customers.id", primary_key=True)
+    currency: str = Field(max_length=3, primary_key=True)
+    total: Decimal = exact()
+
+
+class MovedIssueDate(SQLModel, table=True):
+    """An open invoice that becomes final at another instant than its schedule says; it has the id of the draft."""
+
+    __tablename__ = "moved_issue_dates"
+    invoice_id: UUID = Field(primary_key=True)
+    contract_id: UUID = Field(foreign_key="contracts.id", index=True)
+    issue_at: datetime = instant()

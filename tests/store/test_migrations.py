@@ -26,6 +26,7 @@ GATE = 4242
 DECIDES_WHAT_IS_DUE = {
     *("contracts", "contract_transitions", "scheduled_charges", "subscriptions", "quantity_updates", "seat_changes"),
     *("grants", "grant_segments", "transfers", "invoices", "invoice_voids", "invoice_regenerations"),
+    "moved_issue_dates",
 }
 DECIDES_NO_DUE_DATE = {
     # Prices and what is measured decide amounts only; a fee is looked for whether it has a price or not.
@@ -34,7 +35,7 @@ DECIDES_NO_DUE_DATE = {
     "recurring_grants",
     # Content of invoices, which come with the invoice; deliveries, which come after it; records of what was done.
     *("invoice_lines", "invoice_inputs", "deliveries", "metering_slots", "contract_edits"),
-    *("billing_run_contracts", "billing_run_invoices"),
+    *("billing_run_contracts", "billing_run_invoices", "lifetime_billings"),
     # Where an invoice goes, and who may see it.
     *("billing_configurations", "ingest_aliases", "api_keys"),
 }
