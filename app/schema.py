@@ -43,6 +43,7 @@ from app.invoices.api_balance_edits import BalanceEditsMutation
 from app.invoices.api_breakdown_pages import BreakdownsQuery
 from app.invoices.api_contract_edits import ContractEditsMutation
 from app.invoices.api_ending import EndingMutation
+from app.invoices.api_issue_dates import IssueDatesMutation
 from app.invoices.api_previews import PreviewsQuery
 from app.invoices.api_runs import RunsMutation, RunsQuery
 from app.invoices.api_simulations import SimulationsQuery
@@ -91,6 +92,7 @@ class Mutation(
     FeesMutation,
     SeatsMutation,
     InvoicesMutation,
+    IssueDatesMutation,
     RunsMutation,
     VoidsMutation,
     EndingMutation,

@@ -42,6 +42,12 @@ RULES: dict[str, tuple[str, str]] = {
         "select count(*) from invoices i where abs(i.total - i.subtotal) > 0.5 or "
         "(select count(*) from invoice_lines l where l.invoice_id = i.id and l.type = 'rounding') > 1",
     ),
+    "lifetime billings are what final invoices come to": (
+        "select count(*) from lifetime_billings",
+        "select count(*) from (select customer_id, currency, sum(total) as total from invoices i "
+        "where not exists (select 1 from invoice_voids v where v.invoice_id = i.id) group by 1, 2) s "
+        "full join lifetime_billings l using (customer_id, currency) where coalesce(s.total, 0) <> coalesce(l.total, 0)",
+    ),
     "invoice numbers run from 1 without gaps": (
         "select count(*) from invoices",
         "select abs((select next - 1 from counters where name = 'invoice') - (select count(*) from invoices)) "

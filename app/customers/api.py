@@ -5,7 +5,6 @@ Owns the fields and inputs; how the objects look is in `api_types.py`, and the r
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated, Any
 
 import strawberry
@@ -13,43 +12,21 @@ from sqlalchemy import Select, or_, select
 
 from app.custom_fields.api_types import custom_fields_in
 from app.customers import aliases, billing, service, tables
+from app.customers.api_orders import CustomerOrder, sorted_page
 from app.customers.api_types import BillingConfiguration, Customer
 from app.errors import ErrorCode, InvalidInput
-from app.graphql.connection import After, Connection, First, connection
+from app.graphql.connection import After, Connection, First
 from app.graphql.context import Info
 from app.graphql.fields import mutation_field, query_field
 from app.graphql.nodes import load_node
 from app.graphql.payload import Payload
-from app.graphql.values import Direction, KeyValueInput, OrderDirection, described_enum
+from app.graphql.values import KeyValueInput
 from app.store import ids
 
 ID = Annotated[strawberry.ID, strawberry.argument(description="Id of the customer.")]
 ConfigurationID = Annotated[strawberry.ID, strawberry.argument(description="Id of the billing configuration.")]
 CUSTOMERS = tables.Customer.__table__.c  # type: ignore[attr-defined]
 ALIASES = tables.IngestAlias.__table__.c  # type: ignore[attr-defined]
-
-
-class OrderBy(Enum):
-    """What a list of customers is sorted by."""
-
-    NAME = "NAME"
-    CREATED_AT = "CREATED_AT"
-
-
-CustomerOrderField = described_enum(
-    OrderBy,
-    name="CustomerOrderField",
-    description="What a list of customers is sorted by.",
-    sentences={OrderBy.NAME: "By name.", OrderBy.CREATED_AT: "By the time of creation."},
-)
-
-
-@strawberry.input(description="How to sort customers.")
-class CustomerOrder:
-    field: CustomerOrderField = strawberry.field(description="What to sort by.")  # type: ignore[valid-type]
-    direction: OrderDirection = strawberry.field(  # type: ignore[valid-type]
-        default=Direction.ASC, description="Which way."
-    )
 
 
 @strawberry.input(description="Which customers to list; conditions add up.")
@@ -144,15 +121,8 @@ class CustomersQuery:
         first: First = 25,
         after: After = None,
     ) -> Connection[Customer]:
-        by_time = order_by is not None and order_by.field is OrderBy.CREATED_AT
-        return await connection(
-            info,
-            _filtered(_narrowed(info, select(tables.Customer)), filter or CustomerFilter()),
-            sort=[CUSTOMERS.created_at if by_time else CUSTOMERS.name, CUSTOMERS.id],
-            descending=order_by is not None and order_by.direction is Direction.DESC,
-            first=first,
-            after=after,
-        )
+        found = _filtered(_narrowed(info, select(tables.Customer)), filter or CustomerFilter())
+        return await sorted_page(info, found, order_by, first=first, after=after)
 
 
 def _narrowed(info: Info, statement: Select[Any]) -> Select[Any]:

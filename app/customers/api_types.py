@@ -21,7 +21,7 @@ from app.graphql.connection import After, Connection, First, list_connection
 from app.graphql.context import Context, Info
 from app.graphql.fields import object_field
 from app.graphql.nodes import LOADERS, Node, node_id, node_type, rows_by
-from app.graphql.values import KeyValue, described_enum, key_values
+from app.graphql.values import KeyValue, Money, described_enum, key_values
 
 if TYPE_CHECKING:
     from app.contracts.api_types import Contract
@@ -106,6 +106,14 @@ class Customer(Node, HasCustomFields):
         self, info: Info, row: strawberry.Parent[tables.Customer]
     ) -> list[BillingConfiguration]:
         return await info.context.load("customer.configurations", row.id)
+
+    @object_field(
+        scope="invoices:read",
+        description="What its final invoices come to, void ones aside; one amount for each currency. Scope: invoices:read.",
+    )
+    async def lifetime_billings(self, info: Info, row: strawberry.Parent[tables.Customer]) -> list[Money]:
+        totals = await info.context.load("customer.lifetime_billings", row.id)
+        return [Money.of(total, currency) for currency, total in totals.items()]
 
     @object_field(
         scope="contracts:read", description="Its contracts, oldest first; without archived ones. Scope: contracts:read."

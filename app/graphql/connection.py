@@ -7,6 +7,7 @@ to `cursors.py`. Page numbers would break under inserts, and a ledger is nothing
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
@@ -52,6 +53,14 @@ class Connection(Generic[T]):
         return None if self.count is None else await self.count()
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The name of an order that is not by columns of the entity alone, and where each row of a page lies in it."""
+
+    order: str
+    of: Callable[[list[Any]], Awaitable[list[list[Any]]]]
+
+
 async def connection(
     info: Info,
     statement: Select[Any],
@@ -60,15 +69,23 @@ async def connection(
     first: int = DEFAULT_PAGE,
     after: str | None = None,
     descending: bool = False,
+    position: Position | None = None,
 ) -> Connection[Any]:
-    """The page of a statement that selects one entity, sorted by columns of it; the last column is unique (its id)."""
+    """The page of a statement that selects one entity, sorted by columns of it; the last column is unique (its id).
+
+    Other sort values need a `position`.
+    """
     first = page_size(first)
     session = info.context.session
-    order = ",".join(str(column) for column in sort) + ("-" if descending else "+")
-    position = None if after is None else read_cursor(after, order=order, size=len(sort))
-    page = await keyset_page(session, statement, sort=sort, first=first, after=position, descending=descending)
-    keys = [column.key for column in sort]
-    cursors = [write_cursor([getattr(row, key) for key in keys], order=order) for row in page.rows]
+    name = ",".join(str(column) for column in sort) if position is None else position.order
+    order = name + ("-" if descending else "+")
+    seen = None if after is None else read_cursor(after, order=order, size=len(sort))
+    page = await keyset_page(session, statement, sort=sort, first=first, after=seen, descending=descending)
+    if position is None:
+        places = [[getattr(row, column.key) for column in sort] for row in page.rows]
+    else:
+        places = await position.of(list(page.rows))
+    cursors = [write_cursor(place, order=order) for place in places]
     return page_of(page.rows, cursors, page.has_next, after is not None, lambda: total_count(session, statement))
 
 

@@ -6,6 +6,7 @@ Owns the loaders, what an invoice is for and where it stands, and the few values
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from app.core import invoice as core
 from app.graphql.context import Context, Info
 from app.graphql.nodes import LOADERS
 from app.graphql.values import described_enum
-from app.invoices import balances, drafts, numbers, tables
+from app.invoices import balances, drafts, lifetime, numbers, tables
 from app.invoices.api_line_parts import Origin
 from app.invoices.api_lines import InvoiceLine, UnratedUsage, line_shown, unrated_shown
 from app.invoices.books import line_of
@@ -94,6 +95,14 @@ async def _origins(context: Context, keys: Sequence[UUID]) -> Sequence[Origin]:
 
 
 LOADERS["invoice.origin"] = _origins
+
+
+async def _lifetime(context: Context, keys: Sequence[UUID]) -> Sequence[dict[str, Decimal]]:
+    found = await lifetime.lifetime_billings(context.session, keys)
+    return [found[key] for key in keys]
+
+
+LOADERS["customer.lifetime_billings"] = _lifetime
 LOADERS["invoice.lines"] = _lines
 LOADERS["invoice.unrated"] = _unrated
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contracts.tables import Contract
 from app.core.items import with_every_fee
 from app.invoices.final import Final, final_of_contracts
+from app.invoices.moved_dates import moved_dates
 from app.invoices.open import open_periods, placed_items
 from app.invoices.placing import terms_with_fees
 from app.invoices.statements import usage_statement
@@ -63,6 +64,9 @@ async def next_due(session: AsyncSession, contracts: Sequence[Contract], *, hori
             # What falls due before its statement begins stands alone until then.
             found = placed.on_statements.items()
             lower(contract, *(item.at for start, items in found for item in items if item.at < start))
+    by_id = {contract.id: contract for contract in contracts}
+    for contract_id, issue_at in (await moved_dates(session, list(by_id))).values():
+        lower(by_id[contract_id], issue_at)
     for statement in await open_true_ups(session, contracts, now=horizon):
         lower(statement.contract, statement.due_at)
     return bounds

@@ -1,6 +1,7 @@
 """Lifetime billings: what all final invoices of a customer come to.
 
-Owns the sum of semantics 6.9. Void invoices do not count. Currencies are never added up.
+Owns the sum of semantics 6.9, kept with every invoice that becomes final or void, so that lists can be sorted by it. Void
+invoices do not count. Currencies are never added up.
 """
 
 from __future__ import annotations
@@ -9,21 +10,42 @@ from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID
 
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, func, select
+from sqlmodel import col, select
 
-from app.invoices.tables import IS_VOID, Invoice
+from app.core.money import ZERO, exact
+from app.invoices.tables import Invoice, LifetimeBilling
 
 
 async def lifetime_billings(session: AsyncSession, customer_ids: Sequence[UUID]) -> dict[UUID, dict[str, Decimal]]:
     """The totals of each customer's final invoices by currency, in the order of their codes."""
     rows = await session.execute(
-        select(Invoice.customer_id, Invoice.currency, func.sum(Invoice.total))
-        .where(col(Invoice.customer_id).in_(customer_ids), ~IS_VOID)
-        .group_by(col(Invoice.customer_id), col(Invoice.currency))
-        .order_by(col(Invoice.currency))
+        select(LifetimeBilling)
+        .where(col(LifetimeBilling.customer_id).in_(customer_ids))
+        .order_by(col(LifetimeBilling.currency))
     )
     found: dict[UUID, dict[str, Decimal]] = {customer_id: {} for customer_id in customer_ids}
-    for customer_id, currency, total in rows:
-        found[customer_id][currency] = total
+    for row in rows.scalars():
+        found[row.customer_id][row.currency] = row.total
     return found
+
+
+async def count_invoices(session: AsyncSession, invoices: Sequence[Invoice], *, void: bool = False) -> None:
+    """Add invoices that have become final, or take away those that have become void; their customers are locked."""
+    totals: dict[tuple[UUID, str], Decimal] = {}
+    with exact():
+        for invoice in invoices:
+            key = (invoice.customer_id, invoice.currency)
+            totals[key] = totals.get(key, ZERO) + (-invoice.total if void else invoice.total)
+    if not totals:
+        return
+    values = [
+        {"customer_id": customer_id, "currency": currency, "total": total}
+        for (customer_id, currency), total in sorted(totals.items())
+    ]
+    statement = insert(LifetimeBilling).values(values)
+    more = col(LifetimeBilling.total) + statement.excluded.total
+    await session.execute(
+        statement.on_conflict_do_update(index_elements=["customer_id", "currency"], set_={"total": more})
+    )

@@ -7,6 +7,7 @@ open until it is final; a void one is never open again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +19,7 @@ from app.core.placement import Placed
 from app.core.terms import Terms
 from app.invoices import placing
 from app.invoices.final import Final, final_of_contracts
+from app.invoices.moved_dates import moved_dates
 from app.invoices.statements import Statement, order_of, scheduled_invoice, usage_statement
 from app.invoices.trueups import open_true_ups
 
@@ -42,6 +44,8 @@ async def open_statements(session: AsyncSession, contracts: Sequence[Contract], 
         ]
         found += [scheduled_invoice(contract, date, items=items) for date, items in placed.alone.items()]
     found += await open_true_ups(session, running, now=now)
+    moved = await moved_dates(session, [contract.id for contract in running])
+    found = [replace(item, due_at=moved[item.id][1]) if item.id in moved else item for item in found]
     return sorted(found, key=order_of)
 
 

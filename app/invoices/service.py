@@ -32,6 +32,7 @@ from app.invoices import finding
 from app.invoices.balances import Books
 from app.invoices.drafts import RatedStatement
 from app.invoices.inputs import inputs_row
+from app.invoices.lifetime import count_invoices
 from app.invoices.open import open_statements
 from app.invoices.rollovers import Renewals
 from app.invoices.rows import invoice_row, line_row, transfer_rows
@@ -202,6 +203,7 @@ async def write_invoices(session: AsyncSession, rated: Sequence[RatedStatement],
         session.add_all(line_row(invoice.id, position, line) for position, line in enumerate(final.lines))
     session.add_all(inputs)
     session.add_all(row for item in rated for row in transfer_rows(item, now=now))
+    await count_invoices(session, invoices)
     if any(route is not None for route in routes):
         await enqueue(session, DELIVERIES_JOB, once=DELIVERIES_JOB)
     await session.flush()

@@ -16,6 +16,7 @@ from app.core.invoice import InvoiceStatus
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.invoices import finding, service
 from app.invoices.giving_back import cancel_purchases, give_back
+from app.invoices.lifetime import count_invoices
 from app.invoices.tables import Invoice, InvoiceVoid
 from app.jobs.service import enqueue
 from app.store.ids import to_text
@@ -40,6 +41,7 @@ async def void_invoice(
             conflicting=invoice,
         )  # fmt: skip
     session.add(InvoiceVoid(invoice_id=identifier, created_at=now, reason=reason.strip(), in_provider=in_provider))
+    await count_invoices(session, [invoice], void=True)
     await give_back(session, invoice, now=now)
     await cancel_purchases(session, invoice, now=now)
     if invoice.billing_configuration_id is not None:

@@ -31,6 +31,7 @@ from app.contracts.own_terms import OwnTerms
 from app.contracts.service import create_contract
 from app.contracts.subscription_rules import NewSubscription
 from app.contracts.subscriptions import add_subscription
+from app.contracts.tables import Contract
 from app.core.fees import Collection, FeePlacement, ScheduledItem
 from app.core.grants import GrantType
 from app.core.period import Frequency, StatementDay, StatementSchedule
@@ -43,6 +44,8 @@ from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule
 from app.grants.service import create_grant
 from app.grants.true_ups import disable_true_up
 from app.invoices import ending
+from app.invoices.issue_dates import update_issue_date
+from app.invoices.open import open_statements
 from app.invoices.regenerating import regenerate_invoice
 from app.invoices.run import run_due
 from app.invoices.run_reports import RunReport
@@ -181,6 +184,7 @@ class Seller:
                 self._void,
                 self._regenerate,
                 self._no_true_up,
+                self._move,
             ),
         )
         return await self.random.choice(choices)()
@@ -260,6 +264,18 @@ class Seller:
         if invoice is None:
             return False
         return await self.try_to("regenerate", lambda session: regenerate_invoice(session, invoice, now=self.now))
+
+    async def _move(self) -> bool:
+        async with self.store.transaction() as session:
+            contract = await session.get_one(Contract, self.random.choice(self.contracts))
+            found = await open_statements(session, [contract], now=self.now)
+        if not found:
+            return False
+        identifier, at = self.random.choice(found).id, self.now + self.random.randint(1, 900) * HOUR
+        chosen = None if self.random.random() < 0.2 else at
+        return await self.try_to(
+            "issue date", lambda session: update_issue_date(session, identifier, chosen, now=self.now)
+        )
 
     async def _no_true_up(self) -> bool:
         grant = await self._one("select id from grants where type = 'POSTPAID'")
