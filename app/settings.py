@@ -42,6 +42,8 @@ KNOWN = frozenset(
         "TRUSTED_PROXIES",
         "FAILPOINT",
         "LOG_LEVEL",
+        "SELLER_NAME",
+        "SELLER_DETAILS",
     )
 )
 
@@ -76,6 +78,8 @@ class Settings:
     trusted_proxies: int = 0
     failpoint: str | None = None
     log_level: str = "info"
+    seller_name: str = "Metrograph"
+    seller_details: tuple[str, ...] = ()
     demo: bool = False
 
     @property
@@ -118,6 +122,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         trusted_proxies=_whole(given, "METROGRAPH_TRUSTED_PROXIES", problems),
         failpoint=given.get("METROGRAPH_FAILPOINT"),
         log_level=given.get("METROGRAPH_LOG_LEVEL", "info").lower(),
+        seller_name=given.get("METROGRAPH_SELLER_NAME", Settings().seller_name).strip(),
+        seller_details=tuple(part.strip() for part in given.get("METROGRAPH_SELLER_DETAILS", "").split("|") if part),
         demo=bool(demo),
     )
     problems += _problems(settings)
@@ -163,6 +169,7 @@ def _problems(settings: Settings) -> list[str]:
 def _checks(settings: Settings) -> list[tuple[str, object, bool, str]]:
     """(variable, value to show, is it fine, what would be accepted) for each setting. Secrets are never shown."""
     url, secret, bootstrap = settings.database_url, settings.secret_key, settings.bootstrap_key
+    seller, details = settings.seller_name, settings.seller_details
     file, level, hidden = settings.connections_file, settings.log_level, "(hidden)"
     environments, levels = ("production", "sandbox"), ("debug", "info", "warning", "error")
     addresses = {
@@ -180,11 +187,22 @@ def _checks(settings: Settings) -> list[tuple[str, object, bool, str]]:
         ("METROGRAPH_BOOTSTRAP_KEY", hidden, bootstrap is None or len(bootstrap) >= 24, "at least 24 characters"),
         ("METROGRAPH_CONNECTIONS", file, file is None or file.is_file(), "no such file"),
         ("METROGRAPH_LOG_LEVEL", level, level in levels, ", ".join(levels)),
+        ("METROGRAPH_SELLER_NAME", seller, 0 < len(seller) <= 200 and seller.isprintable(), "1 to 200 characters"),
+        (
+            "METROGRAPH_SELLER_DETAILS",
+            details,
+            len(details) <= 10 and all(map(_is_line, details)),
+            "at most 10 lines of 200 characters, with | between them",
+        ),
         *(
             (name, address, address is None or address.startswith(schemes), f"an address with {' or '.join(schemes)}")
             for name, (address, schemes) in addresses.items()
         ),
     ]
+
+
+def _is_line(text: str) -> bool:
+    return len(text) <= 200 and text.isprintable()
 
 
 def _whole(given: Mapping[str, str], name: str, problems: list[str]) -> int:

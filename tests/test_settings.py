@@ -34,6 +34,8 @@ WRONG = {
     "METROGRAPH_BOOTSTRAP_KEY": ("short-bootstrap", "24 characters"),
     "METROGRAPH_CONNECTIONS": ("/nowhere/connections.toml", "no such file"),
     "METROGRAPH_LOG_LEVEL": ("loud", "warning"),
+    "METROGRAPH_SELLER_NAME": ("x" * 201, "1 to 200 characters"),
+    "METROGRAPH_SELLER_DETAILS": ("|".join("x" * 11), "at most 10 lines"),
     "METROGRAPH_TRUSTED_PROXIES": ("-1", "whole number"),
     "METROGRAPH_ALLOW_PRIVATE_WEBHOOKS": ("yes", "1 or 0"),
     "METROGRAPH_STRIPE_API_BASE": ("api.stripe.com", "https://"),

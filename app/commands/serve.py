@@ -12,12 +12,12 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from app import web_invoices, web_usage
 from app.commands import shell
 from app.commands.shell import note
 from app.main import create_app
 from app.runtime import Runtime, opened
 from app.settings import BadSettings, require_secret
-from app.web_usage import usage_routes
 from app.worker import WorkerHealth, working
 
 GRACEFUL_SECONDS = 10
@@ -35,7 +35,10 @@ def application(runtime: Runtime, *, health: WorkerHealth | None = None) -> Star
         runtime.clock,
         providers=runtime.connections,
         checks={} if health is None else {"worker": worker_check},
-        routes=usage_routes(runtime.settings, runtime.store, runtime.clock),
+        routes=[
+            *web_usage.usage_routes(runtime.settings, runtime.store, runtime.clock),
+            *web_invoices.invoice_routes(runtime.settings, runtime.store, runtime.clock),
+        ],
     )
 
 

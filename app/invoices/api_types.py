@@ -16,7 +16,7 @@ from app.customers.api_types import BillingConfiguration, Customer
 from app.graphql.connection import After, Connection, First, list_connection
 from app.graphql.context import Info
 from app.graphql.fields import object_field
-from app.graphql.nodes import Node, node_type
+from app.graphql.nodes import Node, node_id, node_type
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import Interval, Money
 from app.invoices import api_breakdown_pages, api_standing, drafts, tables
@@ -148,6 +148,14 @@ class Invoice(Node):
     @strawberry.field(description="SHA-256 of its content, by which a later change would show; null for a draft.")
     def content_hash(self, invoice: strawberry.Parent[Either]) -> str | None:
         return invoice.content_hash if isinstance(invoice, tables.Invoice) else None
+
+    @strawberry.field(description="Path of the invoice as PDF on this server; it asks for the same key (docs/http.md).")
+    def pdf_url(self, invoice: strawberry.Parent[Either]) -> str:
+        return f"/v1/invoices/{node_id(invoice)}.pdf"
+
+    @strawberry.field(description="Path of the invoice as CSV on this server; it asks for the same key (docs/http.md).")
+    def csv_url(self, invoice: strawberry.Parent[Either]) -> str:
+        return f"/v1/invoices/{node_id(invoice)}.csv"
 
     @object_field(
         scope="delivery:read", description="How it comes to its provider; empty for a draft. Scope: delivery:read."
