@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +17,9 @@ import pytest
 from app.runtime import DATABASE
 from app.store import embedded
 from tests.commands.conftest import metrograph
+from tests.commands.faults import missed_faults
 
+SCALE = "medium" if os.environ.get("METROGRAPH_STRESS") else "small"
 PROVIDERS = {"stripe", "aws_marketplace", "azure_marketplace"}
 SHAPE = {
     "provider", "contract", "customer", "invoice", "status", "total", "currency", "acknowledged", "effectiveAt",
@@ -49,11 +53,12 @@ def ask(folder: Path, statement: str) -> list[tuple[Any, ...]]:
         cluster.stop()
 
 
+@pytest.mark.stress
 def test_the_demo_delivers_everything_once_and_then_nothing_is_left_to_do(folder: Path) -> None:
     make_database(folder)
     (folder / "demo.toml").write_text('METROGRAPH_ENVIRONMENT = "sandbox"\n')
     env = {"METROGRAPH_DATA_DIR": str(folder)}
-    demo = metrograph("demo", "--no-serve", "--json", env=env)
+    demo = metrograph("demo", "--no-serve", "--json", "--scale", SCALE, env=env)
     assert demo.code == 0, demo.err
     summary = demo.document
     assert set(summary) >= {"customers", "contracts", "events", "invoices", "deliveries", "seconds"}
@@ -88,6 +93,12 @@ def test_the_demo_delivers_everything_once_and_then_nothing_is_left_to_do(folder
     assert (books.code, books.document["ok"]) == (0, True), books.out
     doctor = metrograph("doctor", "--json", env=env)
     assert (doctor.code, doctor.document["ok"]) == (0, True), doctor.out
+
+    proof = metrograph("recompute", "--all", "--json", env=env)
+    total = summary["invoices"]["finalized"]
+    counts = {"recomputed": total, "same": total, "different": 0, "notRecomputable": 0}
+    assert (proof.code, proof.document) == (0, {"ok": True, **counts, "invoices": []})
+    assert asyncio.run(missed_faults(folder)) == [], "each planted fault is found, and nothing else"
 
 
 def test_a_database_that_is_no_demos_is_refused(folder: Path) -> None:
