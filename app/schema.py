@@ -26,6 +26,7 @@ from app.contracts.api import ContractsMutation, ContractsQuery
 from app.contracts.api_balances import ContractBalancesMutation
 from app.contracts.api_changes import ContractChangesMutation
 from app.contracts.api_fees import FeesMutation
+from app.contracts.api_packages import PackagesMutation, PackagesQuery
 from app.contracts.api_seat_changes import SeatsMutation
 from app.custom_fields.api import CustomFieldsMutation, CustomFieldsQuery
 from app.customers.api import CustomersMutation, CustomersQuery
@@ -63,6 +64,7 @@ class Query(
     PricingUnitQuery,
     BalancesQuery,
     ContractsQuery,
+    PackagesQuery,
     InvoicesQuery,
     BreakdownsQuery,
     PreviewsQuery,
@@ -88,6 +90,7 @@ class Mutation(
     BalanceEditsMutation,
     UsageMutation,
     ContractsMutation,
+    PackagesMutation,
     ContractChangesMutation,
     FeesMutation,
     SeatsMutation,

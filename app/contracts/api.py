@@ -89,7 +89,8 @@ class ContractsMutation:
     @mutation_field(
         scope="contracts:write",
         action="contract.create",
-        description="Make a contract. A customer can have any number at once; each has its own invoices.",
+        description="Make a contract, of terms or of a package. A customer can have any number at once; each has its own "
+        "invoices.",
     )
     async def contract_create(
         self, info: Info, input: Annotated[ContractCreateInput, strawberry.argument(description="The new contract.")]

@@ -1,50 +1,118 @@
-"""The way from the input of a new contract to the service.
+"""The way from the input of a new contract to the service: by itself, or of a package.
 
-Owns nothing but that way; a preview of invoices takes it too.
+Owns nothing but that way; a preview of invoices takes it too. A package gives the input that a caller could have sent.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import fields, replace
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
+import strawberry
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contracts import placement, service
+from app.contracts import packages, placement, service
 from app.contracts.api_inputs import ContractCreateInput, own_terms_of
+from app.contracts.api_relative import read
 from app.contracts.api_standing import schedule_of
+from app.contracts.package_dates import dated
+from app.errors import ErrorCode, InvalidInput
+from app.graphql.values import IntervalInput
 from app.providers import ProviderDirectory
 from app.store import ids
 
+BESIDE = frozenset({"customer_id", "interval", "package_id", "package_alias", "transition", "uniqueness_key"})
+"""What may be said beside a package; everything else is the package's to say."""
+
 
 async def create_asked(
-    session: AsyncSession, directory: ProviderDirectory, input: ContractCreateInput, *, now: datetime
+    session: AsyncSession, directory: ProviderDirectory, found: ContractCreateInput, *, now: datetime
 ) -> service.CreatedContract:
-    """Make the contract that an input asks for."""
-    card_id = optional("rate_card", input.rate_card_id, path=("input", "rateCardId"))
-    starting_at = input.interval.starting_at
+    """Make the contract that an input asks for. Errors: those of the service and of `offered_package`, INVALID for terms beside a package."""
+    if found.package_id is None and found.package_alias is None:
+        return await sign(session, directory, found, now=now)
+    _refuse_beside(found)
+    package_id = optional("package", found.package_id, path=("input", "packageId"))
+    package = await packages.offered_package(session, package_id, found.package_alias, at=found.interval.starting_at)
+    customer_id = ids.from_text("customer", found.customer_id, path=("input", "customerId"))
+    chosen = await packages.matching_configuration(session, package, customer_id)
+    whole = of_package(package.definition, found)
+    if chosen is not None:
+        whole = replace(whole, billing_configuration_id=ids.to_text("billing_configuration", chosen))
+    return await sign(session, directory, whole, package_id=package.id, now=now)
+
+
+async def sign(
+    session: AsyncSession,
+    directory: ProviderDirectory,
+    found: ContractCreateInput,
+    *,
+    package_id: UUID | None = None,
+    now: datetime,
+) -> service.CreatedContract:
+    """Make a contract that is told whole; `package_id` is where its terms come from."""
+    card_id = optional("rate_card", found.rate_card_id, path=("input", "rateCardId"))
+    starting_at = found.interval.starting_at
     return await service.create_contract(
         session,
         directory,
-        customer_id=ids.from_text("customer", input.customer_id, path=("input", "customerId")),
-        rate_card_id=await placement.chosen_card(session, card_id, input.rate_card_alias, at=starting_at),
-        currency=input.currency,
-        name=input.name,
+        customer_id=ids.from_text("customer", found.customer_id, path=("input", "customerId")),
+        rate_card_id=await placement.chosen_card(session, card_id, found.rate_card_alias, at=starting_at),
+        currency=found.currency,
+        name=found.name,
         starting_at=starting_at,
-        ending_before=input.interval.ending_before,
-        statement=schedule_of(input.statement),
-        grace_hours=input.grace_hours,
-        priority=input.priority,
-        net_payment_terms_days=input.net_payment_terms_days,
+        ending_before=found.interval.ending_before,
+        statement=schedule_of(found.statement),
+        grace_hours=found.grace_hours,
+        priority=found.priority,
+        net_payment_terms_days=found.net_payment_terms_days,
         billing_configuration_id=optional(
-            "billing_configuration", input.billing_configuration_id, path=("input", "billingConfigurationId")
+            "billing_configuration", found.billing_configuration_id, path=("input", "billingConfigurationId")
         ),
-        own_terms=own_terms_of(input),
-        uniqueness_key=input.uniqueness_key,
+        own_terms=own_terms_of(found),
+        package_id=package_id,
+        uniqueness_key=found.uniqueness_key,
         now=now,
     )
 
 
+def of_package(definition: dict[str, Any], found: ContractCreateInput) -> ContractCreateInput:
+    """What a caller would have sent in place of a package, for the customer and the start that are asked for."""
+    form = dated(definition, found.interval.starting_at.astimezone(UTC))
+    interval = {"startingAt": found.interval.starting_at.isoformat(), "endingBefore": form.pop("endingBefore", None)}
+    made: ContractCreateInput = read(
+        ContractCreateInput, {**form, "customerId": found.customer_id, "interval": interval}
+    )
+    return replace(made, transition=found.transition, uniqueness_key=found.uniqueness_key)
+
+
 def optional(kind: str, text: str | None, *, path: tuple[str, ...]) -> Any:
-    """An id that need not be given."""
+    """The id in a text that may be missing."""
     return None if text is None else ids.from_text(kind, text, path=path)
+
+
+def bare(customer_id: str, starting_at: datetime) -> ContractCreateInput:
+    """An input that says only who and when."""
+    return ContractCreateInput(customer_id=strawberry.ID(customer_id), interval=IntervalInput(starting_at=starting_at))
+
+
+def _refuse_beside(found: ContractCreateInput) -> None:
+    empty = bare(found.customer_id, found.interval.starting_at)
+    for field in fields(ContractCreateInput):
+        if field.name not in BESIDE and getattr(found, field.name) != getattr(empty, field.name):
+            raise _beside(field.name)
+    if found.interval.ending_before is not None:
+        raise _beside("interval", "ending_before")
+
+
+def _beside(*names: str) -> InvalidInput:
+    words = [name.split("_") for name in names]
+    path = tuple("".join((first, *(word.capitalize() for word in rest))) for first, *rest in words)
+    return InvalidInput(
+        ErrorCode.INVALID,
+        f"{path[-1]} is the package's to say; beside a package only customerId, interval.startingAt, transition and "
+        "uniquenessKey are given. Add other terms by an amendment.",
+        path=("input", *path),
+    )

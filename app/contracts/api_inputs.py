@@ -34,6 +34,14 @@ class ContractFilter:
 class ContractCreateInput(ContractTermsInput):
     customer_id: strawberry.ID = strawberry.field(description="Whose contract it is.")
     interval: IntervalInput = strawberry.field(description="From when to when it holds, on full hours.")
+    package_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="The package whose terms it has; beside it only the customer, the start, a transition and the "
+        "uniqueness key are given.",
+    )
+    package_alias: str | None = strawberry.field(
+        default=None, description="Instead of its id: an alias that the package has when the contract starts."
+    )
     rate_card_id: strawberry.ID | None = strawberry.field(
         default=None, description="The prices it uses; without a card it has only fixed terms."
     )

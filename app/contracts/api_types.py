@@ -27,6 +27,7 @@ from app.graphql.values import Interval
 if TYPE_CHECKING:
     from app.contracts.api_charges import ScheduledCharge
     from app.contracts.api_filters import UsageFilter
+    from app.contracts.api_package_types import Package
     from app.contracts.api_recurring import RecurringBalance
     from app.contracts.api_subscriptions import ContractSubscription
     from app.contracts.api_transitions import ContractTransition
@@ -53,6 +54,17 @@ class Contract(Node, HasCustomFields):
     @strawberry.field(description="From when to when it holds.")
     def interval(self, row: strawberry.Parent[tables.Contract]) -> Interval:
         return Interval(starting_at=row.starting_at, ending_before=row.ending_before)
+
+    @strawberry.field(
+        description="The package of which it was made; null when it was made of terms, and for tokens of one customer."
+    )
+    async def package(
+        self, info: Info, row: strawberry.Parent[tables.Contract]
+    ) -> Annotated[Package, strawberry.lazy("app.contracts.api_package_types")] | None:
+        # A package belongs to the seller and serves many customers.
+        if row.package_id is None or info.context.actor.customer_id is not None:
+            return None
+        return await info.context.load("package", row.package_id)
 
     @strawberry.field(description="The contract that it follows, and how; null when it follows none.")
     async def transitioned_from(

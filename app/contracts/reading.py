@@ -45,7 +45,11 @@ def shown(contract: Contract) -> dict[str, object]:
     """What the audit log keeps of a contract."""
     plain = contract.model_dump(mode="json", exclude={"id", "created_at", "uniqueness_key"})
     plain["customer"] = to_text("customer", contract.customer_id)
-    for field, kind in (("rate_card", "rate_card"), ("billing_configuration", "billing_configuration")):
+    for field, kind in (
+        ("rate_card", "rate_card"),
+        ("billing_configuration", "billing_configuration"),
+        ("package", "package"),
+    ):
         chosen = getattr(contract, f"{field}_id")
         plain[field] = None if chosen is None else to_text(kind, chosen)
         del plain[f"{field}_id"]

@@ -24,7 +24,7 @@ INNER = frozenset({"id", "created_at", "customer_id", "contract_id", "added", "r
 NAMED = {
     "product_id": "product", "product_ids": "product", "rate_card_id": "rate_card", "contract_ids": "contract",
     "invoice_contract_id": "contract", "billing_configuration_id": "billing_configuration",
-    "subscription_id": "subscription",
+    "subscription_id": "subscription", "package_id": "package",
 }  # fmt: skip
 """Columns that hold ids, with the kind of what they name."""
 

@@ -53,6 +53,7 @@ async def create_contract(
     net_payment_terms_days: int | None = None,
     billing_configuration_id: UUID | None = None,
     own_terms: OwnTerms = OwnTerms(),
+    package_id: UUID | None = None,
     uniqueness_key: str | None = None,
     now: datetime,
 ) -> CreatedContract:
@@ -79,7 +80,7 @@ async def create_contract(
         generate_from=statement.generate_from, grace_hours=grace_hours, priority=priority,
         net_payment_terms_days=net_payment_terms_days, billing_configuration_id=billing_configuration_id,
         override_priority=own_terms.prices.priority, consolidate_charges=own_terms.fees.consolidate,
-        uniqueness_key=uniqueness_key,
+        package_id=package_id, uniqueness_key=uniqueness_key,
     )  # fmt: skip
     await check_route(
         session,

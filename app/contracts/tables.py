@@ -40,8 +40,32 @@ class Contract(Row, Unique, table=True):
     billing_configuration_id: UUID | None = Field(default=None, foreign_key="billing_configurations.id")
     override_priority: str = Field(default="LOWEST_MULTIPLIER", max_length=32)
     consolidate_charges: bool = False
+    package_id: UUID | None = Field(default=None, foreign_key="packages.id", index=True)
     revision: int = 1
     archived_at: datetime | None = instant(default=None, nullable=True)
+
+
+class PackageRow(Row, Unique, table=True):
+    """A contract that is still to be signed, by whomever: what a create says, with dates told from its start.
+
+    `provider` is that of the one billing configuration which the customer must have.
+    """
+
+    __tablename__ = "packages"
+    name: str = Field(max_length=200)
+    definition: dict[str, Any] = Field(sa_type=JSONB)
+    provider: str | None = Field(default=None, max_length=64)
+    archived_at: datetime | None = instant(default=None, nullable=True)
+
+
+class PackageAlias(Row, table=True):
+    """A name under which a package is found for a time; the database lets a name have one holder at a time."""
+
+    __tablename__ = "package_aliases"
+    package_id: UUID = Field(foreign_key="packages.id", index=True)
+    name: str = Field(max_length=128)
+    starting_at: datetime | None = instant(default=None, nullable=True)
+    ending_before: datetime | None = instant(default=None, nullable=True)
 
 
 class OverrideRow(Row, table=True):

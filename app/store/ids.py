@@ -21,6 +21,7 @@ PREFIXES = {
     "rate": "rte",
     "custom_field_key": "cfk",
     "contract": "con",
+    "package": "pkg",
     "override": "ovr",
     "scheduled_charge": "sch",
     "subscription": "sub",

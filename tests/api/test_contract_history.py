@@ -56,6 +56,10 @@ CALLS: dict[str, str] = {
 NO_CHANGE_OF_ONE = {
     "contractCreate": "a new contract has no history; the one that it follows has, see below",
     "balanceCreate": "a balance of a customer as a whole belongs to no contract",
+    **dict.fromkeys(
+        ("packageCreate", "packageArchive", "packageGiveAlias"),
+        "contracts that were made of a package stay as they are",
+    ),
 }
 
 
