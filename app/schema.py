@@ -46,6 +46,7 @@ from app.invoices.api_contract_edits import ContractEditsMutation
 from app.invoices.api_ending import EndingMutation
 from app.invoices.api_issue_dates import IssueDatesMutation
 from app.invoices.api_previews import PreviewsQuery
+from app.invoices.api_rebills import RebillsMutation
 from app.invoices.api_runs import RunsMutation, RunsQuery
 from app.invoices.api_simulations import SimulationsQuery
 from app.invoices.api_voids import VoidsMutation, VoidsQuery
@@ -98,6 +99,7 @@ class Mutation(
     IssueDatesMutation,
     RunsMutation,
     VoidsMutation,
+    RebillsMutation,
     EndingMutation,
     ContractEditsMutation,
     DeliveryMutation,
