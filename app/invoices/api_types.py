@@ -19,7 +19,7 @@ from app.graphql.fields import object_field
 from app.graphql.nodes import Node, node_id, node_type
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import Interval, Money
-from app.invoices import api_breakdown_pages, api_standing, drafts, tables
+from app.invoices import api_breakdown_pages, api_frozen_fields, api_standing, drafts, tables
 from app.invoices.api_lines import InvoiceLine, UnratedUsage
 from app.invoices.api_loaders import (
     Either,
@@ -64,6 +64,17 @@ class Invoice(Node):
         resolver=api_standing.late_usage,
         description="Usage of its period that came, or was taken back, after it was final, at most 100 entries. It is on "
         "no invoice until this one is voided and made again.",
+    )
+
+    customer_custom_fields = strawberry.field(
+        resolver=api_frozen_fields.customer_custom_fields,
+        description="Custom fields of its customer, by key: as they were when it became final, of a draft as they are. None "
+        "for tokens of one customer.",
+    )
+    contract_custom_fields = strawberry.field(
+        resolver=api_frozen_fields.contract_custom_fields,
+        description="Custom fields of its contract, by key: as they were when it became final, of a draft as they are. None "
+        "for tokens of one customer.",
     )
 
     @strawberry.field(description="What it is for.")

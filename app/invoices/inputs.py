@@ -17,15 +17,16 @@ from app.core.pots import pots_to_json
 from app.core.quantities import usage_to_json
 from app.core.rating import Unrated
 from app.invoices.drafts import RatedStatement
+from app.invoices.frozen_fields import FIELDS, Fields
 from app.invoices.frozen_items import ITEMS, items_to_json
 from app.invoices.tables import InvoiceInputs
 
 
-def inputs_row(rated: RatedStatement, *, ingest_batch: int) -> InvoiceInputs:
-    """Everything that it was computed from, and the digest of it."""
+def inputs_row(rated: RatedStatement, *, fields: Fields, ingest_batch: int) -> InvoiceInputs:
+    """Everything that it was computed from, custom fields as they are shown with it, and the digest of all."""
     row = InvoiceInputs(
         invoice_id=rated.statement.id,
-        terms={**terms_to_json(rated.terms), ITEMS: items_to_json(rated.items)},
+        terms={**terms_to_json(rated.terms), ITEMS: items_to_json(rated.items), FIELDS: fields},
         usage=usage_to_json(rated.usage),
         unrated=[unrated_to_json(item) for item in rated.unrated],
         pots=pots_to_json(rated.pots),

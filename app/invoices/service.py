@@ -31,6 +31,7 @@ from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.invoices import finding
 from app.invoices.balances import Books
 from app.invoices.drafts import RatedStatement
+from app.invoices.frozen_fields import fields_of_statements
 from app.invoices.inputs import inputs_row
 from app.invoices.lifetime import count_invoices
 from app.invoices.open import open_statements
@@ -189,7 +190,8 @@ async def write_invoices(session: AsyncSession, rated: Sequence[RatedStatement],
     """
     finals = [finalize(item.draft) for item in rated]
     watermark = await EVENTS.watermark(session)
-    inputs = [inputs_row(item, ingest_batch=watermark) for item in rated]
+    fields = await fields_of_statements(session, rated)
+    inputs = [inputs_row(item, fields=own, ingest_batch=watermark) for item, own in zip(rated, fields, strict=True)]
     routes = [await route_of(session, item.statement.contract) for item in rated]
     # Numbers come last: their counter stays locked to the end of the transaction, for everybody.
     first = await _take_numbers(session, len(rated))
