@@ -20,7 +20,8 @@ RECURRING = RecurringGrantRow.__table__.c  # type: ignore[attr-defined]
 
 async def billed_units(session: AsyncSession, contract: Contract) -> set[str]:
     """The currencies of its charges, of what is paid for its balances, and of true-ups."""
-    units = set((await session.scalars(select(CHARGES.unit).where(CHARGES.contract_id == contract.id))).all())
+    charged = select(CHARGES.unit).where(CHARGES.contract_id == contract.id, CHARGES.archived_at.is_(None))
+    units = set((await session.scalars(charged)).all())
     for bought in (await purchases_of(session, [contract.id])).get(contract.id, ()):
         units.add(bought.unit.code)
     recurring = await session.execute(

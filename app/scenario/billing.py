@@ -14,6 +14,7 @@ from app.invoices import ending, run
 from app.invoices.regenerating import regenerate_invoice
 from app.invoices.voiding import void_invoice
 from app.scenario.finding import invoice_of
+from app.scenario.histories import changing
 from app.scenario.reading import NotUnderstood
 from app.scenario.stream import ACTOR
 from app.scenario.world import Json, World
@@ -41,7 +42,7 @@ async def _regenerate(world: World, step: Json, _number: int, at: datetime) -> A
 
 
 async def _end(world: World, step: Json, _number: int, at: datetime) -> Any:
-    async with world.store.transaction() as session:
+    async with changing(world, "contract.update_end_date", at=at) as session:
         await ending.update_end_date(
             session,
             world.contracts[step["contract"]],
@@ -52,7 +53,7 @@ async def _end(world: World, step: Json, _number: int, at: datetime) -> Any:
 
 
 async def _archive_contract(world: World, step: Json, _number: int, at: datetime) -> Any:
-    async with world.store.transaction() as session:
+    async with changing(world, "contract.archive", at=at) as session:
         await ending.archive(session, world.contracts[step["contract"]], void_invoices=step["void_invoices"], now=at)
     return {"ok": True}
 

@@ -13,6 +13,7 @@ from app.clock import parse_instant
 from app.scenario.breakdowns import windows_that_do_not_add_up
 from app.scenario.comparing import differences
 from app.scenario.founding import found
+from app.scenario.histories import histories_that_mislead
 from app.scenario.marketplace import scenario_connections
 from app.scenario.reading import NotUnderstood, read
 from app.scenario.steps import advance, carry_out
@@ -56,6 +57,7 @@ async def run_file(file: Path, database_url: str, *, strict: bool) -> Verdict:
             previous = at
         if previous is not None:
             problems += await windows_that_do_not_add_up(world, at=previous)
+        problems += await histories_that_mislead(world)
         return Verdict(file, problems)
     except Exception as error:
         # Whatever breaks is this file's failure, told with its type; the other files still run.

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.contracts import history
 from app.core.period import HOUR, ceil_hour
 from app.customers.aliases import set_ingest_aliases
 from app.delivery import sync
@@ -18,6 +17,7 @@ from app.errors import BillingError, ErrorCode
 from app.scenario import children, editing, grants, observing
 from app.scenario.billing import BILLING
 from app.scenario.founding import found_contract
+from app.scenario.histories import changing
 from app.scenario.reading import expand
 from app.scenario.stream import ACTOR, Stream, incoming, receive
 from app.scenario.world import Json, World
@@ -73,9 +73,8 @@ async def _edit(world: World, step: Json, _number: int, at: datetime) -> Any:
 
 
 async def _manual(world: World, step: Json, _number: int, at: datetime) -> Any:
-    async with world.store.transaction() as session:
+    async with changing(world, "balance.adjust", at=at) as session:
         await grants.manual(session, world, step, now=at)
-        await history.keep_changes(session, ACTOR, action="balance.adjust", now=at)
     return {"ok": True}
 
 
@@ -87,9 +86,8 @@ async def _add_balance(world: World, step: Json, _number: int, at: datetime) -> 
 
 async def _create_contract(world: World, step: Json, _number: int, at: datetime) -> Any:
     contract = step["contract"]
-    async with world.store.transaction() as session:
+    async with changing(world, "contract.create", at=at) as session:
         await found_contract(session, world, contract, created_at=at)
-        await history.keep_changes(session, ACTOR, action="contract.create", now=at)
     world.places[contract["id"]] = len(world.places)
     await children.keep_children(world, at=at)
     return {"ok": True}

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.store.engine import Store
 from tests import builders
+from tests.api.accounts import AZURE
 from tests.api.books import assert_sound
 from tests.api.conftest import Api
 from tests.api.test_balance_edits import commit
@@ -114,6 +115,17 @@ async def test_a_charge_changes_with_the_invoice_that_is_made_again(deal: Deal, 
     )  # fmt: skip
     assert (await regenerate(deal.api, final["id"]))["invoice"]["total"]["amount"] == "6"
     await assert_sound(store, now)
+
+
+async def test_the_currency_of_an_archived_charge_stands_in_no_way(deal: Deal) -> None:
+    contract = await deal.signed(scheduledCharges=[deal.charge((DECEMBER, "5"), currency="EUR")])
+    charge = contract["scheduledCharges"][0]["id"]
+    azure = await builders.configuration(deal.api, deal.customer["id"], provider="azure_marketplace", settings=AZURE)
+    answer = await edit(deal.api, contract["id"], billingConfigurationId=azure["id"])
+    assert refused(answer) == ("CURRENCY_MISMATCH", ["input", "billingConfigurationId"])
+    await done(deal.api, contract["id"], archiveScheduledCharges=[charge])
+    await done(deal.api, contract["id"], billingConfigurationId=azure["id"])
+    assert (await parts(deal.api, contract["id"]))["billingConfiguration"] == {"id": azure["id"]}
 
 
 async def test_a_subscription_that_ends_earlier_is_paid_for_until_then(deal: Deal) -> None:
