@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import BigInteger, Identity, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field
+from sqlmodel import Column, Field, SQLModel
 
 from app.core.overrides import change_from_json, change_to_json
 from app.core.scheduled import schedule_from_json, schedule_to_json
@@ -193,6 +193,52 @@ class TransitionRow(Row, table=True):
     true_ups: str = Field(max_length=16)
     at: datetime = instant()
     settled_at: datetime | None = instant(default=None, nullable=True)
+
+
+class ThresholdRow(Row, table=True):
+    """What a contract watches (`kind`), and the commit that it buys when it is reached; one of each kind counts.
+
+    One that was replaced or removed stays, because commits name it. A payment that fails disables it and says why.
+    """
+
+    __tablename__ = "contract_thresholds"
+    __table_args__ = (
+        Index(
+            "uq_contract_thresholds_kind",
+            "contract_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("removed_at is null"),
+        ),
+    )
+    contract_id: UUID = Field(foreign_key="contracts.id", index=True)
+    kind: str = Field(max_length=16)
+    is_enabled: bool = True
+    amount: Decimal = exact()
+    recharge_to: Decimal | None = exact(default=None, nullable=True)
+    unit: str = Field(max_length=16)
+    product_id: UUID = Field(foreign_key="products.id")
+    name: str | None = Field(default=None, max_length=200)
+    description: str | None = Field(default=None, max_length=2000)
+    priority: Decimal | None = exact(default=None, nullable=True)
+    product_ids: list[str] = Field(default_factory=list, sa_type=JSONB)
+    tags: list[str] = Field(default_factory=list, sa_type=JSONB)
+    specifiers: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
+    access_months: int = 12
+    gate: str | None = Field(default=None, max_length=16)
+    stopped_because: str | None = Field(default=None, max_length=500)
+    removed_at: datetime | None = instant(default=None, nullable=True)
+
+
+class ThresholdTouch(SQLModel, table=True):
+    """New usage of a contract that watches a threshold, to be looked at; removed when that was done.
+
+    Rows are added by ingest and wait for nobody, so two batches of one customer never stand in each other's way.
+    """
+
+    __tablename__ = "threshold_touches"
+    id: int = Field(sa_column=Column(BigInteger, Identity(), primary_key=True))
+    contract_id: UUID = Field(foreign_key="contracts.id")
 
 
 class ContractEditRow(Row, Unique, table=True):

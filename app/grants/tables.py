@@ -23,7 +23,8 @@ class GrantRow(Row, Unique, table=True):
     `contract_ids` are the contracts that one of a customer may pay for (empty: all), `invoice_contract_id` the one on
     which it is bought. `invoice` is its schedule of payment. A child of a recurring grant, and what rolled over from
     another grant, say where they come from. With `seat_id` it pays only for usage whose property `seat_key` names it;
-    `unit_amount` is what one more unit of a subscription brings to a child in a whole period.
+    `unit_amount` is what one more unit of a subscription brings to a child in a whole period. A commit with a `gate`
+    pays nothing before its payment was told to be made: the outcome is written once. `threshold_id` is what bought it.
     """
 
     __tablename__ = "grants"
@@ -38,6 +39,7 @@ class GrantRow(Row, Unique, table=True):
             postgresql_where=text("recurring_id is not null"),
         ),
         UniqueConstraint("rolled_from_id", "rolled_from_segment", "contract_id"),
+        Index("ix_grants_unpaid", "gate", postgresql_where=text("gate is not null and gate_outcome is null")),
     )
     customer_id: UUID = Field(foreign_key="customers.id", index=True)
     contract_id: UUID | None = Field(default=None, foreign_key="contracts.id", index=True)
@@ -63,6 +65,11 @@ class GrantRow(Row, Unique, table=True):
     unit_amount: Decimal | None = exact(default=None, nullable=True)
     rolled_from_id: UUID | None = Field(default=None, foreign_key="grants.id")
     rolled_from_segment: int | None = None
+    gate: str | None = Field(default=None, max_length=16)
+    gate_outcome: str | None = Field(default=None, max_length=16)
+    gate_settled_at: datetime | None = instant(default=None, nullable=True)
+    gate_reason: str | None = Field(default=None, max_length=500)
+    threshold_id: UUID | None = Field(default=None, foreign_key="contract_thresholds.id", index=True)
     revision: int = 1
     archived_at: datetime | None = instant(default=None, nullable=True)
 

@@ -20,13 +20,19 @@ from app.store.base import Row, exact, instant
 class Invoice(Row, table=True):
     """A finalized invoice: a fact. The id is derived from contract, type, start and regeneration.
 
-    A scheduled invoice has a date, `starting_at`, and no end; `ordinal` counts those of one date and currency.
+    A scheduled invoice has a date, `starting_at`, and no end; `ordinal` counts those of one date and currency. With
+    `purchase_of` it bills what is paid for that commit alone.
 
     `content_hash` is the digest of its content; what it was computed from stands in its `InvoiceInputs`.
     """
 
     __tablename__ = "invoices"
-    __table_args__ = (UniqueConstraint("contract_id", "type", "starting_at", "currency", "ordinal", "regeneration"),)
+    __table_args__ = (
+        UniqueConstraint(
+            "contract_id", "type", "starting_at", "currency", "ordinal", "regeneration", "purchase_of",
+            name="uq_invoices_what_it_is_for", postgresql_nulls_not_distinct=True,
+        ),
+    )  # fmt: skip
     number: int = Field(sa_type=BigInteger, unique=True)
     customer_id: UUID = Field(foreign_key="customers.id", index=True)
     contract_id: UUID = Field(foreign_key="contracts.id", index=True)
@@ -43,6 +49,7 @@ class Invoice(Row, table=True):
     subtotal: Decimal = exact()
     total: Decimal = exact()
     content_hash: str = Field(max_length=64)
+    purchase_of: UUID | None = Field(default=None, foreign_key="grants.id", index=True)
 
 
 class InvoiceLine(SQLModel, table=True):

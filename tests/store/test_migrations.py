@@ -31,8 +31,8 @@ DECIDES_WHAT_IS_DUE = {
 DECIDES_NO_DUE_DATE = {
     # Prices and what is measured decide amounts only; a fee is looked for whether it has a price or not.
     *("overrides", "usage_filters", "rates", "rate_card_aliases"),
-    # Their children are rows of grants.
-    "recurring_grants",
+    # What they make are rows of grants.
+    *("recurring_grants", "contract_thresholds", "threshold_touches"),
     # Content of invoices, which come with the invoice; deliveries, which come after it; records of what was done.
     *("invoice_lines", "invoice_inputs", "deliveries", "metering_slots", "contract_edits"),
     *("billing_run_contracts", "billing_run_invoices", "lifetime_billings"),
