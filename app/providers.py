@@ -26,6 +26,10 @@ class ProviderDirectory(Protocol):
         """Whether invoices in this currency can be delivered to the provider at all."""
         ...
 
+    def is_metered(self, provider: str) -> bool:
+        """Whether the provider is sent usage by the hour instead of invoices."""
+        ...
+
 
 class NoProviders:
     """A deployment without provider accounts: nothing can be routed, so no route can be wrong."""
@@ -41,3 +45,7 @@ class NoProviders:
     def takes_currency(self, provider: str, currency: str) -> bool:
         """See `ProviderDirectory.takes_currency`."""
         return True
+
+    def is_metered(self, provider: str) -> bool:
+        """See `ProviderDirectory.is_metered`."""
+        return False

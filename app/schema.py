@@ -28,6 +28,7 @@ from app.contracts.api_changes import ContractChangesMutation
 from app.contracts.api_fees import FeesMutation
 from app.contracts.api_packages import PackagesMutation, PackagesQuery
 from app.contracts.api_seat_changes import SeatsMutation
+from app.contracts.api_threshold_changes import ThresholdsMutation
 from app.custom_fields.api import CustomFieldsMutation, CustomFieldsQuery
 from app.customers.api import CustomersMutation, CustomersQuery
 from app.delivery.api import DeliveryMutation, DeliveryQuery
@@ -44,6 +45,7 @@ from app.invoices.api_balance_edits import BalanceEditsMutation
 from app.invoices.api_breakdown_pages import BreakdownsQuery
 from app.invoices.api_contract_edits import ContractEditsMutation
 from app.invoices.api_ending import EndingMutation
+from app.invoices.api_gates import GatesMutation, GatesQuery
 from app.invoices.api_issue_dates import IssueDatesMutation
 from app.invoices.api_previews import PreviewsQuery
 from app.invoices.api_rebills import RebillsMutation
@@ -68,6 +70,7 @@ class Query(
     PackagesQuery,
     InvoicesQuery,
     BreakdownsQuery,
+    GatesQuery,
     PreviewsQuery,
     SimulationsQuery,
     RunsQuery,
@@ -95,12 +98,14 @@ class Mutation(
     ContractChangesMutation,
     FeesMutation,
     SeatsMutation,
+    ThresholdsMutation,
     InvoicesMutation,
     IssueDatesMutation,
     RunsMutation,
     VoidsMutation,
     RebillsMutation,
     EndingMutation,
+    GatesMutation,
     ContractEditsMutation,
     DeliveryMutation,
     AccessMutation,

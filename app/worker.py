@@ -18,16 +18,20 @@ import structlog
 
 from app.access import audit, idempotency
 from app.actor import system
-from app.contracts import recurring_children
-from app.delivery import metering, service, sync, voids
+from app.contracts import recurring_children, threshold_reading
+from app.contracts.threshold_reading import EVALUATE_JOB
+from app.delivery import metering, payments, service, sync, voids
 from app.delivery.actions import SYNC_JOB
-from app.invoices import due, next_due, runs, settling
+from app.grants.gates import PAYMENTS_JOB
+from app.invoices import due, next_due, purchase_run, runs, settling
 from app.invoices import run as billing_run
+from app.invoices import threshold_run as billing
 from app.invoices.service import DELIVERIES_JOB
 from app.jobs.service import enqueue
 from app.runtime import Runtime
 from app.usage import buckets
 from app.usage.partitions_postgres import create_partitions
+from app.usage.watched import TOUCHED_JOB
 
 log = structlog.get_logger("metrograph.worker")
 
@@ -76,6 +80,29 @@ async def make_children(runtime: Runtime) -> None:
     now = runtime.clock.now()
     await recurring_children.make_all_children(runtime.store, now=now)
     await settling.settle_all(runtime.store, now=now)
+
+
+async def settle_payments(runtime: Runtime) -> None:
+    """Bill commits that wait for their payment, and look what became of payments that are awaited."""
+    await purchase_run.bill_unpaid(runtime.store, actor=BILLING, now=runtime.clock.now())
+    await payments.settle_payments(runtime.store, runtime.connections, actor=BILLING, clock=runtime.clock.now)
+
+
+async def evaluate_touched(runtime: Runtime) -> None:
+    """Look at the contracts with thresholds that have new usage."""
+    await billing.evaluate_touched(runtime.store, runtime.connections, actor=BILLING, now=runtime.clock.now())
+
+
+async def evaluate_thresholds(runtime: Runtime, contract: str | None = None) -> None:
+    """Look at the thresholds of a contract, or of all, and buy what they ask for."""
+    now = runtime.clock.now()
+    if contract is not None:
+        contracts = [UUID(contract)]
+    else:
+        async with runtime.store.transaction() as session:
+            contracts = await threshold_reading.watched_contracts(session, now=now)
+    for contract_id in contracts:
+        await billing.evaluate(runtime.store, runtime.connections, contract_id, actor=BILLING, now=now)
 
 
 async def run_invoices(runtime: Runtime) -> None:
@@ -130,6 +157,10 @@ HANDLERS: dict[str, Handler] = {
     "metering.hour": meter_hour,
     "metering.resend": resend_slots,
     "grants.children": make_children,
+    PAYMENTS_JOB: settle_payments,
+    EVALUATE_JOB: evaluate_thresholds,
+    TOUCHED_JOB: evaluate_touched,
+    "thresholds.sweep": evaluate_thresholds,
     "invoices.run": run_invoices,
     due.FINALIZE_JOB: finalize,
     "usage.fold": fold_buckets,
@@ -145,6 +176,8 @@ SCHEDULES: dict[str, str] = {
     "metering.hour": "0 * * * *",
     "metering.resend": "*/5 * * * * 45",
     "grants.children": "0 * * * *",
+    PAYMENTS_JOB: "* * * * * 30",
+    "thresholds.sweep": "1 * * * *",
     "invoices.run": "5 * * * *",
     "usage.fold": "* * * * * */5",
     "usage.partitions": "30 */6 * * *",

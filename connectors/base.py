@@ -196,11 +196,20 @@ class Receipt:
     provider_reference: str
 
 
+class PaymentState(StrEnum):
+    """What became of the payment of an invoice: awaited, made, or tried in vain (or never to be made any more)."""
+
+    OPEN = "OPEN"
+    PAID = "PAID"
+    FAILED = "FAILED"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderEntry:
     """One object as the provider shows it now. `reference` is ours when the object carries it.
 
     `amount` is money in the major unit for invoices (`currency` set) and a quantity for usage (`currency` None).
+    `payment` is None where the provider does not tell.
     """
 
     provider_reference: str
@@ -208,6 +217,7 @@ class ProviderEntry:
     reference: str | None = None
     amount: Decimal | None = None
     amount_paid: Decimal | None = None
+    payment: PaymentState | None = None
     currency: str | None = None
     effective_at: datetime | None = None
     created_at: datetime | None = None

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 import stripe
 
-from connectors.base import Notification, ProviderEntry, Terminal, Transient
+from connectors.base import Notification, PaymentState, ProviderEntry, Terminal, Transient
 from connectors.http import Secret, member, wait_from
 from connectors.stripe_invoice import INVOICE_KEY, major_units
 
@@ -127,10 +127,22 @@ def entry_of(invoice: stripe.Invoice) -> ProviderEntry:
         reference=metadata_of(invoice, INVOICE_KEY),
         amount=major_units(invoice.total, currency),
         amount_paid=major_units(invoice.amount_paid, currency),
+        payment=_payment_of(invoice),
         currency=currency,
         effective_at=instant_of(invoice.effective_at),
         created_at=instant_of(invoice.created),
     )
+
+
+def _payment_of(invoice: stripe.Invoice) -> PaymentState:
+    """Paid, or failed: given up, void, or still open after a try. A draft, or one that was not tried yet, is open.
+
+    Source: docs.stripe.com/api/invoices/object, `status` and `attempt_count`, November 2026.
+    """
+    if invoice.status == "paid":
+        return PaymentState.PAID
+    is_tried_in_vain = invoice.status == "open" and bool(invoice.attempt_count)
+    return PaymentState.FAILED if is_tried_in_vain or invoice.status in ("void", "uncollectible") else PaymentState.OPEN
 
 
 def verified_notice(

@@ -87,6 +87,20 @@ RULES: dict[str, tuple[str, str]] = {
         "where l.type = 'commit_purchase' and not exists (select 1 from invoice_voids v where v.invoice_id = i.id) "
         "group by l.grant_id, l.charged_at, l.ordinal having count(*) > 1) twice",
     ),
+    "nothing was drawn from a commit before it was paid": (
+        "select count(*) from grants where gate is not null",
+        "select count(*) from transfers t join grants g on g.id = t.grant_id where g.gate is not null "
+        "and t.kind = 'AUTOMATED_INVOICE_DEDUCTION' "
+        "and (g.gate_outcome is distinct from 'PAID' or t.created_at < g.gate_settled_at)",
+    ),
+    "what asks for a payment that failed is void, and what it would have paid for is canceled": (
+        "select count(*) from grants where gate_outcome = 'FAILED'",
+        "select count(*) from grants g join grant_segments s on s.grant_id = g.id and s.removed_at is null "
+        "where g.gate_outcome = 'FAILED' and (exists (select 1 from invoices i where i.purchase_of = g.id "
+        "and not exists (select 1 from invoice_voids v where v.invoice_id = i.id)) "
+        "or s.amount + coalesce((select sum(case when target = 'segment:' || g.id || ':' || s.number then amount "
+        "else -amount end) from transfers t where t.grant_id = g.id and t.segment = s.number), 0) > 0)",
+    ),
     "a void invoice gave back what it took from balances": (
         "select count(*) from invoice_voids",
         "select count(*) from invoice_voids v where "

@@ -16,6 +16,7 @@ from app.contracts.api_filters import UsageFilterInput, filter_of
 from app.contracts.api_new_fees import ScheduledChargeInput, SubscriptionInput, new_fees
 from app.contracts.api_override_inputs import OverrideInput, coming_balances, coming_objects, own_prices
 from app.contracts.api_recurring_inputs import RecurringBalanceInput, new_recurring_grants
+from app.contracts.api_threshold_inputs import ThresholdInput, threshold_of
 from app.contracts.new_fees import NewFees
 from app.contracts.own_terms import OwnTerms
 from app.core import terms
@@ -44,6 +45,10 @@ class ContractTermsInput:
     recurring_balances: list[RecurringBalanceInput] = strawberry.field(
         default_factory=list, description="Commits and credits that it brings again and again, at most 100."
     )
+    thresholds: list[ThresholdInput] = strawberry.field(
+        default_factory=list,
+        description="When it buys prepaid commits, one of each kind; in an edit each replaces that of its kind.",
+    )
 
 
 def added_terms(
@@ -68,6 +73,9 @@ def added_terms(
         fees=fees,
         grants=balances,
         recurring=recurring,
+        thresholds=[
+            threshold_of(item, path=(*path, "thresholds", str(index))) for index, item in enumerate(found.thresholds)
+        ],
     )  # fmt: skip
 
 

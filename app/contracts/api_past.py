@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from app.contracts import past, tables
+from app.contracts import api_thresholds, past, tables
 from app.contracts.api_filters import UsageFilter, shown_filters
 from app.contracts.api_overrides import Override
 from app.contracts.api_past_balances import PastBalance, PastRecurringBalance
@@ -67,6 +67,11 @@ class ContractPast:
     @strawberry.field(description="Its subscriptions, in the order in which they were added.")
     def subscriptions(self) -> list[PastSubscription]:
         return [past_subscription(self.terms, row) for row in self.terms.of(tables.SubscriptionRow)]
+
+    @strawberry.field(description="When it bought prepaid commits, by kind.")
+    def thresholds(self) -> list[api_thresholds.ContractThreshold]:
+        rows = [row for row in self.terms.of(tables.ThresholdRow) if row.removed_at is None]
+        return [api_thresholds.threshold_shown(row) for row in sorted(rows, key=lambda row: row.kind)]
 
     @strawberry.field(description="What made commits and credits again and again.")
     def recurring_balances(self) -> list[PastRecurringBalance]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from app.contracts.api_package_types import Package
     from app.contracts.api_recurring import RecurringBalance
     from app.contracts.api_subscriptions import ContractSubscription
+    from app.contracts.api_thresholds import ContractThreshold
     from app.contracts.api_transitions import ContractTransition
     from app.invoices.api_types import Invoice
 
@@ -128,6 +129,12 @@ class Contract(Node, HasCustomFields):
         self, info: Info, row: strawberry.Parent[tables.Contract]
     ) -> list[Annotated[RecurringBalance, strawberry.lazy("app.contracts.api_recurring")]]:
         return await info.context.load("contract.recurring_balances", row.id)
+
+    @strawberry.field(description="When it buys prepaid commits, by kind; at most one of each.")
+    async def thresholds(
+        self, info: Info, row: strawberry.Parent[tables.Contract]
+    ) -> list[Annotated[ContractThreshold, strawberry.lazy("app.contracts.api_thresholds")]]:
+        return await info.context.load("contract.thresholds", row.id)
 
     edit_history = strawberry.field(
         resolver=api_edits.edit_history,

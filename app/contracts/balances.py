@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checks import Path
+from app.contracts.collecting import check_collecting
 from app.contracts.placement import check_route
 from app.contracts.tables import Contract
 from app.grants.definitions import NewGrant, billed_in
@@ -24,7 +25,11 @@ async def create_balance(
 ) -> GrantRow:
     """A commit or credit of a customer. Errors: those of `create_grant` and `check_billing`."""
     row = await create_grant(session, customer_id, entry, now=now)
-    await check_billing(session, directory, entry.invoice_contract_id, entry, path=("input", "invoiceContractId"))
+    path = ("input", "invoiceContractId")
+    await check_billing(session, directory, entry.invoice_contract_id, entry, path=path)
+    if entry.gate is not None and entry.invoice_contract_id is not None:
+        contract = await session.get_one(Contract, entry.invoice_contract_id)
+        await check_collecting(session, directory, contract, path=path)
     return row
 
 

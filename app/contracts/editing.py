@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checks import Path, at_most, beneath
-from app.contracts import overrides, placement, quantities, tables
+from app.contracts import collecting, overrides, placement, quantities, tables
 from app.contracts.own_terms import OwnTerms, insert_own_terms
 from app.core.money import canonical
 from app.errors import NotFound
@@ -69,6 +69,7 @@ async def edit_terms(
             more_currencies=[unit],
         )  # fmt: skip
     stored = await insert_own_terms(session, contract, edit.add, path=ADD, now=now)
+    await collecting.check_collecting(session, directory, contract, path=ADD)
     for index, entry in enumerate(edit.quantity_updates):
         await _change_quantity(session, contract, entry, path=("input", "quantityUpdates", str(index)), now=now)
     parts: dict[str, object] = {

@@ -67,6 +67,7 @@ def _charge_to_json(charge: ScheduledCharge) -> dict[str, Any]:
         "schedule": schedule_to_json(charge.schedule),
         "added": charge.added,
         **({"is_purchase": True} if charge.is_purchase else {}),
+        **({"stands_alone": True} if charge.stands_alone else {}),
     }
 
 
@@ -78,6 +79,7 @@ def _charge_from_json(item: Mapping[str, Any]) -> ScheduledCharge:
         schedule=schedule_from_json(item["schedule"]),
         added=item["added"],
         is_purchase=item.get("is_purchase", False),
+        stands_alone=item.get("stands_alone", False),
     )
 
 

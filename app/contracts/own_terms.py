@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checks import Path
-from app.contracts import override_balances, recurring_children, recurring_grants, tables
+from app.contracts import override_balances, recurring_children, recurring_grants, tables, threshold_rules, thresholds
 from app.contracts.filters import NewUsageFilter, insert_usage_filters
 from app.contracts.new_fees import NewFees, insert_fees
 from app.contracts.new_recurring import NewRecurringGrant
@@ -36,6 +36,7 @@ class OwnTerms:
     custom_fields: Mapping[str, str] = field(default_factory=dict)
     fees: NewFees = field(default_factory=NewFees)
     transition: NewTransition | None = None
+    thresholds: Sequence[threshold_rules.NewThreshold] = ()
 
     @property
     def currencies(self) -> set[str]:
@@ -61,8 +62,9 @@ async def insert_own_terms(
     await override_balances.check_balances(session, contract, own.prices.overrides, path=place)
     overrides = await insert_overrides(session, contract, own.prices.overrides, path=place, now=now)
     filters = await insert_usage_filters(session, contract, own.usage_filters, path=(*path, "usageFilters"), now=now)
+    watched = await thresholds.insert_thresholds(session, contract, own.thresholds, path=(*path, "thresholds"), now=now)
     fields = await insert_custom_fields(session, contract, own.custom_fields)
     return StoredTerms(
         grants=grants, recurring=recurring, overrides=overrides, usage_filters=filters, scheduled_charges=charges,
-        subscriptions=subscriptions, noted={**transition, **fields},
+        subscriptions=subscriptions, thresholds=watched, noted={**transition, **fields},
     )  # fmt: skip

@@ -19,7 +19,9 @@ from app.store.ids import to_text
 from app.store.types import ExactDecimal, JsonOf, UtcDateTime
 
 DIALECT = postgresql.dialect()
-INNER = frozenset({"id", "created_at", "customer_id", "contract_id", "added", "revision", "uniqueness_key", "grant_id"})
+INNER = frozenset({
+    "id", "created_at", "customer_id", "contract_id", "added", "revision", "uniqueness_key", "grant_id", "threshold_id",
+})  # fmt: skip
 """Columns that tell where a row stands; nobody asked for a change of them."""
 NAMED = {
     "product_id": "product", "product_ids": "product", "rate_card_id": "rate_card", "contract_ids": "contract",

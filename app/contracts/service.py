@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
 from app.checks import interval_of, name_of, within
-from app.contracts.overlaps import double_billing
+from app.contracts import collecting, overlaps
 from app.contracts.own_terms import OwnTerms, insert_own_terms
 from app.contracts.placement import check_route, currency_for
 from app.contracts.reading import changeable_contract, shown
@@ -94,8 +94,9 @@ async def create_contract(
         session.add(contract)
         await session.flush()
         added = await insert_own_terms(session, contract, own_terms, now=now)
+        await collecting.check_collecting(session, directory, contract, path=("input", "billingConfigurationId"))
     note_change(session, "contract", contract.id, after=shown(contract) | added.counted())
-    return CreatedContract(contract, tuple(await double_billing(session, contract)))
+    return CreatedContract(contract, tuple(await overlaps.double_billing(session, contract)))
 
 
 async def set_billing_configuration(
@@ -115,6 +116,7 @@ async def set_billing_configuration(
     await check_route(session, directory, contract, configuration_id=configuration_id, path=("billingConfigurationId",))
     before = shown(contract)
     contract.billing_configuration_id = configuration_id
+    await collecting.check_collecting(session, directory, contract, path=("billingConfigurationId",))
     contract.revision += 1
     await session.flush()
     note_change(session, "contract", contract.id, before=before, after=shown(contract))

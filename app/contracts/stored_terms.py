@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.contracts.filters import shown_filter
-from app.contracts.tables import OverrideRow, ScheduledChargeRow, SubscriptionRow, UsageFilterRow
+from app.contracts.tables import OverrideRow, ScheduledChargeRow, SubscriptionRow, ThresholdRow, UsageFilterRow
+from app.contracts.thresholds import shown_threshold
 from app.grants.shown import KINDS
 from app.grants.tables import GrantRow, RecurringGrantRow
 from app.store.base import Row
@@ -26,6 +27,7 @@ class StoredTerms:
     usage_filters: Sequence[UsageFilterRow]
     scheduled_charges: Sequence[ScheduledChargeRow]
     subscriptions: Sequence[SubscriptionRow]
+    thresholds: Sequence[ThresholdRow]
     noted: Mapping[str, object]
 
     def counted(self) -> dict[str, object]:
@@ -37,6 +39,7 @@ class StoredTerms:
             "usageFilters": len(self.usage_filters),
             "scheduledCharges": len(self.scheduled_charges),
             "subscriptions": len(self.subscriptions),
+            "thresholds": len(self.thresholds),
         } | dict(self.noted)
 
     def named(self) -> dict[str, object]:
@@ -48,6 +51,7 @@ class StoredTerms:
             "usageFilters": [shown_filter(row) for row in self.usage_filters],
             "scheduledCharges": _ids("scheduled_charge", self.scheduled_charges),
             "subscriptions": _ids("subscription", self.subscriptions),
+            "thresholds": [{"kind": row.kind, **shown_threshold(row)} for row in self.thresholds],
         }
         return {name: items for name, items in found.items() if items}
 

@@ -27,6 +27,7 @@ TERMS: Mapping[type[Row], str] = {
     tables.SubscriptionRow: "subscription",
     tables.QuantityUpdateRow: "quantity_update",
     tables.SeatChangeRow: "seat_change",
+    tables.ThresholdRow: "threshold",
     RecurringGrantRow: "recurring_grant",
     GrantRow: "balance",
     SegmentRow: "segment",

@@ -56,7 +56,8 @@ class RecurringSchedule:
 class ScheduledCharge:
     """A fixed amount on given dates, in a unit of its own. `added` is its place in the order of addition.
 
-    What is paid for a commit is a purchase: it has the commit's id, and need not name a product.
+    What is paid for a commit is a purchase: it has the commit's id, and need not name a product. One that `stands_alone`
+    is never on an invoice with anything else: whether it is paid decides about the commit.
     """
 
     id: UUID
@@ -65,6 +66,7 @@ class ScheduledCharge:
     schedule: tuple[ScheduledItem, ...] | RecurringSchedule
     added: int
     is_purchase: bool = False
+    stands_alone: bool = False
 
 
 class Collection(StrEnum):

@@ -28,6 +28,21 @@ class GrantType(StrEnum):
     CREDIT = "CREDIT"
 
 
+class PaymentGate(StrEnum):
+    """Who tells that a commit was paid, before which nothing can be used of it: Stripe, or the caller."""
+
+    STRIPE = "STRIPE"
+    EXTERNAL = "EXTERNAL"
+
+
+class GateStatus(StrEnum):
+    """What became of the payment for which a commit waits."""
+
+    PENDING = "PENDING"
+    PAID = "PAID"
+    FAILED = "FAILED"
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of time in which an amount may be used. Segments are numbered from 0; each is a pot of its own."""
@@ -50,7 +65,8 @@ class Grant:
     It pays for products by id or by any of its tags, or what one of its specifiers reaches; without any of them it pays
     for everything. `contract_count` is how many contracts it may pay for, None for all of the customer's. `is_free`
     tells that nobody pays for it; `is_rollover` that it came over from an earlier contract. From `closes_at` on, when
-    its contract was followed by another, it is over: no segment lasts longer, and none begins.
+    its contract was followed by another, it is over: no segment lasts longer, and none begins. `gate` is where the
+    payment stands for which it waits; None for one that waits for none.
     """
 
     id: UUID
@@ -69,6 +85,12 @@ class Grant:
     is_rollover: bool = False
     seat: tuple[str, str] | None = None
     closes_at: datetime | None = None
+    gate: GateStatus | None = None
+
+    @property
+    def is_released(self) -> bool:
+        """Whether it may be used, as far as its payment goes."""
+        return self.gate in (None, GateStatus.PAID)
 
     @property
     def is_restricted(self) -> bool:

@@ -23,9 +23,10 @@ from app.core.terms import RateEntry, Terms
 
 
 class Joins(Enum):
-    """Which usage statement an item goes on, if there is one."""
+    """Which usage statement an item goes on, if there is one; ALONE shares no invoice with anything."""
 
     NONE = auto()
+    ALONE = auto()
     ENDING_THAT_DAY = auto()
     AROUND = auto()
 
@@ -125,8 +126,9 @@ def _fees(terms: Terms, *, until: datetime) -> Iterator[DueItem]:
 
 
 def _charges(terms: Terms) -> Iterator[DueItem]:
-    joins = Joins.ENDING_THAT_DAY if terms.consolidate else Joins.NONE
+    shared = Joins.ENDING_THAT_DAY if terms.consolidate else Joins.NONE
     for charge in terms.scheduled_charges:
+        joins = Joins.ALONE if charge.stands_alone else shared
         for line in _charge_lines(charge, terms):
             assert line.charged_at is not None, "an instalment has a date"
             if terms.period.ending_before is None or line.charged_at < terms.period.ending_before:

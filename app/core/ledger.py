@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from app.core.grants import Grant, GrantType, Segment
+from app.core.grants import GateStatus, Grant, GrantType, Segment
 from app.core.lines import Line, LineType
 from app.core.money import ONE, ZERO, exact
 
@@ -84,7 +84,9 @@ def remaining(segment: Segment, movements: Sequence[Movement]) -> Decimal:
 
 
 def balance_at(grant: Grant, movements: Sequence[Movement], *, at: datetime) -> Decimal:
-    """What can be used at an instant: what is left of the active segments, each at least zero."""
+    """What can be used at an instant: what is left of the active segments, each at least zero; nothing until it is paid."""
+    if not grant.is_released:
+        return ZERO
     active = [segment for segment in grant.segments if (access := grant.access(segment)) and access.contains(at)]
     left = {segment.number: segment.amount for segment in active}
     with exact():
@@ -158,11 +160,14 @@ def true_up_line(grant: Grant, missing: Decimal) -> Line:
     )
 
 
-def status_at(grant: Grant, *, at: datetime, is_archived: bool = False, is_pending: bool = False) -> GrantStatus:
-    """The state at an instant (semantics 5.7): the first that holds of voided, pending, expired, upcoming, active."""
-    if is_archived:
+def status_at(grant: Grant, *, at: datetime, is_archived: bool = False) -> GrantStatus:
+    """The state at an instant (semantics 5.7): the first that holds of voided, pending, expired, upcoming, active.
+
+    One whose payment failed is voided, one whose payment is awaited is pending.
+    """
+    if is_archived or grant.gate is GateStatus.FAILED:
         return GrantStatus.VOIDED
-    if is_pending:
+    if grant.gate is GateStatus.PENDING:
         return GrantStatus.PENDING
     access = [period for segment in grant.segments if (period := grant.access(segment))]
     if any(period.contains(at) for period in access):

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from app.core.items import DueItem, Joins
 from app.core.period import Period
@@ -18,12 +19,14 @@ from app.core.period import Period
 class ScheduledDate(NamedTuple):
     """What a scheduled invoice is for: all that is due of a contract at one instant in one unit.
 
-    `ordinal` counts from 0; a later one carries what came when the earlier was final.
+    `ordinal` counts from 0; a later one carries what came when the earlier was final. With `purchase_of` it bills
+    what is paid for that commit, and nothing else.
     """
 
     at: datetime
     unit: str
     ordinal: int = 0
+    purchase_of: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ def place(
             placed.on_statements.setdefault(statement.starting_at, []).append(item)
         elif item.at <= now:
             date = ScheduledDate(item.at, item.line.unit, scheduled.get((item.at, item.line.unit), 0))
+            if item.joins is Joins.ALONE:
+                date = ScheduledDate(item.at, item.line.unit, purchase_of=item.line.grant_id)
             placed.alone.setdefault(date, []).append(item)
     return placed
 

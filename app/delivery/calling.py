@@ -13,7 +13,7 @@ from typing import TypeAlias
 import structlog
 
 from app.delivery.registry import Connection
-from connectors.base import Document, Outcome, Receipt, Terminal, Transient
+from connectors.base import Document, Outcome, ProviderEntry, Receipt, Terminal, Transient
 
 log = structlog.get_logger("metrograph.delivery")
 
@@ -44,6 +44,17 @@ async def take_back(connection: Connection, receipt: Receipt) -> Outcome | Trans
     """Void at the provider what was delivered."""
     found = await _answered(connection, connection.connector.void(receipt))
     return found or Terminal("NO_ANSWER", "The connector did not say what became of it")
+
+
+async def shown_now(connection: Connection, reference: str) -> ProviderEntry | None:
+    """The object as the provider shows it now; None when it does not answer, and then it is asked again later."""
+    try:
+        return await connection.connector.status(reference)
+    except (Transient, Terminal) as failure:
+        log.warning("not shown by the provider", connection=connection.name, reference=reference, reason=str(failure))
+    except Exception:
+        log.exception("connector failed", connection=connection.name)
+    return None
 
 
 async def _answered(connection: Connection, call: Awaitable[Outcome | None]) -> Outcome | Transient | Terminal | None:

@@ -12,14 +12,18 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from app.core.grants import PaymentGate
 from app.core.lines import LineType
 from app.core.money import ZERO, allocate, canonical, fiat
 from app.customers.tables import BillingConfiguration
+from app.delivery.gated import gates_of
 from app.delivery.tables import MeteringSlot
 from app.invoices.numbers import number_text
 from app.invoices.tables import Invoice, InvoiceLine
 from app.store.ids import to_text
 from connectors.base import DocumentLine, InvoiceDocument, MeteringDocument, UsageRecord
+
+COLLECTED_AT_ONCE = {"collectionMethod": "charge_automatically"}
 
 
 async def invoice_document(
@@ -47,7 +51,14 @@ async def invoice_document(
         service_starting_at=None if invoice.ending_before is None else invoice.starting_at,
         service_ending_before=invoice.ending_before,
         date=invoice.starting_at if invoice.ending_before is None else None,
+        options=await _options(session, invoice),
     )
+
+
+async def _options(session: AsyncSession, invoice: Invoice) -> dict[str, str]:
+    """What a commit waits for is charged at once, however other invoices of the customer are collected."""
+    gates = await gates_of(session, [invoice.id])
+    return COLLECTED_AT_ONCE if gates.get(invoice.id) is PaymentGate.STRIPE else {}
 
 
 def metering_document(slots: Sequence[MeteringSlot]) -> MeteringDocument:

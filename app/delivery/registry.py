@@ -76,6 +76,10 @@ class Connections:
         fitting = [item for item in self.all() if item.provider == provider]
         return all(item.capabilities.currencies is None or currency in item.capabilities.currencies for item in fitting)
 
+    def is_metered(self, provider: str) -> bool:
+        """See `ProviderDirectory.is_metered`."""
+        return any(item.capabilities.mode == "metering" for item in self.all() if item.provider == provider)
+
     async def close(self) -> None:
         """Close every connector."""
         for connection in self._by_name.values():

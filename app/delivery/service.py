@@ -14,12 +14,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from app.core.grants import PaymentGate
 from app.core.invoice import InvoiceType
 from app.core.money import ZERO
 from app.core.retry import wait_before
 from app.customers.tables import BillingConfiguration
 from app.delivery.calling import ask
 from app.delivery.documents import invoice_document
+from app.delivery.gated import gates_of
 from app.delivery.registry import Connection, Connections
 from app.delivery.states import CLOSED, NO_EFFECT, UNKNOWN_EFFECT, DeliveryStatus
 from app.delivery.tables import Delivery, DeliveryAttempt, DeliveryReceipt
@@ -46,7 +48,12 @@ async def open_deliveries(session: AsyncSession, connections: Connections, *, no
         .where(~select(Delivery.id).where(Delivery.invoice_id == Invoice.id).exists(), ~IS_VOID)
         .order_by(col(Invoice.due_at), col(Invoice.id))
     )
-    made = [_opened(invoice, configuration, connections, now=now) for invoice, configuration in found]
+    rows = found.all()
+    gates = await gates_of(session, [invoice.id for invoice, _ in rows])
+    made = [
+        _opened(invoice, configuration, connections, gate=gates.get(invoice.id), now=now)
+        for invoice, configuration in rows
+    ]
     session.add_all(made)
     await session.flush()
     return made
@@ -91,7 +98,12 @@ async def deliver(store: Store, connections: Connections, delivery_id: UUID, *, 
 
 
 def _opened(
-    invoice: Invoice, configuration: BillingConfiguration, connections: Connections, *, now: datetime
+    invoice: Invoice,
+    configuration: BillingConfiguration,
+    connections: Connections,
+    *,
+    gate: PaymentGate | None,
+    now: datetime,
 ) -> Delivery:
     connection = connections.find(configuration.connection)
     delivery = Delivery(
@@ -106,6 +118,8 @@ def _opened(
                 "Add it to the connections file and retry.")  # fmt: skip
     elif connection.capabilities.currencies is not None and invoice.currency not in connection.capabilities.currencies:
         _skip(delivery, "CURRENCY", f"{configuration.provider} does not take {invoice.currency}; settle it directly.")
+    elif gate is PaymentGate.EXTERNAL:
+        _skip(delivery, "PAID_ELSEWHERE", "The payment is collected by the caller, who tells its outcome.")
     elif invoice.type == InvoiceType.TRUEUP and delivery.mode == "metering":
         # It becomes final when the hours that it stands for can no longer be metered (semantics 7.4 and 7.5).
         _skip(delivery, "TRUEUP", f"{configuration.provider} is never sent a true-up; settle it directly.")

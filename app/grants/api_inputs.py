@@ -14,7 +14,7 @@ import strawberry
 from app.checks import Path
 from app.core import terms
 from app.custom_fields.api_types import custom_fields_in
-from app.grants.api_kinds import BalanceKind, BalanceRateType
+from app.grants.api_kinds import BalanceKind, BalanceRateType, PaymentGate
 from app.grants.api_payments import PaymentScheduleInput, payment_of
 from app.grants.api_scope import AppliesToInput, scope_of
 from app.grants.definitions import NewGrant, NewSegment
@@ -55,6 +55,11 @@ class BalanceInput:
     rollover_fraction: Decimal | None = strawberry.field(default=None, description="0 to 1 of a segment may roll over.")
     true_up_disabled: bool = strawberry.field(
         default=False, description="Whether what is missing of a POSTPAID commit is never billed."
+    )
+    payment_gate: PaymentGate | None = strawberry.field(  # type: ignore[valid-type]
+        default=None,
+        description="Wait for the payment, and stand PENDING until it is made; for a PREPAID commit with one payment, "
+        "which has an invoice of its own.",
     )
     temporary_id: str | None = strawberry.field(
         default=None, description="A name by which overrides of the same request can mean it."
@@ -111,5 +116,6 @@ def new_grant(found: BalanceInput, *, path: Path) -> NewGrant:
         payment=payment,
         custom_fields=custom_fields_in(found.custom_fields, path=(*path, "customFields")),
         trueup_disabled=found.true_up_disabled,
+        gate=found.payment_gate,
         uniqueness_key=found.uniqueness_key,
     )

@@ -28,7 +28,7 @@ BalanceStatus = described_enum(
         ledger.GrantStatus.UPCOMING: "A segment is still to begin, and none can be used now.",
         ledger.GrantStatus.PENDING: "It waits to be paid.",
         ledger.GrantStatus.EXPIRED: "Every segment has ended.",
-        ledger.GrantStatus.VOIDED: "It is archived.",
+        ledger.GrantStatus.VOIDED: "It is archived, or its payment failed.",
     },
 )
 BalanceRateType = described_enum(
@@ -38,6 +38,25 @@ BalanceRateType = described_enum(
     sentences={
         RateTarget.LIST_RATE: "The list price.",
         RateTarget.COMMIT_RATE: "The commit price, where a product has one.",
+    },
+)
+PaymentGate = described_enum(
+    grants.PaymentGate,
+    name="PaymentGate",
+    description="Who collects a payment without which nothing can be used of a commit.",
+    sentences={
+        grants.PaymentGate.STRIPE: "Stripe; it is asked for the outcome. A first try that fails has failed.",
+        grants.PaymentGate.EXTERNAL: "You; tell the outcome by commitRelease. Nothing is sent to a provider.",
+    },
+)
+PaymentGateStatus = described_enum(
+    grants.GateStatus,
+    name="PaymentGateStatus",
+    description="What became of a payment for which a commit waits.",
+    sentences={
+        grants.GateStatus.PENDING: "It is awaited.",
+        grants.GateStatus.PAID: "It was made; the commit can be used.",
+        grants.GateStatus.FAILED: "It failed: the commit never can be used, and its invoice is void.",
     },
 )
 AmountDistribution = described_enum(

@@ -13,6 +13,7 @@ import strawberry
 
 from app.catalog.api_types import Product
 from app.checks import Path
+from app.contracts.tables import ThresholdRow
 from app.core import terms
 from app.core.overrides import specifier_from_json
 from app.grants.definitions import Scope
@@ -84,7 +85,7 @@ def scope_of(found: AppliesToInput, *, path: Path) -> Scope:
     )
 
 
-def scope_shown(row: GrantRow | RecurringGrantRow) -> AppliesTo:
+def scope_shown(row: GrantRow | RecurringGrantRow | ThresholdRow) -> AppliesTo:
     """What a balance may pay, as the API shows it."""
     return AppliesTo(
         tags=row.tags,

@@ -14,6 +14,7 @@ import strawberry
 
 from app.core import grants
 from app.core.terms import RateTarget
+from app.grants.api_gates import BalanceGate, gate_shown
 from app.grants.api_kinds import BalanceKind, BalanceRateType
 from app.grants.api_payments import BalancePayment, payment_shown
 from app.grants.api_scope import AppliesTo, scope_shown
@@ -54,6 +55,10 @@ class BalanceTerms:
     @strawberry.field(description="What is paid for it; null: nothing.")
     def payment(self, row: strawberry.Parent[GrantRow]) -> BalancePayment | None:
         return payment_shown(row)
+
+    @strawberry.field(description="The payment for which it waits, or waited; null for one that waits for none.")
+    def payment_gate(self, row: strawberry.Parent[GrantRow]) -> BalanceGate | None:
+        return gate_shown(row)
 
     @object_field(scope="contracts:read", description="Its contract; null for one of the customer's own.")
     async def contract(self, info: Info, row: strawberry.Parent[GrantRow]) -> ContractRef | None:

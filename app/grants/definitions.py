@@ -16,7 +16,7 @@ from uuid import UUID
 from app.checks import Path, at_most, interval_of, name_of, text_of
 from app.core.currencies import MINOR_DIGITS
 from app.core.fees import RecurringSchedule, ScheduledCharge, ScheduledItem
-from app.core.grants import GrantType
+from app.core.grants import GrantType, PaymentGate
 from app.core.money import ONE, ZERO, exact, fiat
 from app.core.scheduled import schedule_from_json, schedule_to_json, scheduled_items
 from app.core.terms import RateTarget, Specifier
@@ -69,7 +69,7 @@ class NewGrant:
     """A commit or credit to make. The id may be chosen before, so that overrides of the same request can name it.
 
     `priority` may be left out on a contract (100); a customer's own needs one. `contract_ids` (empty: all) and
-    `invoice_contract_id` belong to a customer's own.
+    `invoice_contract_id` belong to a customer's own. With a `gate` it can be used once its one payment was made.
     """
 
     type: GrantType
@@ -87,6 +87,8 @@ class NewGrant:
     rollover_fraction: Decimal | None = None
     payment: PaymentSchedule | None = None
     trueup_disabled: bool = False
+    gate: PaymentGate | None = None
+    threshold_id: UUID | None = None
     custom_fields: Mapping[str, str] = field(default_factory=dict[str, str])
     uniqueness_key: str | None = None
 
@@ -116,6 +118,8 @@ def check_grant(entry: NewGrant, *, of_customer: bool, path: Path) -> None:
     check_scope(entry.scope, path=path)
     _check_segments(entry, path=(*path, "segments"))
     _check_payment(entry, of_customer=of_customer, path=(*path, "payment"))
+    if entry.gate is not None:
+        _check_gate(entry, path=(*path, "paymentGate"))
 
 
 def check_scope(scope: Scope, *, path: Path) -> None:
@@ -193,6 +197,13 @@ def _check_payment(entry: NewGrant, *, of_customer: bool, path: Path) -> None:
         raise InvalidInput(
             ErrorCode.TRUEUP_BEFORE_ACCESS_END, "What is missing of a commit is billed after its access.", path=path
         )
+
+
+def _check_gate(entry: NewGrant, *, path: Path) -> None:
+    """What a commit waits for is one payment that an invoice asks for."""
+    items = () if entry.payment is None or entry.payment.do_not_invoice else entry.payment.items(entry.unit)
+    if entry.type is not GrantType.PREPAID or len(items) != 1 or not amount_of(items[0]):
+        raise _invalid("Only a PREPAID commit waits for its payment: one, invoiced, and above 0.", path)
 
 
 def _check_item(unit_price: Decimal, quantity: Decimal, *, path: Path) -> None:

@@ -12,14 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, or_, select
 
 from app.core.fees import ScheduledCharge
-from app.core.grants import GrantType
+from app.core.grants import GateStatus, GrantType
 from app.core.money import fiat
 from app.grants.definitions import payment_from_json
 from app.grants.tables import GrantRow
 
 
 async def purchases_of(session: AsyncSession, contract_ids: Collection[UUID]) -> dict[UUID, list[ScheduledCharge]]:
-    """The purchases that each contract bills, by the commit's id; those of archived commits are not asked for."""
+    """The purchases that each contract bills, by the commit's id.
+
+    Those of commits that are archived, or whose payment failed, are not asked for.
+    """
     rows = await session.execute(
         select(GrantRow)
         .where(
@@ -27,6 +30,7 @@ async def purchases_of(session: AsyncSession, contract_ids: Collection[UUID]) ->
             GrantRow.type == GrantType.PREPAID,
             col(GrantRow.invoice).is_not(None),
             col(GrantRow.archived_at).is_(None),
+            col(GrantRow.gate_outcome).is_distinct_from(GateStatus.FAILED),
         )
         .order_by(col(GrantRow.id))
     )
@@ -38,6 +42,9 @@ async def purchases_of(session: AsyncSession, contract_ids: Collection[UUID]) ->
         payment = payment_from_json(row.invoice)
         if not payment.do_not_invoice:
             unit = fiat(payment.unit or row.unit)
-            bought = ScheduledCharge(row.id, row.product_id, unit, payment.schedule, place, is_purchase=True)
+            alone = row.gate is not None or row.threshold_id is not None
+            bought = ScheduledCharge(
+                row.id, row.product_id, unit, payment.schedule, place, is_purchase=True, stands_alone=alone
+            )
             found.setdefault(contract_id, []).append(bought)
     return found

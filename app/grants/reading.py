@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.core.grants import Grant, GrantType, Segment
+from app.core.grants import GateStatus, Grant, GrantType, Segment
 from app.core.ledger import Movement
 from app.core.money import ZERO, exact
 from app.core.overrides import specifier_from_json
@@ -33,8 +33,11 @@ class StoredGrant:
     movements: tuple[Movement, ...]
 
     def may_serve(self, contract_id: UUID) -> bool:
-        """Whether it may pay for a contract, as far as its scope of contracts goes; an archived one pays nothing."""
-        if self.row.archived_at is not None:
+        """Whether it may pay for a contract, as far as its scope of contracts goes.
+
+        One that is archived or still to be paid pays nothing.
+        """
+        if self.row.archived_at is not None or not self.grant.is_released:
             return False
         if self.row.contract_id is not None:
             return self.row.contract_id == contract_id
@@ -95,7 +98,13 @@ def grant_of(row: GrantRow, segments: Sequence[Segment], *, closes_at: datetime 
         is_rollover=row.rolled_from_id is not None,
         seat=None if row.seat_key is None or row.seat_id is None else (row.seat_key, row.seat_id),
         closes_at=closes_at,
+        gate=gate_of(row),
     )
+
+
+def gate_of(row: GrantRow) -> GateStatus | None:
+    """Where the payment stands for which a commit waits; None for one that waits for none."""
+    return None if row.gate is None else GateStatus(row.gate_outcome or GateStatus.PENDING)
 
 
 def amount_paid(row: GrantRow) -> Decimal:

@@ -18,7 +18,7 @@ from app.contracts.tables import Contract
 from app.core.currencies import MINOR_DIGITS
 from app.core.terms import ProductType
 from app.errors import ErrorCode, InvalidInput, NotFound
-from app.grants.definitions import NewGrant
+from app.grants.definitions import NewGrant, Scope
 from app.store.ids import to_text
 
 
@@ -30,11 +30,8 @@ async def check_references(session: AsyncSession, customer_id: UUID, entry: NewG
             ErrorCode.INVALID, f"{entry.payment.unit!r} is no currency; commits are paid in one.", path=(*path, "payment", "unit")
         )  # fmt: skip
     if entry.product_id is not None:
-        await _check_product(session, entry.product_id, path=(*path, "productId"))
-    await check_products(session, entry.scope.product_ids, path=(*path, "productIds"))
-    await check_products(
-        session, [item.product_id for item in entry.scope.specifiers if item.product_id], path=(*path, "specifiers")
-    )
+        await check_sold_as(session, entry.product_id, path=(*path, "productId"))
+    await check_scope(session, entry.scope, path=path)
     wanted = {*entry.contract_ids, *([entry.invoice_contract_id] if entry.invoice_contract_id else [])}
     found = await session.execute(
         select(Contract.id).where(col(Contract.id).in_(wanted), Contract.customer_id == customer_id)
@@ -56,6 +53,14 @@ async def check_unit(session: AsyncSession, unit: str, *, path: Path) -> None:
         )
 
 
+async def check_scope(session: AsyncSession, scope: Scope, *, path: Path) -> None:
+    """The products that a scope names exist."""
+    await check_products(session, scope.product_ids, path=(*path, "productIds"))
+    await check_products(
+        session, [item.product_id for item in scope.specifiers if item.product_id], path=(*path, "specifiers")
+    )
+
+
 async def check_products(session: AsyncSession, product_ids: Sequence[UUID], *, path: Path) -> None:
     """Products that exist."""
     found = await session.execute(select(ProductRow.id).where(col(ProductRow.id).in_(product_ids)))
@@ -64,7 +69,8 @@ async def check_products(session: AsyncSession, product_ids: Sequence[UUID], *, 
         raise NotFound("Product", to_text("product", missing[0]), path=path)
 
 
-async def _check_product(session: AsyncSession, product_id: UUID, *, path: Path) -> None:
+async def check_sold_as(session: AsyncSession, product_id: UUID, *, path: Path) -> None:
+    """The product as which a balance is sold exists and is a FIXED one."""
     product = await session.get(ProductRow, product_id)
     if product is None:
         raise NotFound("Product", to_text("product", product_id), path=path)

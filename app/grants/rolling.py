@@ -59,7 +59,8 @@ def rollovers(
 
 
 def _hands_on(source: StoredGrant, segment: Segment, *, at: datetime) -> bool:
-    return source.row.archived_at is None and may_roll(segment, at=at)
+    # What is not paid for, or not yet, is nothing to take along.
+    return source.row.archived_at is None and source.grant.is_released and may_roll(segment, at=at)
 
 
 def post_rollover(session: AsyncSession, found: Rollover, transition: TransitionRow, *, now: datetime) -> None:

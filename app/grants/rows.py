@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
 from app.contracts.tables import Contract
-from app.core.grants import DEFAULT_PRIORITY
+from app.core.grants import DEFAULT_PRIORITY, PaymentGate
 from app.core.overrides import specifier_to_json
 from app.grants.definitions import NewGrant, NewSegment, Scope, payment_from_json, payment_to_json
 from app.grants.reading import StoredGrant
@@ -44,6 +44,8 @@ def row_of(entry: NewGrant, customer_id: UUID, contract: Contract | None, *, now
         rollover_fraction=entry.rollover_fraction,
         invoice=None if entry.payment is None else payment_to_json(entry.payment),
         trueup_disabled=entry.trueup_disabled,
+        gate=entry.gate,
+        threshold_id=entry.threshold_id,
         uniqueness_key=entry.uniqueness_key,
     )
 
@@ -95,16 +97,22 @@ def definition_of(item: StoredGrant) -> NewGrant:
         rollover_fraction=row.rollover_fraction,
         payment=None if row.invoice is None else payment_from_json(row.invoice),
         trueup_disabled=row.trueup_disabled,
+        gate=None if row.gate is None else PaymentGate(row.gate),
+        threshold_id=row.threshold_id,
     )
 
 
 async def count_of_contract(session: AsyncSession, contract_id: UUID) -> int:
-    """How many balances a contract was given one by one; what recurs, or rolled over, is bounded by what it came from."""
+    """How many balances a contract was given one by one.
+
+    What recurs, rolled over or was bought at a threshold is bounded by what it came from.
+    """
     found = await session.execute(
         select(func.count()).where(
             GrantRow.contract_id == contract_id,
             col(GrantRow.recurring_id).is_(None),
             col(GrantRow.rolled_from_id).is_(None),
+            col(GrantRow.threshold_id).is_(None),
         )
     )
     return found.scalar_one()

@@ -17,8 +17,8 @@ from app.checks import Path, at_most
 from app.contracts.tables import Contract
 from app.custom_fields.service import insert_custom_fields
 from app.customers.reading import changeable_customer
+from app.grants import gates, references
 from app.grants.definitions import NewGrant, check_grant
-from app.grants.references import check_references
 from app.grants.rows import count_of_contract, row_of, segments_of
 from app.grants.shown import KINDS, shown
 from app.grants.tables import GrantRow
@@ -60,7 +60,7 @@ async def insert_grant(
 ) -> GrantRow:
     """Check and store one."""
     check_grant(entry, of_customer=contract is None, path=path)
-    await check_references(session, customer_id, entry, path=path)
+    await references.check_references(session, customer_id, entry, path=path)
     row = row_of(entry, customer_id, contract, now=now)
     async with once(session, GrantRow, entry.uniqueness_key):
         session.add(row)
@@ -68,4 +68,6 @@ async def insert_grant(
         session.add_all(segments_of(row.id, entry.segments, now=now))
         await session.flush()
         await insert_custom_fields(session, row, entry.custom_fields, path=(*path, "customFields"))
+    if row.gate is not None:
+        await gates.ask_to_collect(session)
     return row

@@ -46,7 +46,7 @@ def statement_again(
         items = [item for item in items_due(terms, until=now) if item.key in keys]
         if not items:
             return None
-        date = ScheduledDate(invoice.starting_at, invoice.currency, invoice.ordinal)
+        date = ScheduledDate(invoice.starting_at, invoice.currency, invoice.ordinal, invoice.purchase_of)
         made = statements.scheduled_invoice(contract, date, items=items, regeneration=regeneration)
     else:
         [grant_id] = [line.grant_id for line in lines if line.type is LineType.TRUEUP]

@@ -94,7 +94,15 @@ async def _origins(context: Context, keys: Sequence[UUID]) -> Sequence[Origin]:
     return [origins[key] for key in keys]
 
 
-LOADERS["invoice.origin"] = _origins
+async def _purchases(context: Context, keys: Sequence[UUID]) -> Sequence[tables.Invoice | None]:
+    """The invoice that asks for each commit alone, the one that was made last."""
+    rows = await context.session.scalars(
+        select(tables.Invoice)
+        .where(col(tables.Invoice.purchase_of).in_(keys))
+        .order_by(col(tables.Invoice.regeneration), col(tables.Invoice.id))
+    )
+    found = {row.purchase_of: row for row in rows}
+    return [found.get(key) for key in keys]
 
 
 async def _lifetime(context: Context, keys: Sequence[UUID]) -> Sequence[dict[str, Decimal]]:
@@ -103,6 +111,8 @@ async def _lifetime(context: Context, keys: Sequence[UUID]) -> Sequence[dict[str
 
 
 LOADERS["customer.lifetime_billings"] = _lifetime
+LOADERS["invoice.origin"] = _origins
+LOADERS["balance.purchase_invoice"] = _purchases
 LOADERS["invoice.lines"] = _lines
 LOADERS["invoice.unrated"] = _unrated
 

@@ -17,6 +17,7 @@ from app.contracts.reading import changeable_contract
 from app.contracts.tables import Contract
 from app.core.invoice import InvoiceType
 from app.errors import ErrorCode, InvalidInput
+from app.invoices import gates
 from app.invoices.numbers import number_text
 from app.invoices.tables import IS_VOID, Invoice
 from app.invoices.voiding import void_invoice
@@ -51,6 +52,8 @@ async def update_end_date(
 async def archive(session: AsyncSession, contract_id: UUID, *, void_invoices: bool, now: datetime) -> Contract:
     """End a contract for good with its commits and credits; its final invoices stay, or are voided with it.
 
+    Commits that wait for their payment wait no more, and what asks for it is void.
+
     Errors: `NotFound`, ARCHIVED.
     """
     contract = await changeable_contract(session, contract_id)
@@ -60,6 +63,7 @@ async def archive(session: AsyncSession, contract_id: UUID, *, void_invoices: bo
         )
         for invoice in rows.all():
             await void_invoice(session, invoice.id, reason="The contract was archived.", now=now)
+    await gates.fail_all_of_contract(session, contract_id, reason="The contract was archived.", now=now)
     return await archive_contract(session, contract.id, now=now)
 
 

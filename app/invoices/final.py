@@ -21,7 +21,7 @@ from app.invoices.tables import IS_VOID, Invoice
 INVOICES = Invoice.__table__.c  # type: ignore[attr-defined]
 COLUMNS = (
     *(INVOICES.contract_id, INVOICES.type, INVOICES.starting_at, INVOICES.ending_before, INVOICES.currency),
-    *(INVOICES.ordinal, IS_VOID),
+    *(INVOICES.ordinal, INVOICES.purchase_of, IS_VOID),
 )
 
 
@@ -41,13 +41,13 @@ async def final_of_contracts(session: AsyncSession, contract_ids: Sequence[UUID]
     """What is final of each contract that has anything final."""
     rows = await session.execute(select(*COLUMNS).where(INVOICES.contract_id.in_(contract_ids), ~IS_REGENERATED))
     found: dict[UUID, Final] = {}
-    for contract_id, kind, starting_at, ending_before, currency, ordinal, is_void in rows:
+    for contract_id, kind, starting_at, ending_before, currency, ordinal, purchase_of, is_void in rows:
         done = found.setdefault(contract_id, Final())
         if kind == InvoiceType.USAGE:
             done.statements.append(Period(starting_at, ending_before))
             if is_void:
                 done.void.add(starting_at)
-        elif kind == InvoiceType.SCHEDULED:
+        elif kind == InvoiceType.SCHEDULED and purchase_of is None:
             date = (starting_at, currency)
             done.scheduled[date] = max(done.scheduled.get(date, 0), ordinal + 1)
     return found

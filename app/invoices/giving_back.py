@@ -10,13 +10,14 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.core.grants import SegmentKey
-from app.core.ledger import TransferKind, remaining
+from app.core.grants import GateStatus
+from app.core.ledger import TransferKind
 from app.core.lines import LineType
+from app.grants import gates
+from app.grants.canceling import cancel_rest
 from app.grants.followed import with_rollovers
-from app.grants.reading import stored_grants
+from app.grants.reading import gate_of
 from app.grants.tables import GrantRow, TransferRow
-from app.grants.transfers import CANCELED, transfer
 from app.invoices.tables import Invoice, InvoiceLine
 
 TAKEN = (TransferKind.AUTOMATED_INVOICE_DEDUCTION, TransferKind.TRUEUP)
@@ -42,21 +43,18 @@ async def give_back(session: AsyncSession, invoice: Invoice, *, now: datetime) -
 
 
 async def cancel_purchases(session: AsyncSession, invoice: Invoice, *, now: datetime) -> None:
-    """Take away what is left now of the commits that were to be paid with an invoice, and of what rolled over from them."""
+    """Take away what is left now of the commits that were to be paid with an invoice, and of what rolled over from them.
+
+    A payment that is awaited cannot be made any more, and has failed.
+    """
     sold = await session.scalars(
         select(InvoiceLine.grant_id).where(
             InvoiceLine.invoice_id == invoice.id, InvoiceLine.type == LineType.COMMIT_PURCHASE
         )
     )
     ids = await with_rollovers(session, {grant_id for grant_id in sold if grant_id is not None})
-    grants = await session.execute(select(GrantRow).where(col(GrantRow.id).in_(ids)).order_by(col(GrantRow.id)))
-    for item in await stored_grants(session, grants.scalars().all()):
-        for segment in item.grant.segments:
-            left = remaining(segment, item.movements)
-            if left > 0:
-                session.add(
-                    transfer(
-                        TransferKind.CANCELED, SegmentKey(item.row.id, segment.number), -left, other=CANCELED, at=now,
-                        now=now, invoice_id=invoice.id, contract_id=invoice.contract_id,
-                    )
-                )  # fmt: skip
+    await cancel_rest(session, ids, now=now, invoice_id=invoice.id, contract_id=invoice.contract_id)
+    if invoice.purchase_of is not None:
+        row = await session.get_one(GrantRow, invoice.purchase_of)
+        if gate_of(row) is GateStatus.PENDING:
+            await gates.settle(session, row, GateStatus.FAILED, reason="Its invoice was voided.", now=now)

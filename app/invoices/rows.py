@@ -55,6 +55,7 @@ def invoice_row(
         subtotal=final.subtotal,
         total=final.total,
         content_hash=fingerprint(header, final),
+        purchase_of=statement.purchase_of,
     )
 
 

@@ -40,7 +40,7 @@ from app.invoices.rows import invoice_row, line_row, transfer_rows
 from app.invoices.settling import settle
 from app.invoices.statements import Statement, order_of
 from app.invoices.tables import Invoice
-from app.invoices.waiting import waiting_true_ups
+from app.invoices.waiting import waiting_payments, waiting_true_ups
 from app.jobs.service import enqueue
 from app.store.ids import to_text
 from app.store.locks import lock_customer
@@ -120,7 +120,9 @@ async def _finalize_due(session: AsyncSession, contract: Contract, *, as_of: dat
 
 
 async def _due(session: AsyncSession, contract: Contract, *, as_of: datetime) -> list[Statement]:
-    return [item for item in await open_statements(session, [contract], now=as_of) if item.due_at <= as_of]
+    due = [item for item in await open_statements(session, [contract], now=as_of) if item.due_at <= as_of]
+    awaited = await waiting_payments(session, due)
+    return [item for item in due if item.id not in awaited]
 
 
 async def finalize_statement(session: AsyncSession, statement: Statement, *, now: datetime) -> Finalized:
@@ -136,6 +138,12 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
     if found is None:
         raise NotFound("Invoice", to_text("invoice", statement.id), path=("id",))
     await _refuse_before_predecessors(session, found, now=now)
+    if await waiting_payments(session, [found]):
+        raise InvalidState(
+            ErrorCode.NOT_DUE,
+            "A commit that pays for this usage waits for its payment; tell its outcome, or void its invoice.",
+            path=("id",),
+        )
     made = [] if await waiting_true_ups(session, [found], now=now) else await _finalize(session, [found], now=now)
     await settle(session, found.contract.customer_id, now=now)
     if not made:
@@ -153,6 +161,8 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
 
 async def _refuse_before_predecessors(session: AsyncSession, statement: Statement, *, now: datetime) -> None:
     """Refuse an invoice that could draw what rolls over, while it is not known because an earlier one is open."""
+    if statement.purchase_of is not None:
+        return  # No balance pays for a commit.
     renewals = await Renewals.of(session, statement.contract.customer_id, now=now)
     old = [await session.get_one(Contract, old_id) for old_id in renewals.predecessors(statement.contract.id)]
     for item in await open_statements(session, old, now=now):

@@ -22,7 +22,8 @@ class Statement:
     """An open invoice: a usage statement that has begun, a scheduled invoice or a true-up. `id` becomes the invoice's id.
 
     Of the latter two the period has no end: its start is the date. `items` are the fees and charges on it. A true-up is
-    that of the commit `grant_id`, and waits for the statements of contracts up to an instant, by contract.
+    that of the commit `grant_id`, and waits for the statements of contracts up to an instant, by contract. With
+    `purchase_of` a scheduled invoice bills what is paid for that commit alone.
     """
 
     id: UUID
@@ -36,6 +37,7 @@ class Statement:
     items: Sequence[DueItem] = ()
     grant_id: UUID | None = None
     waits_for: Mapping[UUID, datetime] = field(default_factory=dict[UUID, datetime])
+    purchase_of: UUID | None = None
 
 
 def usage_statement(
@@ -55,19 +57,22 @@ def usage_statement(
 def scheduled_invoice(
     contract: Contract, date: ScheduledDate, *, items: Sequence[DueItem], regeneration: int = 0
 ) -> Statement:
-    """The scheduled invoice of one instant and unit, with the id that is derived from them."""
+    """The scheduled invoice of one instant and unit, with the id that is derived from them.
+
+    One that asks for a commit alone is not held back for corrections: somebody waits for it to be paid.
+    """
     identifier = invoice_id(
         contract_id=contract.id,
         invoice_type=InvoiceType.SCHEDULED,
         starting_at=date.at,
         regeneration=regeneration,
-        unit=date.unit,
+        unit=date.unit if date.purchase_of is None else f"{date.unit}:{date.purchase_of}",
         ordinal=date.ordinal,
     )
-    due = scheduled_due_at(date.at, created_at=contract.created_at)
+    due = date.at if date.purchase_of else scheduled_due_at(date.at, created_at=contract.created_at)
     return Statement(
         identifier, contract, InvoiceType.SCHEDULED, Period(date.at), date.unit, due, date.ordinal, regeneration,
-        items,
+        items, purchase_of=date.purchase_of,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ decided in `worker.py`, so a lower slice can ask for work of a higher one withou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import procrastinate
@@ -28,18 +28,22 @@ async def enqueue(
     lock: str | None = None,
     once: str | None = None,
     run_at: datetime | None = None,
+    wait: timedelta | None = None,
 ) -> bool:
     """Add a job; it exists when the transaction commits. False when `once` names one that is waiting already.
 
     `lock` puts jobs in order (it is no exclusion: handlers take their own locks). `arguments` are ids and plain JSON.
+    With `wait` it is begun no sooner than that, so that what comes meanwhile joins it.
     """
     # A refused insert poisons the transaction: without a savepoint the later commit would silently undo everything.
     # SQLAlchemy opens a savepoint only when a statement needs it, hence the explicit connection.
     async with session.begin_nested() as savepoint:
         await session.connection()
         job = _DEFERRER.configure_task(
-            name, lock=lock, queueing_lock=once, schedule_at=run_at, connection=await raw_connection(session)
-        )
+            name, lock=lock, queueing_lock=once, schedule_at=run_at,
+            schedule_in=None if wait is None else {"seconds": wait.total_seconds()},
+            connection=await raw_connection(session),
+        )  # fmt: skip
         try:
             await job.defer_async(**dict(arguments or {}))
         except AlreadyEnqueued:

@@ -28,6 +28,7 @@ from app.usage.events import Delta, EventStore, NewEvent
 from app.usage.events_postgres import PostgresEvents
 from app.usage.incoming import IncomingEvent, bounded
 from app.usage.tables import IngestBatch
+from app.usage.watched import note_usage
 
 EVENTS: EventStore = PostgresEvents()
 
@@ -92,6 +93,8 @@ async def ingest(
             conflicts=[conflict.transaction_id for conflict in result.conflicts],
         )
     )  # fmt: skip
+    if result.accepted:
+        await note_usage(session, {event.event.reference for event in checked})
     return result
 
 

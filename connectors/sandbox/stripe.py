@@ -40,6 +40,8 @@ CREATE = frozenset(
     }
 )  # fmt: skip
 UPDATE = CREATE - {"customer", "currency", "pending_invoice_items_behavior"}
+DECLINED = "pm_card_chargeDeclined"
+"""The payment method with which every payment fails (docs.stripe.com/testing, November 2026)."""
 LINE = frozenset({"amount", "description", "discountable", "metadata", "period", "quantity", "tax_rates"})
 
 FAILURES = {
@@ -135,6 +137,7 @@ async def _create(connection: Connection, _: Request, values: dict[str, Any], no
         "number": values.get("number"),
         "livemode": False,
         "amount_paid": 0,
+        "attempt_count": 0,
         "total": 0,
         "lines": [],
     }
@@ -248,6 +251,10 @@ async def _pay(connection: Connection, request: Request, values: dict[str, Any],
     body = await _locked(connection, request)
     if body["status"] not in ("open", "uncollectible"):
         raise Refusal("Only open invoices can be paid", code="invoice_not_editable")
+    body["attempt_count"] += 1
+    if values.get("payment_method") == DECLINED:
+        await _saved(connection, body)
+        raise Refusal("Your card was declined.", code="card_declined", status=402)
     return await _saved(connection, {**body, "status": "paid", "amount_paid": _shown(body)["total"]})
 
 

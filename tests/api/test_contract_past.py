@@ -25,10 +25,11 @@ __all__ = ["app", "deal"]
 STATE = """ revision name netPaymentTermsDays archivedAt interval { startingAt endingBefore } customFields { key value }
   billingConfiguration { id } usageFilters { startingAt endingBefore key values }
   overrides { id startingAt change { ... on PriceMultiplier { multiplier } } }
-  scheduledCharges { id currency items(first: 50) { nodes { at amount { amount } } } } """
+  scheduledCharges { id currency items(first: 50) { nodes { at amount { amount } } } }
+  thresholds { kind isEnabled amount { amount } } """
 SUBSCRIPTION = " name initialQuantity quantityManagement interval { startingAt endingBefore } "
 RECURRING = " name archivedAt accessAmount { unitPrice } interval { startingAt endingBefore } "
-BALANCE = " name kind priority archivedAt rateType revision "
+BALANCE = " name kind priority archivedAt rateType revision paymentGate { status settledAt } "
 SEATS = " seats { unassigned assigned { nodes { id } } } "
 PAST = f"""query ($id: ID!, $at: DateTime!) {{ contract(id: $id) {{ asOf(at: $at) {{ {STATE}
   subscriptions {{ id terms {{ {SUBSCRIPTION} }} quantity quantities(first: 50) {{ nodes {{ startingAt quantity }} }} {SEATS} }}
@@ -68,7 +69,7 @@ class Story:
         for item in found["subscriptions"]:
             later = item.pop("quantitySchedule")["nodes"]
             item["quantities"] = {"nodes": [*item.pop("quantityHistory")["nodes"], *later]}
-        every = {"status": ["ACTIVE", "UPCOMING", "EXPIRED", "VOIDED"]}
+        every = {"status": ["ACTIVE", "UPCOMING", "EXPIRED", "VOIDED", "PENDING"]}
         balances = (await self.deal.api(BALANCES, customer=self.deal.customer["id"], filter=every))["balances"]
         found["balances"] = sorted(balances["nodes"], key=lambda item: item["id"].partition("_")[2])
         own = {

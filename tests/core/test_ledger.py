@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.grants import Grant
+from app.core.grants import GateStatus, Grant
 from app.core.ledger import (
     GrantStatus,
     LedgerEntry,
@@ -111,20 +112,35 @@ def test_the_ledger(of: Grant, movements: list[Movement], now: str, entries: lis
 
 
 @pytest.mark.parametrize(
-    ("at", "flags", "status"),
+    ("at", "gate", "is_archived", "status"),
     [
-        ("01-01", {}, GrantStatus.UPCOMING),
-        ("01-02", {}, GrantStatus.ACTIVE),
-        ("01-10", {}, GrantStatus.UPCOMING),
-        ("01-20", {}, GrantStatus.ACTIVE),
-        ("01-30", {}, GrantStatus.EXPIRED),
-        ("01-02", {"is_pending": True}, GrantStatus.PENDING),
-        ("01-30", {"is_archived": True, "is_pending": True}, GrantStatus.VOIDED),
+        ("01-01", None, False, GrantStatus.UPCOMING),
+        ("01-02", None, False, GrantStatus.ACTIVE),
+        ("01-10", None, False, GrantStatus.UPCOMING),
+        ("01-20", None, False, GrantStatus.ACTIVE),
+        ("01-30", None, False, GrantStatus.EXPIRED),
+        ("01-02", GateStatus.PENDING, False, GrantStatus.PENDING),
+        ("01-30", GateStatus.PENDING, False, GrantStatus.PENDING),
+        ("01-02", GateStatus.PAID, False, GrantStatus.ACTIVE),
+        ("01-30", GateStatus.PAID, False, GrantStatus.EXPIRED),
+        ("01-02", GateStatus.FAILED, False, GrantStatus.VOIDED),
+        ("01-02", None, True, GrantStatus.VOIDED),
+        ("01-30", GateStatus.PENDING, True, GrantStatus.VOIDED),
     ],
 )
-def test_the_status(at: str, flags: dict[str, bool], status: GrantStatus) -> None:
-    two = grant(1, segments=(("1", "01-02", "01-10"), ("1", "01-20", "01-30")))
-    assert status_at(two, at=day(at), **flags) is status
+def test_the_status(at: str, gate: GateStatus | None, is_archived: bool, status: GrantStatus) -> None:
+    two = replace(grant(1, segments=(("1", "01-02", "01-10"), ("1", "01-20", "01-30"))), gate=gate)
+    assert status_at(two, at=day(at), is_archived=is_archived) is status
+
+
+@pytest.mark.parametrize(
+    ("gate", "balance"),
+    [(None, "60"), (GateStatus.PENDING, "0"), (GateStatus.FAILED, "0"), (GateStatus.PAID, "60")],
+)
+def test_nothing_can_be_used_before_it_is_paid(gate: GateStatus | None, balance: str) -> None:
+    """A commit of 100, of which an entry by hand took 40."""
+    of = replace(grant(1, segments=(("100", "01-01", "02-01"),)), gate=gate)
+    assert balance_at(of, [moved("-40", MANUAL, "01-02")], at=day("01-10")) == D(balance)
 
 
 @given(st.lists(st.tuples(st.sampled_from(TransferKind), st.decimals(-500, 500, places=3)), max_size=10))

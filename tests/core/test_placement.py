@@ -190,6 +190,24 @@ def test_a_purchase_finds_its_invoice_like_a_charge(consolidate: bool, expected:
     assert placed(replace(charging(purchase(COMMIT, ("02-01", "40"))), consolidate=consolidate)) == expected
 
 
+def test_what_waits_to_be_paid_shares_no_invoice() -> None:
+    """Two commits that wait for their payment, a charge and a plain purchase of one instant, with consolidation: three invoices."""
+    gated = [replace(purchase(grant_id, ("02-01", "40")), stands_alone=True) for grant_id in (COMMIT, FREE)]
+    plain = [charge(1, ("01-10", "3")), purchase(UUID(int=52), ("01-10", "5"))]
+    found = charging(*plain, *(replace(item, schedule=(ScheduledItem(day("01-10"), D(40), D(1)),)) for item in gated))
+    result = place(
+        items_due(found, until=day("02-01")), unit="USD", statements=[JANUARY], final=(), waiting=(),
+        scheduled={(day("01-10"), "USD"): 1}, now=day("02-15"),
+    )  # fmt: skip
+    assert {date: sum(item.line.amount for item in items) for date, items in result.alone.items()} == {
+        ScheduledDate(day("01-10"), "USD", 1): 13,
+        ScheduledDate(day("01-10"), "USD", 0, COMMIT): 40,
+        ScheduledDate(day("01-10"), "USD", 0, FREE): 40,
+    }
+    joining = replace(charging(*gated), consolidate=True)
+    assert placed(joining) == ["alone on 02-01T00 USD: 80", "alone on 02-01T00 USD: 80"]
+
+
 def test_purchases_without_a_product_come_last() -> None:
     """By the card's order of products, then what is sold as none of them by date; balances pay for fees only."""
     found = replace(
