@@ -27,7 +27,7 @@ from app.graphql.values import Interval, Money
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the core says of a balance: the grant, and everything that moved, drafts included."""
+    """What the core says of a balance: the grant, and everything that moved, drafts included; summed, or one by one."""
 
     grant: grants.Grant
     movements: Sequence[ledger.Movement]
@@ -87,7 +87,7 @@ class Balance(Node, HasCustomFields, BalanceTerms):
     async def ledger(
         self, info: Info, row: strawberry.Parent[GrantRow], first: First = 50, after: After = None
     ) -> Connection[LedgerEntry]:
-        state = await _state(info, row.id)
+        state: State = await info.context.load("balance.entries", row.id)
         entries = ledger.ledger(state.grant, state.movements, now=info.context.now)
         shown = [(str(place), entry_shown(entry, row.unit)) for place, entry in enumerate(entries)]
         places = {id(entry): place for place, entry in shown}

@@ -1,11 +1,11 @@
 """The books of many commits and credits at once: their segments, and everything that moved in them.
 
-Owns the reading by columns: a book of ten thousand entries is read five times as fast as by rows of the table.
+Owns the reading by columns, and of sums: what is left of a balance hangs on nothing else, and a book of years is long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.core.grants import Segment
+from app.core.grants import Grant, Segment
 from app.core.ledger import Movement, TransferKind
 from app.core.period import Period
 from app.grants.tables import SegmentRow
@@ -44,6 +44,12 @@ select grant_id, segment, kind,
        at, invoice_id, contract_id, reason
 from transfers where grant_id = any(:grant_ids) order by created_at, id
 """)
+SUMS = text("""
+select grant_id, segment, kind,
+       sum(case when target = 'segment:' || grant_id || ':' || segment then amount else -amount end),
+       max(at)
+from transfers where grant_id = any(:grant_ids) group by grant_id, segment, kind order by grant_id, segment, kind
+""")
 
 
 async def movements_of(session: AsyncSession, grant_ids: Collection[UUID]) -> dict[UUID, list[Movement]]:
@@ -56,3 +62,36 @@ async def movements_of(session: AsyncSession, grant_ids: Collection[UUID]) -> di
         instant = at.astimezone(UTC)
         found[grant_id].append(Movement(kinds[kind], segment, amount, instant, invoice_id, contract_id, reason))
     return found
+
+
+async def sums_of(session: AsyncSession, grant_ids: Collection[UUID]) -> dict[UUID, list[Movement]]:
+    """One movement for all transfers of a segment that are of one kind, by grant, segment and kind.
+
+    They add up to what the transfers do; whose they were and when is told by `movements_of`.
+    """
+    connection = await session.connection()
+    rows = await connection.execute(SUMS, {"grant_ids": list(grant_ids)})
+    found: dict[UUID, list[Movement]] = {grant_id: [] for grant_id in grant_ids}
+    for grant_id, segment, kind, amount, at in rows:
+        found[grant_id].append(Movement(TransferKind(kind), segment, amount, at.astimezone(UTC)))
+    return found
+
+
+def live_movements(segments: Sequence[Segment], moved: Sequence[Movement]) -> tuple[Movement, ...]:
+    """The movements of these segments."""
+    live = {segment.number for segment in segments}
+    return tuple(item for item in moved if item.segment in live)
+
+
+async def in_full(
+    session: AsyncSession, grants: Sequence[Grant], moved: Mapping[UUID, Sequence[Movement]]
+) -> dict[UUID, Sequence[Movement]]:
+    """The stored movements of some balances one by one, and after them those of drafts, which stand in `moved`."""
+    stored = await movements_of(session, [grant.id for grant in grants])
+    return {
+        grant.id: [
+            *live_movements(grant.segments, stored[grant.id]),
+            *(movement for movement in moved[grant.id] if movement.is_draft),
+        ]
+        for grant in grants
+    }

@@ -20,13 +20,16 @@ from app.core.money import ZERO, exact
 from app.core.overrides import specifier_from_json
 from app.core.terms import RateTarget
 from app.grants import definitions, followed
-from app.grants.entries import movements_of, segments_of
+from app.grants.entries import live_movements, movements_of, segments_of, sums_of
 from app.grants.tables import GrantRow
 
 
 @dataclass(frozen=True, slots=True)
 class StoredGrant:
-    """A commit or credit: its row, what the core reads of it, and its stored movements in the order of their making."""
+    """A commit or credit: its row, what the core reads of it, and its stored movements in the order of their making.
+
+    Where it was read for sums there is one movement for each segment and kind.
+    """
 
     row: GrantRow
     grant: Grant
@@ -44,9 +47,9 @@ class StoredGrant:
         return not self.row.contract_ids or str(contract_id) in self.row.contract_ids
 
 
-async def grants_of_customer(session: AsyncSession, customer_id: UUID) -> list[StoredGrant]:
+async def grants_of_customer(session: AsyncSession, customer_id: UUID, *, for_sums: bool = False) -> list[StoredGrant]:
     """All commits and credits of a customer, its contracts' included; by id."""
-    return await stored_grants(session, await rows_of_customer(session, customer_id))
+    return await stored_grants(session, await rows_of_customer(session, customer_id), for_sums=for_sums)
 
 
 async def rows_of_customer(session: AsyncSession, customer_id: UUID) -> list[GrantRow]:
@@ -55,28 +58,25 @@ async def rows_of_customer(session: AsyncSession, customer_id: UUID) -> list[Gra
     return list(rows.scalars())
 
 
-async def stored_grants(session: AsyncSession, rows: Sequence[GrantRow]) -> list[StoredGrant]:
+async def stored_grants(
+    session: AsyncSession, rows: Sequence[GrantRow], *, for_sums: bool = False
+) -> list[StoredGrant]:
     """The rows with their segments and movements, in the order given."""
     if not rows:
         return []  # Most customers have none, and are asked about often.
     ids = [row.id for row in rows]
     segments = await segments_of(session, ids)
-    moved = await movements_of(session, ids)
+    moved = await (sums_of if for_sums else movements_of)(session, ids)
     closes = await followed.closings(session, rows)
     return [
         StoredGrant(
             row,
             grant_of(row, segments[row.id], closes_at=closes.get(row.id)),
             # What moved in a segment that was removed counts no more, and neither does the segment.
-            _within(segments[row.id], moved[row.id]),
+            live_movements(segments[row.id], moved[row.id]),
         )
         for row in rows
     ]
-
-
-def _within(segments: Sequence[Segment], moved: Sequence[Movement]) -> tuple[Movement, ...]:
-    live = {segment.number for segment in segments}
-    return tuple(item for item in moved if item.segment in live)
 
 
 def grant_of(row: GrantRow, segments: Sequence[Segment], *, closes_at: datetime | None = None) -> Grant:

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from app.grants.api_types import State
+from app.grants.entries import in_full
 from app.grants.tables import GrantRow
 from app.graphql.context import Context
 from app.graphql.nodes import LOADERS
@@ -36,5 +37,14 @@ async def _read(context: Context, keys: Sequence[UUID], *, with_drafts: bool) ->
     return [found[key] for key in keys]
 
 
+async def _entries(context: Context, keys: Sequence[UUID]) -> Sequence[State]:
+    """The same books, entry by entry; the drafts are those of the sums, which are rated once."""
+    states: list[State] = await context.load_many("balance.state", list(keys))
+    moved = {state.grant.id: state.movements for state in states}
+    full = await in_full(context.session, [state.grant for state in states], moved)
+    return [State(state.grant, full[state.grant.id]) for state in states]
+
+
 LOADERS["balance.state"] = _states
+LOADERS["balance.entries"] = _entries
 LOADERS["balance.final_state"] = _final_states

@@ -18,7 +18,7 @@ from app.core.invoice import InvoiceType
 from app.core.ledger import Movement
 from app.core.pots import pots_of
 from app.core.terms import Terms
-from app.grants.reading import StoredGrant, grants_of_customer
+from app.grants import entries, reading
 from app.invoices import draws, finding, missing, rollovers
 from app.invoices.drafts import RatedStatement, rate
 from app.invoices.statements import Statement
@@ -39,7 +39,7 @@ class CustomerBook:
     open: Sequence[Statement]
     renewals: rollovers.Renewals
     provisional: set[UUID] = field(default_factory=set[UUID])
-    _grants: dict[UUID, StoredGrant] = field(default_factory=dict[UUID, StoredGrant])
+    _grants: dict[UUID, reading.StoredGrant] = field(default_factory=dict[UUID, reading.StoredGrant])
     _terms: dict[UUID, Terms] = field(default_factory=dict[UUID, Terms])
     _rated: dict[UUID, RatedStatement] = field(default_factory=dict[UUID, RatedStatement])
     _moved: dict[UUID, list[Movement]] = field(default_factory=dict[UUID, list[Movement]])
@@ -51,12 +51,13 @@ class CustomerBook:
         """The book as it stands now, with the invoices that are open by now."""
         open_ones = await finding.open_of_customer(session, customer_id, now=now)
         book = cls(session, hours, open_ones, await rollovers.Renewals.of(session, customer_id, now=now))
-        book._grants = {item.row.id: item for item in await grants_of_customer(session, customer_id)}
+        found = await reading.grants_of_customer(session, customer_id, for_sums=True)
+        book._grants = {item.row.id: item for item in found}
         book._moved = {item.row.id: list(item.movements) for item in book.grants}
         return book
 
     @property
-    def grants(self) -> list[StoredGrant]:
+    def grants(self) -> list[reading.StoredGrant]:
         """The balances, by id."""
         return list(self._grants.values())
 
@@ -77,7 +78,7 @@ class CustomerBook:
         return self._rated[statement.id]
 
     async def movements(self, *, with_drafts: bool = True) -> dict[UUID, Sequence[Movement]]:
-        """What moved in the book of each grant, in the order of its making: the draws of all open invoices, or of none.
+        """What moved in the book of each grant: stored movements summed, and the draws of all open invoices, or of none.
 
         A book that was read without drafts is for nothing else.
         """
@@ -86,6 +87,11 @@ class CustomerBook:
                 await self._rate(statement)
         self._roll_over(before=None)
         return dict(self._moved)
+
+    async def entries(self, *, with_drafts: bool = True) -> dict[UUID, Sequence[Movement]]:
+        """What `movements` sums up, one by one and in the order of its making: for ledgers."""
+        moved = await self.movements(with_drafts=with_drafts)
+        return await entries.in_full(self.session, [item.grant for item in self.grants], moved)
 
     async def _rate(self, statement: Statement) -> None:
         if statement.id in self._rated:
@@ -110,7 +116,7 @@ class CustomerBook:
         for row, contract in self.renewals.known_before(before, self.open):
             self.provisional |= rollovers.provisional(row, contract, self._grants, self._moved)
 
-    def _serving(self, statement: Statement) -> list[StoredGrant]:
+    def _serving(self, statement: Statement) -> list[reading.StoredGrant]:
         return [item for item in self.grants if item.may_serve(statement.contract.id)]
 
 

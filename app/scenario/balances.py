@@ -50,7 +50,7 @@ async def ledger_of(world: World, balance: str, *, at: datetime) -> list[Json]:
     async with world.store.transaction() as session:
         row = await session.get_one(GrantRow, world.grants[balance])
         book = await CustomerBook.of(session, row.customer_id, now=at)
-        moved = await book.movements()
+        moved = await book.entries()
         grant = next(item.grant for item in book.grants if item.row.id == row.id)
         drafts = {statement.id: statement for statement in book.open}
         found: list[Json] = []
