@@ -37,10 +37,9 @@ async def finalize(runtime: Runtime, *, as_of: datetime | None, dry_run: bool, a
     if dry_run:
         return await _rehearse(runtime, as_of=as_of or now, now=now, as_json=as_json)
     with progress() as bar:
-        report = await run.run_due(
-            runtime.store, actor=ACTOR, as_of=as_of or now, now=now,
-            on_start=lambda run_ids: _Watch(runtime.store, bar, run_ids).step,
-        )  # fmt: skip
+        watch = _Watch(runtime.store, bar)
+        report = await run.run_due(runtime.store, actor=ACTOR, as_of=as_of or now, now=now, on_start=watch.start)
+        await watch.show()
     for contract_id, reason in report.failures:
         note(f"{to_text('contract', contract_id)}: {reason}")
     if as_json:
@@ -61,18 +60,29 @@ async def finalize(runtime: Runtime, *, as_of: datetime | None, dry_run: bool, a
 class _Watch:
     """The bar of some runs, from their records."""
 
-    def __init__(self, store: Store, bar: Bar, run_ids: list[UUID]) -> None:
-        self._store, self._bar, self._run_ids = store, bar, run_ids
-        self._task = bar.add_task("finalize", total=None, rate="")
+    def __init__(self, store: Store, bar: Bar) -> None:
+        self._store, self._bar = store, bar
+        self._runs: list[UUID] = []
         self._clock = asyncio.get_running_loop().time
         self._looked_at, self._written_at = float("-inf"), self._clock()
 
-    async def step(self) -> None:
-        """Show how far they are, if the last time is long enough ago."""
-        if self._clock() - self._looked_at < LOOK_SECONDS:
+    def start(self, run_ids: list[UUID]) -> run.OnStep:
+        """These are the runs; gives what is called after each step."""
+        self._runs = run_ids
+        if run_ids:
+            self._task = self._bar.add_task("finalize", total=None, rate="")
+        return self._step
+
+    async def _step(self) -> None:
+        if self._clock() - self._looked_at >= LOOK_SECONDS:
+            await self.show()
+
+    async def show(self) -> None:
+        """How far they are now; nothing when there are none."""
+        if not self._runs:
             return
         async with self._store.transaction() as session:
-            records = [await session.get_one(BillingRun, run_id) for run_id in self._run_ids]
+            records = [await session.get_one(BillingRun, run_id) for run_id in self._runs]
             found = (await runs.progress_of(session, records)).values()
         done, total = sum(item.done for item in found), sum(item.total for item in found)
         rate = f"{sum(item.invoices for item in found)} final, {sum(item.failed for item in found)} failed"
