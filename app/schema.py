@@ -46,6 +46,7 @@ from app.invoices.api_breakdown_pages import BreakdownsQuery
 from app.invoices.api_contract_edits import ContractEditsMutation
 from app.invoices.api_ending import EndingMutation
 from app.invoices.api_gates import GatesMutation, GatesQuery
+from app.invoices.api_imports import ImportsMutation
 from app.invoices.api_issue_dates import IssueDatesMutation
 from app.invoices.api_previews import PreviewsQuery
 from app.invoices.api_rebills import RebillsMutation
@@ -104,6 +105,7 @@ class Mutation(
     RunsMutation,
     VoidsMutation,
     RebillsMutation,
+    ImportsMutation,
     EndingMutation,
     GatesMutation,
     ContractEditsMutation,

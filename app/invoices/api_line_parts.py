@@ -21,6 +21,7 @@ from app.core.pots import pots_from_json
 from app.core.terms import Terms
 from app.graphql.values import Interval
 from app.invoices.drafts import RatedStatement
+from app.invoices.frozen_items import IMPORTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Origin:
     @classmethod
     def frozen(cls, terms: Mapping[str, Any], pots: Sequence[Mapping[str, Any]], made_at: datetime) -> Origin:
         """That of a final invoice."""
-        return cls(terms_from_json(terms), pots_from_json(pots), made_at)
+        return cls(terms_from_json(terms), pots_from_json(pots), made_at, IMPORTED not in terms)
 
 
 @strawberry.type(description="The value of one property by which usage was grouped.")

@@ -20,6 +20,7 @@ from app.core.pots import pots_from_json
 from app.core.quantities import Usage, UsageKey, usage_from_json
 from app.invoices.books import lines_of, period_of
 from app.invoices.drafts import RatedStatement
+from app.invoices.frozen_items import IMPORTED
 from app.invoices.tables import Invoice, InvoiceInputs
 from app.usage.reading import usage_of_products
 
@@ -48,9 +49,12 @@ async def break_down_invoice(
         return paired([window], [window])
     inputs = await session.get_one(InvoiceInputs, invoice.id)
     terms, period, billed = terms_from_json(inputs.terms), period_of(invoice), usage_from_json(inputs.usage)
-    usage = await usage_of_products(
-        session, customer_id=invoice.customer_id, products=terms.products, period=period, filters=terms.usage_filters
-    )
+    usage = billed
+    if IMPORTED not in inputs.terms:
+        usage = await usage_of_products(
+            session, customer_id=invoice.customer_id, products=terms.products, period=period,
+            filters=terms.usage_filters,
+        )  # fmt: skip
     fees, charges = fees_and_charges(lines)
     pots = pots_from_json(inputs.pots)
     windows = with_late = break_down(

@@ -17,6 +17,8 @@ from app.core.lines import Line
 
 ITEMS = "items"
 """Under this name among the terms; terms that were frozen by an earlier release lack it."""
+IMPORTED = "imported"
+"""Under this name among the terms of a historical invoice, whose usage was given and is stored nowhere else."""
 
 
 def items_to_json(items: Iterable[Line]) -> list[list[object]]:

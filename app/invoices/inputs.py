@@ -18,15 +18,23 @@ from app.core.quantities import usage_to_json
 from app.core.rating import Unrated
 from app.invoices.drafts import RatedStatement
 from app.invoices.frozen_fields import FIELDS, Fields
-from app.invoices.frozen_items import ITEMS, items_to_json
+from app.invoices.frozen_items import IMPORTED, ITEMS, items_to_json
 from app.invoices.tables import InvoiceInputs
 
 
-def inputs_row(rated: RatedStatement, *, fields: Fields, ingest_batch: int) -> InvoiceInputs:
-    """Everything that it was computed from, custom fields as they are shown with it, and the digest of all."""
+def inputs_row(rated: RatedStatement, *, fields: Fields, ingest_batch: int, is_imported: bool = False) -> InvoiceInputs:
+    """Everything that it was computed from, custom fields as they are shown with it, and the digest of all.
+
+    `is_imported` marks usage that was given, not read.
+    """
     row = InvoiceInputs(
         invoice_id=rated.statement.id,
-        terms={**terms_to_json(rated.terms), ITEMS: items_to_json(rated.items), FIELDS: fields},
+        terms={
+            **terms_to_json(rated.terms),
+            ITEMS: items_to_json(rated.items),
+            FIELDS: fields,
+            **({IMPORTED: True} if is_imported else {}),
+        },
         usage=usage_to_json(rated.usage),
         unrated=[unrated_to_json(item) for item in rated.unrated],
         pots=pots_to_json(rated.pots),

@@ -20,7 +20,7 @@ from app.core.money import ZERO, exact
 from app.core.pots import pots_from_json
 from app.core.quantities import UsageKey, key_from_json
 from app.core.rating import rate_statement
-from app.invoices.books import lines_of, period_of
+from app.invoices import books, frozen_items
 from app.invoices.tables import Invoice, InvoiceInputs
 from app.usage.reading import usage_of_products
 
@@ -35,11 +35,13 @@ class LateUsage:
 
 
 async def late_usage(session: AsyncSession, invoice: Invoice) -> list[LateUsage]:
-    """By product and group; empty for what is no usage statement. `amount` is before balances, in the lines' unit."""
+    """By product and group; empty for what is no usage statement, or was imported. `amount` is before balances, in the lines' unit."""
     if invoice.type != InvoiceType.USAGE:
         return []
     inputs = await session.get_one(InvoiceInputs, invoice.id)
-    terms, period = terms_from_json(inputs.terms), period_of(invoice)
+    if frozen_items.IMPORTED in inputs.terms:
+        return []
+    terms, period = terms_from_json(inputs.terms), books.period_of(invoice)
     usage = await usage_of_products(
         session, customer_id=invoice.customer_id, products=terms.products, period=period, filters=terms.usage_filters
     )
@@ -49,7 +51,7 @@ async def late_usage(session: AsyncSession, invoice: Invoice) -> list[LateUsage]
         late = {key: now.get(key, ZERO) - then.get(key, ZERO) for key in dict.fromkeys([*then, *now])}
     if not any(late.values()):
         return []
-    billed = await lines_of(session, invoice.id)
+    billed = await books.lines_of(session, invoice.id)
     fees, _ = fees_and_charges(billed)
     rated = rate_statement(terms, period, usage, pots=pots_from_json(inputs.pots), fees=fees).lines
     with exact():

@@ -193,16 +193,21 @@ async def _finalize(session: AsyncSession, statements: Sequence[Statement], *, n
     return await write_invoices(session, [item for item in every if not item.is_nothing], now=now)
 
 
-async def write_invoices(session: AsyncSession, rated: Sequence[RatedStatement], *, now: datetime) -> list[Invoice]:
+async def write_invoices(
+    session: AsyncSession, rated: Sequence[RatedStatement], *, is_imported: bool = False, now: datetime
+) -> list[Invoice]:
     """Round, freeze, number, and enqueue the delivery; the caller holds the customer's lock.
 
-    `now` is when the rows are made; the invoices are issued when their statements are due.
+    `now` is when the rows are made; the invoices are issued when their statements are due. Imported ones go nowhere.
     """
     finals = [finalize(item.draft) for item in rated]
     watermark = await EVENTS.watermark(session)
     fields = await fields_of_statements(session, rated)
-    inputs = [inputs_row(item, fields=own, ingest_batch=watermark) for item, own in zip(rated, fields, strict=True)]
-    routes = [await route_of(session, item.statement.contract) for item in rated]
+    inputs = [
+        inputs_row(item, fields=own, ingest_batch=watermark, is_imported=is_imported)
+        for item, own in zip(rated, fields, strict=True)
+    ]
+    routes = [None if is_imported else await route_of(session, item.statement.contract) for item in rated]
     # Numbers come last: their counter stays locked to the end of the transaction, for everybody.
     first = await _take_numbers(session, len(rated))
     invoices = [

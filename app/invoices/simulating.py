@@ -19,7 +19,7 @@ from app.contracts.tables import Contract
 from app.core import differences, invoice, lines, money
 from app.core.period import Period
 from app.errors import ErrorCode, LimitExceeded
-from app.invoices import again, balances, books, draws, finding, simulated_statements
+from app.invoices import again, balances, books, detaching, draws, finding, simulated_statements
 from app.invoices.drafts import RatedStatement
 from app.invoices.instead import Instead
 from app.store.rehearsal import rehearse
@@ -160,9 +160,7 @@ async def _changed(
 
 
 def _open_side(rated: RatedStatement) -> _Side:
-    # The row goes with the transaction; what is shown needs a copy.
-    contract = Contract(**rated.statement.contract.model_dump())
-    kept = replace(rated, statement=replace(rated.statement, contract=contract))
+    kept = detaching.detached(rated)
     statement, draft = rated.statement, rated.draft
     return _Side(statement.period, draft.unit.code, statement.due_at, draft.lines, draft.subtotal, kept)
 
