@@ -144,6 +144,10 @@ async def test_the_last_use_is_remembered_now_and_then(store: Store, now: dateti
             assert found.last_used_at == now + timedelta(minutes=expected)
 
 
+BESIDE = {"invoicePreview": "contracts:read", "invoiceRebill": "invoices:finalize"}
+"""Fields that ask for a second scope, which they name once the first is there."""
+
+
 def root_fields() -> Iterator[tuple[str, str, GraphQLField, str]]:
     for operation, root in (("query", BUILT.query), ("mutation", BUILT.mutation)):
         core = BUILT._schema.query_type if operation == "query" else BUILT._schema.mutation_type
@@ -163,7 +167,8 @@ def literal(wanted: object) -> str:
         return next(iter(wanted.values))
     if is_input_object_type(wanted):
         needed = {name: field for name, field in wanted.fields.items() if isinstance(field.type, GraphQLNonNull)}
-        if wanted.is_one_of:
+        # The installed core library does not know of inputs that want exactly one field.
+        if wanted.extensions["strawberry-definition"].is_one_of:
             needed = dict([next(iter(wanted.fields.items()))])
         return "{" + ", ".join(f"{name}: {literal(field.type)}" for name, field in needed.items()) + "}"
     known = {
@@ -193,6 +198,8 @@ async def test_the_scope_matrix(api: Api) -> None:
             answer = (await caller.post(document)).json()
             codes = [error["extensions"].get("requiredScope") for error in answer.get("errors", [])]
             expected = [] if needed in (ANY_KEY, scope) or scope == "admin" else [needed]
+            if name in BESIDE and scope == needed:
+                expected = [BESIDE[name]]
             if [code for code in codes if code] != expected or answer.get("data", "absent") == "absent":
                 wrong.append(f"{scope}: {document} -> {answer}")
     assert not wrong, "\n".join(wrong[:20])
