@@ -144,7 +144,9 @@ async def test_the_last_use_is_remembered_now_and_then(store: Store, now: dateti
             assert found.last_used_at == now + timedelta(minutes=expected)
 
 
-BESIDE = {"invoicePreview": "contracts:read", "invoiceRebill": "invoices:finalize"}
+BESIDE = {
+    "invoicePreview": "contracts:read", "invoiceRebill": "invoices:finalize", "historicalInvoicesCreate": "admin",
+}  # fmt: skip
 """Fields that ask for a second scope, which they name once the first is there."""
 
 
