@@ -2,7 +2,7 @@
 
 Owns which terms and which usage a breakdown is made from. The windows of a final invoice are rated from what was frozen
 with it, and so add up to it; what came later is rated beside them, at the same terms and from the same balances (golden
-decision 41), and stands apart.
+decision 38), and stands apart.
 """
 
 from __future__ import annotations

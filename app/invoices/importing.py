@@ -20,7 +20,7 @@ from app.contracts.tables import Contract
 from app.core import invoice, items, rating
 from app.core.period import Period
 from app.errors import ErrorCode, InvalidInput, InvalidState
-from app.invoices import balances, imported_usage, service, settling
+from app.invoices import balances, imported_usage, service, settling, waiting
 from app.invoices.drafts import RatedStatement
 from app.invoices.open import open_statements
 from app.invoices.tables import Invoice
@@ -103,4 +103,10 @@ async def _statement(
             ErrorCode.INVALID, "issuedAt lies after the end of the statement, and not after now.",
             path=(*path, "issuedAt"),
         )  # fmt: skip
+    if await waiting.waiting_payments(session, [found]):
+        raise InvalidState(
+            ErrorCode.NOT_DUE,
+            "A commit that pays for usage of this statement waits for its payment; tell its outcome first.",
+            path=(*path, "interval"),
+        )
     return found

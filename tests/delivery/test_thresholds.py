@@ -21,6 +21,7 @@ from app.contracts.thresholds import remove_threshold, set_threshold
 from app.core.fees import ScheduledItem
 from app.core.grants import GateStatus, GrantType, PaymentGate
 from app.core.ledger import GrantStatus, balance_at, status_at
+from app.core.period import Period
 from app.core.terms import ProductType
 from app.core.thresholds import ThresholdKind
 from app.delivery.payments import settle_payments
@@ -37,6 +38,7 @@ from app.invoices.balances import Books
 from app.invoices.ending import archive
 from app.invoices.finding import open_of_customer
 from app.invoices.gates import bill_purchase, release_by_caller
+from app.invoices.importing import HistoricalInvoice, import_invoices
 from app.invoices.purchase_run import bill_unpaid
 from app.invoices.regenerating import regenerate_invoice
 from app.invoices.service import finalize_invoice
@@ -276,6 +278,11 @@ async def test_an_awaited_payment_lets_nothing_be_used(world: World, fee: UUID) 
         async with world.store.transaction() as session:
             await finalize_invoice(session, waiting.id, now=world.now)
     assert (refused.value.code, "waits for its payment" in refused.value.message) == (ErrorCode.NOT_DUE, True)
+    with pytest.raises(InvalidState) as refused:
+        async with world.store.transaction() as session:
+            wanted = HistoricalInvoice(contract.id, Period(NOVEMBER, DECEMBER), [])
+            await import_invoices(session, [wanted], now=world.now)
+    assert refused.value.code == ErrorCode.NOT_DUE
     [pending] = await grants(world, contract)
     for _ in range(2):
         paid = await tell(world, pending.row.id, GateStatus.PAID, "bank transfer 77")
