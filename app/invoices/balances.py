@@ -61,10 +61,11 @@ class CustomerBook:
         """The balances, by id."""
         return list(self._grants.values())
 
-    def suppose(self, moved: Callable[[UUID, Sequence[Movement]], Sequence[Movement]]) -> None:
-        """Read the books otherwise than they are, before anything is rated."""
+    async def suppose(self, moved: Callable[[UUID, Sequence[Movement]], Sequence[Movement]]) -> None:
+        """Read the books otherwise than they are, before anything is rated; `moved` is given them entry by entry."""
         assert not self._rated, "what was rated drew on the books as they are"
-        self._moved = {grant_id: list(moved(grant_id, found)) for grant_id, found in self._moved.items()}
+        full = await entries.in_full(self.session, [item.grant for item in self.grants], self._moved)
+        self._moved = {grant_id: list(moved(grant_id, found)) for grant_id, found in full.items()}
 
     async def rate(self, statement: Statement) -> RatedStatement:
         """An open invoice, after all that become final before it and may draw on the same balances."""

@@ -151,7 +151,7 @@ async def _changed(
         side = _open_side(made.rated)
         found[row.id] = replace(side, billed=final.lines, total=final.total)
     every = balances.Books(session, now=until, hours=hours)
-    (await every.of(contract.customer_id)).suppose(instead.moved)
+    await (await every.of(contract.customer_id)).suppose(instead.moved)
     for statement in open_ones:
         rated = await every.rate(statement)
         if not rated.is_nothing:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from app.store.engine import Store
 from tests import builders as build
 from tests.api.conftest import Api
+from tests.api.test_balances import credit
 from tests.api.test_invoices import app, drafts_of, finalized, seller
 from tests.api.test_usage_ingest import event, ingest
 
@@ -127,6 +128,17 @@ async def test_balances_are_drawn_in_order_over_final_statements(api: Api, store
     found = await preview(api, store, {"edit": {"contractId": contract, "edit": edit}}, interval=AUTUMN)
     assert totals(found) == [("10", "0", "0.25"), ("11", "0", "1")]
     # Of October 0.25295 is left to pay, which is rounded.
+
+
+async def test_what_a_final_statement_would_not_have_drawn_is_left_for_the_next(api: Api, store: Store) -> None:
+    """A credit of 1.2: October took it all. At half the price it takes 0.626475, and the rest pays 0.25 of November."""
+    made = await seller(api, balances=[credit("1.2")])
+    contract = made["contract"]["id"]
+    october, _ = await drafts_of(api, contract=contract)
+    assert (await finalized(api, october["id"]))["total"]["amount"] == "0.05"
+    edit = {"add": {"overrides": [{"change": {"multiplier": "0.5"}}]}}
+    found = await preview(api, store, {"edit": {"contractId": contract, "edit": edit}}, interval=AUTUMN)
+    assert totals(found) == [("10", "0.05", "0"), ("11", "0.5", "0")]
 
 
 async def test_usage_that_nobody_sent(api: Api, store: Store) -> None:
