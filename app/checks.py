@@ -42,6 +42,12 @@ def text_of(value: str, *, path: Path, longest: int) -> str:
     return value
 
 
+def public_name(name: str) -> str:
+    """`starting_at` is `startingAt` to callers, in their requests and in what is kept of them."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def at_most(items: Collection[object], limit: int, *, path: Path) -> None:
     """Refuse more than `limit` items."""
     if len(items) > limit:

@@ -16,7 +16,8 @@ from rich.progress import Progress as Bar
 from app.actor import system
 from app.commands.shell import NOTES, Exit, emit, fail, note, progress, say
 from app.core.money import canonical
-from app.invoices import rehearsal, run, runs
+from app.invoices import run, runs
+from app.invoices.dry_run import rehearse
 from app.invoices.tables import BillingRun, Invoice
 from app.runtime import Runtime
 from app.store.engine import Store
@@ -96,7 +97,7 @@ class _Watch:
 async def _rehearse(runtime: Runtime, *, as_of: datetime, now: datetime, as_json: bool) -> Exit | None:
     with progress() as bar:
         task = bar.add_task("dry run", total=None, rate="")
-        found = await rehearsal.rehearse(
+        found = await rehearse(
             runtime.store, as_of=as_of, now=now,
             on_customer=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip

@@ -15,7 +15,7 @@ from sqlmodel import select
 
 from app.commands.shell import Exit, emit, fail, progress, say
 from app.errors import InvalidInput
-from app.invoices.differences import Difference
+from app.invoices.content_differences import Difference
 from app.invoices.recomputing import PAGE, Outcome, Recomputed, page_after, recompute
 from app.invoices.tables import Invoice
 from app.runtime import Runtime

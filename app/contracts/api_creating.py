@@ -13,11 +13,11 @@ from uuid import UUID
 import strawberry
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contracts import packages, placement, service
+from app.checks import public_name
+from app.contracts import package_dates, packages, placement, service
 from app.contracts.api_inputs import ContractCreateInput, own_terms_of
 from app.contracts.api_relative import read
 from app.contracts.api_standing import schedule_of
-from app.contracts.package_dates import dated
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.values import IntervalInput
 from app.providers import ProviderDirectory
@@ -80,7 +80,7 @@ async def sign(
 
 def of_package(definition: dict[str, Any], found: ContractCreateInput) -> ContractCreateInput:
     """What a caller would have sent in place of a package, for the customer and the start that are asked for."""
-    form = dated(definition, found.interval.starting_at.astimezone(UTC))
+    form = package_dates.dated(definition, found.interval.starting_at.astimezone(UTC))
     interval = {"startingAt": found.interval.starting_at.isoformat(), "endingBefore": form.pop("endingBefore", None)}
     made: ContractCreateInput = read(
         ContractCreateInput, {**form, "customerId": found.customer_id, "interval": interval}
@@ -108,8 +108,7 @@ def _refuse_beside(found: ContractCreateInput) -> None:
 
 
 def _beside(*names: str) -> InvalidInput:
-    words = [name.split("_") for name in names]
-    path = tuple("".join((first, *(word.capitalize() for word in rest))) for first, *rest in words)
+    path = tuple(public_name(name) for name in names)
     return InvalidInput(
         ErrorCode.INVALID,
         f"{path[-1]} is the package's to say; beside a package only customerId, interval.startingAt, transition and "

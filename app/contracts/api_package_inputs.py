@@ -14,7 +14,7 @@ import strawberry
 
 from app.catalog.alias_schedules import NewAlias
 from app.catalog.api_card_inputs import RateCardAliasInput, new_alias
-from app.checks import Path, name_of, within
+from app.checks import Path, name_of, public_name, within
 from app.contracts.api_added_terms import ContractTermsInput
 from app.contracts.api_overrides import OverridePriority
 from app.contracts.api_relative import CalendarSpanInput, form_of, relative
@@ -87,7 +87,7 @@ def definition_of(found: PackageCreateInput) -> dict[str, Any]:
     for path, value in _spans(form_of(found), ("input",)):
         within(value, low=0, high=MAX_SPAN, path=(*path, "value"))
     own = {field.name: getattr(found, field.name) for field in fields(found) if field.name not in APART}
-    form = {_camel(name): form_of(value) for name, value in own.items() if value is not None}
+    form = {public_name(name): form_of(value) for name, value in own.items() if value is not None}
     named = {} if found.contract_name is None else {"name": found.contract_name}
     return {**named, **form, **form_of(found.terms)}
 
@@ -112,8 +112,3 @@ def _spans(form: Any, path: Path) -> Iterator[tuple[Path, int]]:
                 yield (*path, name), value["value"]
             else:
                 yield from _spans(value, (*path, name))
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

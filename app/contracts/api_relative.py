@@ -18,6 +18,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import strawberry
 from strawberry.types.base import get_object_definition
 
+from app.checks import public_name
 from app.core.money import canonical
 from app.core.relative import SpanUnit
 from app.graphql.values import described_enum
@@ -128,7 +129,7 @@ def form_of(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {
-            _camel(name): form_of(part)
+            public_name(name): form_of(part)
             for name, part in parts.items()
             if part is not strawberry.UNSET and (part is not None or name.endswith("_offset"))
         }
@@ -149,15 +150,10 @@ def read(hint: Any, form: Any) -> Any:
         return [read(get_args(hint)[0], item) for item in form]
     if _inputs_in(hint) == [hint]:
         hints = get_type_hints(hint, include_extras=True)
-        given = {name: form[_camel(name)] for name in hints if _camel(name) in form}
+        given = {name: form[public_name(name)] for name in hints if public_name(name) in form}
         return hint(**{name: read(hints[name], part) for name, part in given.items()})
     if hint is datetime:
         return datetime.fromisoformat(form)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint[form]
     return Decimal(form) if hint is Decimal else form
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.checks import public_name
 from app.contracts.tables import Contract
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.store.ids import to_text
@@ -54,9 +55,4 @@ def shown(contract: Contract) -> dict[str, object]:
         plain[field] = None if chosen is None else to_text(kind, chosen)
         del plain[f"{field}_id"]
     del plain["customer_id"]
-    return {_camel(name): value for name, value in sorted(plain.items())}
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
+    return {public_name(name): value for name, value in sorted(plain.items())}

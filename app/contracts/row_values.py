@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import Column, Uuid, inspect
 from sqlalchemy.dialects import postgresql
 
+from app.checks import public_name
 from app.core.money import canonical
 from app.store.ids import to_text
 from app.store.types import ExactDecimal, JsonOf, UtcDateTime
@@ -69,7 +70,7 @@ def parsed(column: Column[Any], value: Any) -> Any:
 
 def shown(values: Mapping[str, Any]) -> dict[str, Any]:
     """Columns as the API shows them: by their public names, ids with their prefix."""
-    return {_camel(name): _named(name, value) for name, value in values.items() if name not in INNER}
+    return {public_name(name): _named(name, value) for name, value in values.items() if name not in INNER}
 
 
 def _named(name: str, value: Any) -> Any:
@@ -77,8 +78,3 @@ def _named(name: str, value: Any) -> Any:
     if kind is None or value is None:
         return value
     return [to_text(kind, UUID(item)) for item in value] if isinstance(value, list) else to_text(kind, UUID(value))
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

@@ -19,7 +19,7 @@ from sqlmodel import col, select
 from app.core.invoice import canonical_content, fingerprint
 from app.errors import BillingError, NotFound
 from app.invoices import books, inputs
-from app.invoices.differences import Difference, differences
+from app.invoices.content_differences import Difference, differences
 from app.invoices.frozen_rating import NotRecomputable, rated_again
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
 from app.store.ids import to_text

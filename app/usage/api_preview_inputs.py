@@ -5,6 +5,7 @@ Owns the GraphQL inputs and their way to given usage; the invoices that come of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 
@@ -54,16 +55,7 @@ class UsagePreviewInput:
 
 def given_usage(found: UsagePreviewInput, *, now: datetime) -> GivenUsage:
     """The events, checked as if they were sent. Errors: those of `given_events`."""
-    incoming = [
-        IncomingEvent(
-            transaction_id=f"preview-{place}",
-            customer=found.customer_id,
-            event_type=event.event_type,
-            timestamp=event.timestamp or now,
-            properties={} if event.properties is None else event.properties,
-        )
-        for place, event in enumerate(found.events)
-    ]
+    incoming = _incoming(found.events, customer=found.customer_id, now=now)
     return GivenUsage(given_events(incoming, now=now), replaces=found.mode is Mode.REPLACE)
 
 
@@ -79,15 +71,19 @@ class SimulatedUsageInput:
 
 def simulated_usage(found: SimulatedUsageInput, *, now: datetime) -> GivenUsage:
     """The events of a preview that may reach into the past. Errors: those of `given_events`."""
-    incoming = [
+    incoming = _incoming(found.events, customer="preview", now=now)
+    events = given_events(incoming, now=now, allow_historical=True)
+    return GivenUsage(events, replaces=found.mode is Mode.REPLACE)
+
+
+def _incoming(events: Sequence[PreviewEventInput], *, customer: str, now: datetime) -> list[IncomingEvent]:
+    return [
         IncomingEvent(
             transaction_id=f"preview-{place}",
-            customer="preview",
+            customer=customer,
             event_type=event.event_type,
             timestamp=event.timestamp or now,
             properties={} if event.properties is None else event.properties,
         )
-        for place, event in enumerate(found.events)
+        for place, event in enumerate(events)
     ]
-    events = given_events(incoming, now=now, allow_historical=True)
-    return GivenUsage(events, replaces=found.mode is Mode.REPLACE)

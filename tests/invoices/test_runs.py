@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.invoices import rehearsal, run, runs
+from app.invoices import dry_run, run, runs
 from app.invoices.runs import RunStatus
 from app.invoices.tables import BillingRun
 from app.store.engine import Store
@@ -115,12 +115,12 @@ async def test_a_lock_that_was_waited_for_too_long_is_waited_for_again(world: Wo
 async def test_a_rehearsal_makes_what_a_run_makes_and_stores_nothing(world: World) -> None:
     await due(world)
     before = await rows_of(world.store)
-    found = await rehearsal.rehearse(world.store, as_of=world.now, now=world.now)
+    found = await dry_run.rehearse(world.store, as_of=world.now, now=world.now)
     assert await rows_of(world.store) == before
     assert (found.totals, found.failures, len(found.contracts)) == ({"USD": Decimal("7.5")}, [], 5)
     report = await world.finalize()
     assert report.totals == found.totals
     made = {invoice.id: (invoice.total, invoice.content_hash) for invoice in await world.invoices()}
     assert {invoice.id: (invoice.total, invoice.content_hash) for invoice in found.invoices} == made
-    later = await rehearsal.rehearse(world.store, as_of=world.now, now=world.now + timedelta(hours=1))
+    later = await dry_run.rehearse(world.store, as_of=world.now, now=world.now + timedelta(hours=1))
     assert (later.invoices, later.contracts) == ([], [])

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from app.invoices.differences import Difference, differences
+from app.invoices.content_differences import Difference, differences
 
 
 def content(*lines: str, total: str = "9") -> bytes:
