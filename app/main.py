@@ -74,7 +74,7 @@ def create_gateway(
     store: Store, clock: Clock, *, limits: Limits | None = None, providers: ProviderDirectory | None = None
 ) -> Gateway:
     """The GraphQL gateway alone, for commands that run documents in process."""
-    built, documents = schema.build(limits)
+    built, documents = schema.build(limits or Limits())
     return Gateway(built, documents, store, clock, schema.write_audit, providers or NoProviders())
 
 

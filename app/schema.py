@@ -7,6 +7,7 @@ Owns the literal list of slices. A slice joins by naming its classes here and no
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import strawberry
@@ -122,9 +123,10 @@ class Schema(strawberry.Schema):
         """Leave errors to `graphql/errors.py`."""
 
 
-def build(limits: Limits | None = None) -> tuple[Schema, Documents]:
-    """The schema and its memo of prepared documents."""
-    documents = Documents(limits or Limits())
+@cache
+def build(limits: Limits = Limits()) -> tuple[Schema, Documents]:
+    """The schema and its memo of prepared documents, once a process for each set of limits: building takes a while."""
+    documents = Documents(limits)
     schema = Schema(
         Query,
         Mutation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -13,7 +14,9 @@ from starlette.applications import Starlette
 from app import schema
 from app.clock import Clock
 from app.graphql.context import Info
+from app.graphql.documents import Documents
 from app.graphql.fields import ANY_KEY, query_field
+from app.graphql.limits import Limits
 from app.main import create_app
 from app.settings import Settings
 from app.store.engine import Store
@@ -109,7 +112,7 @@ async def test_the_standard_introspection_query_fits_the_limits(api: Api) -> Non
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch, store: Store, settings: Settings, now: datetime) -> Starlette:
+def broken(monkeypatch: pytest.MonkeyPatch, store: Store, settings: Settings, now: datetime) -> Iterator[Starlette]:
     """An application whose schema has two more fields, which fail in their own ways."""
 
     @strawberry.type
@@ -124,7 +127,9 @@ def broken(monkeypatch: pytest.MonkeyPatch, store: Store, settings: Settings, no
             return "never"
 
     monkeypatch.setattr(schema, "Query", Query)
-    return create_app(settings, store, Clock(now.isoformat()))
+    schema.build.cache_clear()
+    yield create_app(settings, store, Clock(now.isoformat()))
+    schema.build.cache_clear()
 
 
 async def test_faults_are_masked_with_the_request_id(broken: Starlette) -> None:
@@ -177,12 +182,11 @@ async def test_health_readiness_metrics(api: Api, store: Store) -> None:
     assert (await anonymous.get("/healthz")).status_code == 200
 
 
-async def test_a_prepared_document_is_remembered(store: Store, settings: Settings) -> None:
-    built, documents = schema.build()
-    documents.size = 2
+def test_a_prepared_document_is_remembered() -> None:
+    documents = Documents(Limits(), size=2)
+    documents.schema = schema.build()[0]
     first = documents.prepare("{ __typename }")
     assert documents.prepare("{ __typename }") is first
     for number in range(3):
         documents.prepare(f"query q{number} {{ __typename }}")
     assert documents.prepare("{ __typename }") is not first, "the memo is bounded"
-    assert built is documents.schema
