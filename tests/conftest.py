@@ -9,15 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from app.store import embedded, migrate
+from app.store import embedded, migrate, throwaway
 from app.store.engine import Store
 
 TEMPLATE = "metrograph_template"
@@ -27,7 +25,7 @@ NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 @pytest.fixture(scope="session")
 def cluster(testrun_uid: str) -> Iterator[embedded.Cluster]:
     """The private server of this run, with a migrated template database."""
-    folder = Path(tempfile.gettempdir()) / f"metrograph-tests-{os.getuid()}-{testrun_uid[:12]}"
+    folder = throwaway.base() / f"metrograph-tests-{os.getuid()}-{testrun_uid[:12]}"
     folder.mkdir(mode=0o711, exist_ok=True)
     server = embedded.start(folder, durable=False)
     with (folder / "template.lock").open("a") as gate:

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from typer.testing import CliRunner
 
 from app import cli
 from app.delivery.registry import connect
+from app.store import throwaway
 from tests.commands.conftest import metrograph
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,8 +70,7 @@ class Served:
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     """`make demo`, on a free port and with a key that is known."""
-    folder = Path(tempfile.mkdtemp(prefix="mg-readme-"))
-    folder.chmod(0o711)
+    folder = throwaway.folder("mg-readme-")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     env = {"METROGRAPH_DATA_DIR": str(folder), "METROGRAPH_BOOTSTRAP_KEY": KEY}

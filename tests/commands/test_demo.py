@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ import psycopg
 import pytest
 
 from app.runtime import DATABASE
-from app.store import embedded
+from app.store import embedded, throwaway
 from tests.commands.conftest import metrograph
 from tests.commands.faults import missed_faults
 
@@ -30,8 +29,7 @@ SHAPE = {
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A data folder that the server's account can reach."""
-    made = Path(tempfile.mkdtemp(prefix="mg-demo-"))
-    made.chmod(0o711)
+    made = throwaway.folder("mg-demo-")
     yield made
     shutil.rmtree(made, ignore_errors=True)
 

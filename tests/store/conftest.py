@@ -8,13 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from app.store import throwaway
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,8 +88,7 @@ def wait_until(happened: Callable[[], object], *, seconds: float = 10) -> float:
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A folder that any account may pass through; whatever still runs in it is ended afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="mg-test-"))
-    folder.chmod(0o711)
+    folder = throwaway.folder("mg-test-")
     yield folder
     for entry in Path("/proc").glob("[0-9]*"):
         try:
