@@ -1,7 +1,8 @@
 """Rows of the delivery slice: what is owed to which provider, what was sent, and what came back.
 
 Intents (`DeliveryAttempt`, `MeteringSlot`) hold what will be sent, frozen before the call; receipts hold the answer.
-Both are only ever added. `Delivery.status` and `MeteringSlot.status` are the running summary of them.
+Both are only ever added. `Delivery.status` and `MeteringSlot.status` are the running summary of them. Notices are what
+providers tell by themselves; what an invoice looked like when it was read back is only ever added, too.
 """
 
 # pyright: reportAssignmentType=false
@@ -16,7 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from app.store.base import Row, exact, instant
 
@@ -124,3 +125,55 @@ class MeteringReceipt(Row, table=True):
     message: str | None = Field(default=None, max_length=2000)
     hint: str | None = Field(default=None, max_length=2000)
     request_ids: list[str] = Field(default_factory=list, sa_type=JSONB)
+
+
+class ProviderNotice(Row, table=True):
+    """One notice of a provider, kept once however often and by whatever way it came; `created_at` is when it came first.
+
+    What it is about never changes; `state` and what follows say what was done about it.
+    """
+
+    __tablename__ = "provider_notices"
+    __table_args__ = (
+        UniqueConstraint("connection", "event_id"),
+        Index("ix_provider_notices_open", "next_attempt_at", postgresql_where=text("state = 'RECEIVED'")),
+        Index("ix_provider_notices_provider_reference", "connection", "provider_reference"),
+    )
+    provider: str = Field(max_length=64)
+    connection: str = Field(max_length=128)
+    event_id: str = Field(max_length=255)
+    kind: str = Field(max_length=128)
+    occurred_at: datetime = instant()
+    provider_reference: str | None = Field(default=None, max_length=255)
+    reference: str | None = Field(default=None, max_length=64)
+    is_foreign: bool = False
+    payload: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    body_hash: str | None = Field(default=None, max_length=64)
+    way: str = Field(max_length=16)
+    state: str = Field(max_length=16)
+    attempts: int = 0
+    next_attempt_at: datetime | None = instant(default=None, nullable=True)
+    handled_at: datetime | None = instant(default=None, nullable=True)
+    error_code: str | None = Field(default=None, max_length=64)
+    error_message: str | None = Field(default=None, max_length=2000)
+
+
+class NoticeCursor(SQLModel, table=True):
+    """How far the notices that a provider keeps were looked through, for each connection."""
+
+    __tablename__ = "notice_cursors"
+    connection: str = Field(primary_key=True, max_length=128)
+    swept_until: datetime = instant()
+
+
+class ExternalInvoiceState(Row, table=True):
+    """How a provider showed one of our invoices when it was read back; a row for each change, the last one holds."""
+
+    __tablename__ = "external_invoice_states"
+    delivery_id: UUID = Field(foreign_key="deliveries.id", index=True)
+    provider_reference: str = Field(max_length=255)
+    provider_status: str = Field(max_length=64)
+    payment: str | None = Field(default=None, max_length=16)
+    amount: Decimal | None = exact(default=None, nullable=True)
+    amount_paid: Decimal | None = exact(default=None, nullable=True)
+    due_at: datetime | None = instant(default=None, nullable=True)

@@ -43,7 +43,7 @@ DECIDES_NO_DUE_DATE = {
 APPEND_ONLY = (
     *("rates", "invoices", "invoice_lines", "invoice_inputs"),
     *("delivery_attempts", "delivery_receipts", "metering_receipts", "audit_entries"),
-    *("transfers", "invoice_voids", "invoice_regenerations", "contract_edits"),
+    *("transfers", "invoice_voids", "invoice_regenerations", "contract_edits", "external_invoice_states"),
 )
 
 
