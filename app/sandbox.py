@@ -20,6 +20,7 @@ from connectors.sandbox.app import create_app
 
 CREDENTIALS = {
     "METROGRAPH_SANDBOX_STRIPE_KEY": "sk_test_sandbox",
+    "METROGRAPH_SANDBOX_STRIPE_HOOK": "whsec_sandbox",
     "METROGRAPH_SANDBOX_AWS_SECRET": "sandbox-secret",
     "METROGRAPH_SANDBOX_AZURE_TOKEN": "sandbox-token",
 }
@@ -32,6 +33,7 @@ def tables(*, stripe: str, aws: str, azure: str) -> dict[str, dict[str, Any]]:
         "stripe-sandbox": {
             "provider": "stripe",
             "api_key": "env:METROGRAPH_SANDBOX_STRIPE_KEY",
+            "webhook_secrets": ["env:METROGRAPH_SANDBOX_STRIPE_HOOK"],
             "api_base": stripe,
             "effective_at": "period_end",
         },

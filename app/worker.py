@@ -20,7 +20,7 @@ from app.access import audit, idempotency
 from app.actor import system
 from app.contracts import recurring_children, threshold_reading
 from app.contracts.threshold_reading import EVALUATE_JOB
-from app.delivery import metering, payments, service, sync, voids
+from app.delivery import external, inbound, metering, payments, service, sync, voids
 from app.delivery.actions import SYNC_JOB
 from app.grants.gates import PAYMENTS_JOB
 from app.invoices import due, next_due, purchase_run, runs, settling
@@ -88,6 +88,12 @@ async def settle_payments(runtime: Runtime) -> None:
     await payments.settle_payments(runtime.store, runtime.connections, actor=BILLING, clock=runtime.clock.now)
 
 
+async def handle_notices(runtime: Runtime) -> None:
+    """Do what follows from the notices of providers."""
+    place = inbound.Place(runtime.store, runtime.connections, runtime.clock.now)
+    await inbound.handle_all(place, NOTICE_HANDLERS)
+
+
 async def evaluate_touched(runtime: Runtime) -> None:
     """Look at the contracts with thresholds that have new usage."""
     await billing.evaluate_touched(runtime.store, runtime.connections, actor=BILLING, now=runtime.clock.now())
@@ -149,6 +155,9 @@ async def purge_answers(runtime: Runtime) -> None:
         await idempotency.purge(session, now=runtime.clock.now())
 
 
+NOTICE_HANDLERS: dict[str, inbound.Handler] = {"invoice": external.refresh}
+"""What notices lead to, by what the provider takes (`Capabilities.mode`)."""
+
 HANDLERS: dict[str, Handler] = {
     DELIVERIES_JOB: open_deliveries,
     "delivery.deliver": deliver,
@@ -158,6 +167,7 @@ HANDLERS: dict[str, Handler] = {
     "metering.resend": resend_slots,
     "grants.children": make_children,
     PAYMENTS_JOB: settle_payments,
+    inbound.HANDLE_JOB: handle_notices,
     EVALUATE_JOB: evaluate_thresholds,
     TOUCHED_JOB: evaluate_touched,
     "thresholds.sweep": evaluate_thresholds,
@@ -177,6 +187,7 @@ SCHEDULES: dict[str, str] = {
     "metering.resend": "*/5 * * * * 45",
     "grants.children": "0 * * * *",
     PAYMENTS_JOB: "* * * * * 30",
+    inbound.HANDLE_JOB: "* * * * * 50",
     "thresholds.sweep": "1 * * * *",
     "invoices.run": "5 * * * *",
     "usage.fold": "* * * * * */5",

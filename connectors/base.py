@@ -63,6 +63,7 @@ class Capabilities:
 
     `window` is how old usage may be, measured from the start of its hour; `month_cutoff_hour` is the UTC hour of the
     1st from which the usage of the month before is refused. `max_quantity` holds for one record or line.
+    `notices_kept` is how far back the provider lists what it told; such a connector is a `KeepsNotices` too.
     """
 
     mode: Literal["invoice", "metering"]
@@ -73,6 +74,7 @@ class Capabilities:
     currencies: frozenset[str] | None = None
     accepts_negative: bool = False
     max_quantity: Decimal | None = None
+    notices_kept: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +210,8 @@ class PaymentState(StrEnum):
 class ProviderEntry:
     """One object as the provider shows it now. `reference` is ours when the object carries it.
 
-    `amount` is money in the major unit for invoices (`currency` set) and a quantity for usage (`currency` None).
+    `provider_status` of an invoice is the provider's own word; `draft`, `open`, `paid`, `uncollectible`, `void` and
+    `deleted` (it was there, and is no more) mean to everybody what they mean at Stripe. `amount` is money in the major unit for invoices (`currency` set) and a quantity for usage (`currency` None).
     `payment` is None where the provider does not tell.
     """
 
@@ -220,6 +223,7 @@ class ProviderEntry:
     payment: PaymentState | None = None
     currency: str | None = None
     effective_at: datetime | None = None
+    due_at: datetime | None = None
     created_at: datetime | None = None
 
 
@@ -227,13 +231,17 @@ class ProviderEntry:
 class Notification:
     """A verified notice from the provider: a hint to read `provider_reference` again, never the state itself.
 
-    De-duplicate on `event_id`. `provider_reference` is None for kinds that concern no document of ours.
+    De-duplicate on `event_id`. `provider_reference` is None for kinds that concern no document of ours; `reference` is
+    ours when the notice carries it, and `is_foreign` says that it shows its object, and the object is none of ours.
+    `payload` is kept: a few facts for whoever handles it, never the whole body, secrets or personal data.
     """
 
     event_id: str
     kind: str
     occurred_at: datetime
     provider_reference: str | None = None
+    reference: str | None = None
+    is_foreign: bool = False
     payload: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -280,6 +288,14 @@ class Connector(Protocol):
 
     async def close(self) -> None:
         """Release connections; the connector is not used afterwards."""
+        ...
+
+
+class KeepsNotices(Protocol):
+    """What a connector offers beside `Connector` where `Capabilities.notices_kept` is set."""
+
+    async def notices(self, since: datetime) -> Sequence[Notification]:
+        """Every notice that the provider made from then on, oldest first, as far back as it keeps them."""
         ...
 
 

@@ -162,9 +162,17 @@ class StripeConnector:
         return [entry_of(invoice) for invoice in reversed(found)]
 
     async def status(self, provider_reference: str) -> base.ProviderEntry:
-        """The invoice as Stripe shows it now."""
+        """The invoice as Stripe shows it now; `deleted` when Stripe has none of that id, which tells of no payment."""
         request = self._client.v1.invoices.retrieve_async(provider_reference)
-        return entry_of(checked(await call("retrieve", request, writes=False)))
+        try:
+            found = await call("retrieve", request, writes=False)
+        except Terminal as failure:
+            if failure.code != "RESOURCE_MISSING":
+                raise
+            found = None
+        if found is None or getattr(found, "deleted", False):
+            return base.ProviderEntry(provider_reference=provider_reference, provider_status="deleted")
+        return entry_of(checked(found))
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> base.Notification:
         """Verify `Stripe-Signature` over the raw body and name the invoice to read again.

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -28,6 +29,8 @@ T = TypeVar("T")
 MAX_PAGES = 100
 # docs.stripe.com/webhooks, November 2026: the default tolerance of the SDK, here in both directions.
 TOLERANCE = timedelta(seconds=300)
+# Longer than any that Stripe makes, and safe to keep as it is.
+_EVENT_ID = re.compile(r"[\w.:-]{1,255}", re.ASCII)
 # Codes of docs.stripe.com/error-codes, November 2026, in plain language.
 _HINTS = {
     "resource_missing": "Check stripeCustomerId, and that the key belongs to the same account and mode.",
@@ -130,6 +133,8 @@ def entry_of(invoice: stripe.Invoice) -> ProviderEntry:
         payment=_payment_of(invoice),
         currency=currency,
         effective_at=instant_of(invoice.effective_at),
+        # Other versions and stand-ins may leave it out, and the SDK raises for what is absent.
+        due_at=instant_of(getattr(invoice, "due_date", None)),
         created_at=instant_of(invoice.created),
     )
 
@@ -169,22 +174,39 @@ def verified_notice(
 
 
 def _notice(body: bytes) -> Notification:
-    """A snapshot or a thin event; kinds that concern no invoice have no reference, and unknown ones pass."""
+    """The notice in a verified body."""
     try:
-        event: Any = json.loads(body)
+        return notification(json.loads(body))
+    except (ValueError, RecursionError) as error:
+        raise Terminal("BAD_NOTICE", "The body of the notice is not JSON.") from error
+
+
+def notification(event: Any) -> Notification:
+    """A snapshot or a thin event, of whatever API version; kinds that concern no invoice have no reference.
+
+    Versions differ in the object, so only what all of them have is read: its id, its metadata, the invoice it names.
+    """
+    try:
         kind, created = str(event["type"]), event["created"]
         # Thin events write an RFC 3339 time and name a related object; snapshots write seconds and carry the object.
         occurred = datetime.fromisoformat(created) if isinstance(created, str) else datetime.fromtimestamp(created, UTC)
         subject: Any = event["related_object"] if event.get("related_object") else event["data"]["object"]
         named: list[Any] = [subject.get("id"), subject.get("invoice")]
         identifier = str(event["id"])
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError) as error:
         raise Terminal("BAD_NOTICE", "The body of the notice is not a Stripe event.") from error
+    if occurred.tzinfo is None or not _EVENT_ID.fullmatch(identifier):
+        raise Terminal("BAD_NOTICE", "The event has no id or no time that could be kept.")
     invoice = next((name for name in named if isinstance(name, str) and name.startswith("in_")), None)
+    metadata = member(subject, "metadata")
+    reference = member(metadata, INVOICE_KEY)
+    shows_invoice = member(subject, "object") == "invoice" and isinstance(metadata, dict)
     return Notification(
         event_id=identifier,
         kind=kind.removeprefix("v1."),
         occurred_at=occurred,
         provider_reference=invoice,
-        payload=event,
+        reference=reference if isinstance(reference, str) else None,
+        is_foreign=shows_invoice and not isinstance(reference, str),
+        payload={"apiVersion": str(event.get("api_version"))[:64]} if event.get("api_version") else {},
     )

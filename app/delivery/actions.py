@@ -14,7 +14,7 @@ from sqlmodel import and_, col, func, or_, select
 from app.change import note_change
 from app.checks import Path, text_of
 from app.delivery.registry import Connections
-from app.delivery.states import NO_EFFECT, DeliveryStatus
+from app.delivery.states import NO_EFFECT, VOIDED_AT_PROVIDER, DeliveryStatus
 from app.delivery.tables import Delivery, DeliveryAttempt, DeliveryReceipt
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.invoices.service import DELIVERIES_JOB
@@ -61,7 +61,7 @@ async def cancel(session: AsyncSession, delivery_id: UUID, *, reason: str, now: 
         raise _illegal(delivery, "it is closed")
     if delivery.mode == "metering":
         raise _illegal(delivery, "a marketplace is sent hours, not invoices; they go on as long as something is owed")
-    if await may_be_there(session, delivery):
+    if delivery.error_code != VOIDED_AT_PROVIDER and await may_be_there(session, delivery):
         raise _illegal(delivery, "an attempt may have reached the provider; retry it, then void the invoice there")
     before = _shown(delivery)
     delivery.status, delivery.next_attempt_at, delivery.updated_at = DeliveryStatus.CANCELED, None, now

@@ -46,14 +46,23 @@ async def take_back(connection: Connection, receipt: Receipt) -> Outcome | Trans
     return found or Terminal("NO_ANSWER", "The connector did not say what became of it")
 
 
+async def read_back(connection: Connection, reference: str) -> ProviderEntry | Transient | Terminal:
+    """The object as the provider shows it now, or why it cannot be read."""
+    try:
+        return _shown(await connection.connector.status(reference))
+    except (Transient, Terminal) as failure:
+        return _storable(failure)
+    except Exception as fault:
+        log.exception("connector failed", connection=connection.name)
+        return Transient(f"The connector failed ({type(fault).__name__})")
+
+
 async def shown_now(connection: Connection, reference: str) -> ProviderEntry | None:
     """The object as the provider shows it now; None when it does not answer, and then it is asked again later."""
-    try:
-        return await connection.connector.status(reference)
-    except (Transient, Terminal) as failure:
-        log.warning("not shown by the provider", connection=connection.name, reference=reference, reason=str(failure))
-    except Exception:
-        log.exception("connector failed", connection=connection.name)
+    found = await read_back(connection, reference)
+    if isinstance(found, ProviderEntry):
+        return found
+    log.warning("not shown by the provider", connection=connection.name, reference=reference, reason=str(found))
     return None
 
 
@@ -71,24 +80,29 @@ async def _answered(connection: Connection, call: Awaitable[Outcome | None]) -> 
 def _kept(outcome: Outcome) -> Outcome:
     return replace(
         outcome,
-        provider_reference=_cut(outcome.provider_reference, REFERENCE),
-        provider_status=_cut(outcome.provider_status, CODE),
-        code=_cut(outcome.code, CODE),
-        message=_cut(outcome.message, TEXT),
-        hint=_cut(outcome.hint, TEXT),
-        request_ids=tuple(_cut(text, REFERENCE) or "" for text in outcome.request_ids[:100]),
+        provider_reference=storable_text(outcome.provider_reference, REFERENCE),
+        provider_status=storable_text(outcome.provider_status, CODE),
+        code=storable_text(outcome.code, CODE),
+        message=storable_text(outcome.message, TEXT),
+        hint=storable_text(outcome.hint, TEXT),
+        request_ids=tuple(storable_text(text, REFERENCE) or "" for text in outcome.request_ids[:100]),
     )
 
 
+def _shown(entry: ProviderEntry) -> ProviderEntry:
+    reference, status = storable_text(entry.provider_reference, REFERENCE), storable_text(entry.provider_status, CODE)
+    return replace(entry, provider_reference=reference or "", provider_status=status or "")
+
+
 def _storable(failure: Transient | Terminal) -> Transient | Terminal:
-    message = _cut(failure.message, TEXT) or ""
+    message = storable_text(failure.message, TEXT) or ""
     if isinstance(failure, Transient):
         return Transient(message, wait=failure.wait, unknown=failure.unknown)
-    code, hint = _cut(failure.code, CODE) or "TERMINAL", _cut(failure.hint, TEXT) or ""
+    code, hint = storable_text(failure.code, CODE) or "TERMINAL", storable_text(failure.hint, TEXT) or ""
     return Terminal(code, message, hint=hint, stop_connection=failure.stop_connection)
 
 
-def _cut(text: str | None, longest: int) -> str | None:
+def storable_text(text: str | None, longest: int) -> str | None:
     """The text in characters that PostgreSQL keeps, no longer than its column; None for an empty one."""
     if not text:
         return None

@@ -11,23 +11,17 @@ from datetime import datetime
 
 from sqlmodel import col, select
 
-from app.access import audit
 from app.actor import Actor
-from app.change import take_change
-from app.contracts import history
-from app.core.grants import GateStatus, PaymentGate
-from app.delivery import calling, registry, states
+from app.core.grants import PaymentGate
+from app.delivery import calling, gated, registry, states
 from app.delivery.tables import Delivery
 from app.grants.gates import IS_UNPAID
 from app.grants.tables import GrantRow
-from app.invoices import gates, tables
+from app.invoices import tables
 from app.store.engine import Store
-from connectors.base import PaymentState
 
-ACTION = "payment.settle"
 LIMIT = 200
 """Payments that are looked at in one sweep; the oldest first."""
-OUTCOMES = {PaymentState.PAID: GateStatus.PAID, PaymentState.FAILED: GateStatus.FAILED}
 
 
 async def settle_payments(
@@ -53,12 +47,7 @@ async def settle_payments(
     for grant_id, name, reference in waiting:
         connection = connections.find(name)
         entry = None if connection is None else await calling.shown_now(connection, reference)
-        outcome = None if entry is None or entry.payment is None else OUTCOMES.get(entry.payment)
-        if entry is not None and outcome is not None:
-            reason, now = f"{reference} is {entry.provider_status} at the provider.", clock()
+        if entry is not None:
             async with store.transaction() as session:
-                if await gates.settle_gate_of(session, grant_id, outcome, reason=reason, now=now):
-                    await audit.record(session, actor, action=ACTION, now=now, change=take_change(session))
-                    await history.keep_changes(session, actor, action=ACTION, now=now)
-                    settled += 1
+                settled += await gated.settle(session, grant_id, entry, actor=actor, now=clock())
     return settled

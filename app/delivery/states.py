@@ -38,3 +38,9 @@ NO_EFFECT, UNKNOWN_EFFECT = "TRANSIENT", "UNKNOWN_EFFECT"
 
 RESOLVED = "RESOLVED"
 """Code of a slot about which a person decided."""
+
+VOIDED_AT_PROVIDER = "VOIDED_AT_PROVIDER"
+"""Code of a delivery whose invoice somebody took back at the provider, and not here."""
+
+GONE_AT_PROVIDER = frozenset({"void", "deleted"})
+"""Words of providers for an invoice that asks for nothing any more (`connectors.base.ProviderEntry`)."""

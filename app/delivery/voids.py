@@ -17,7 +17,7 @@ from sqlmodel import col, or_, select
 from app.core.money import ZERO
 from app.delivery import actions, calling
 from app.delivery.registry import Connection, Connections
-from app.delivery.states import DeliveryStatus
+from app.delivery.states import VOIDED_AT_PROVIDER, DeliveryStatus
 from app.delivery.tables import Delivery, DeliveryAttempt
 from app.invoices.tables import InvoiceVoid
 from app.store.engine import Store
@@ -47,9 +47,9 @@ async def _waiting(session: AsyncSession, *, now: datetime) -> list[tuple[UUID, 
         select(Delivery.id, Delivery.billing_configuration_id)
         .join(InvoiceVoid, col(InvoiceVoid.invoice_id) == Delivery.invoice_id)
         .where(
-            col(Delivery.status).not_in(
-                (DeliveryStatus.CANCELED, DeliveryStatus.SKIPPED, DeliveryStatus.NEEDS_ATTENTION)
-            ),
+            col(Delivery.status).not_in((DeliveryStatus.CANCELED, DeliveryStatus.SKIPPED)),
+            # A person is asked to look, unless what they were asked for is this void.
+            or_(col(Delivery.status) != DeliveryStatus.NEEDS_ATTENTION, Delivery.error_code == VOIDED_AT_PROVIDER),
             or_(
                 col(Delivery.status) != DeliveryStatus.DELIVERED,
                 col(InvoiceVoid.in_provider),
@@ -71,6 +71,9 @@ async def _settle(store: Store, connections: Connections, delivery_id: UUID, *, 
         delivery = await session.get_one(Delivery, delivery_id, with_for_update=True)
         void = await session.get_one(InvoiceVoid, delivery.invoice_id)
         delivered = delivery.status == DeliveryStatus.DELIVERED
+        if delivery.error_code == VOIDED_AT_PROVIDER:
+            _close(delivery, void, now=clock())
+            return True
         if delivery.mode != "invoice" or (not delivered and not await actions.may_be_there(session, delivery)):
             _close(delivery, void, now=clock())
             return True

@@ -129,6 +129,7 @@ async def _create(connection: Connection, _: Request, values: dict[str, Any], no
         "collection_method": method,
         "auto_advance": values.get("auto_advance") == "true",
         "days_until_due": whole(values, "days_until_due"),
+        "due_date": whole(values, "due_date"),
         "effective_at": whole(values, "effective_at"),
         "metadata": metadata(values),
         "created": now,
@@ -242,6 +243,8 @@ async def _finalize(connection: Connection, request: Request, values: dict[str, 
     body["status"] = "open" if total > 0 else "paid"
     # Unset, the printed date is the moment of finalization.
     body["effective_at"] = body["effective_at"] or now
+    if body["days_until_due"] is not None and body["due_date"] is None:
+        body["due_date"] = now + body["days_until_due"] * 86_400
     body["auto_advance"] = values.get("auto_advance") == "true"
     body["number"] = body["number"] or f"SBX-{body['id'][3:11].upper()}"
     return await _saved(connection, body)
