@@ -21,7 +21,11 @@ from app.store.types import JsonOf
 
 
 class Contract(Row, Unique, table=True):
-    """One agreement. Without a rate card it has only fixed terms; `ending_before` empty means open-ended."""
+    """One agreement. Without a rate card it has only fixed terms; `ending_before` empty means open-ended.
+
+    A child names its `parent_id`, its `payer` and how its usage statements go out; a parent may say whether it puts
+    statements together. All of that is said once, when the contract is made.
+    """
 
     __tablename__ = "contracts"
     customer_id: UUID = Field(foreign_key="customers.id", index=True)
@@ -41,6 +45,10 @@ class Contract(Row, Unique, table=True):
     override_priority: str = Field(default="LOWEST_MULTIPLIER", max_length=32)
     consolidate_charges: bool = False
     package_id: UUID | None = Field(default=None, foreign_key="packages.id", index=True)
+    parent_id: UUID | None = Field(default=None, foreign_key="contracts.id", index=True)
+    payer: str | None = Field(default=None, max_length=8)
+    usage_statements: str | None = Field(default=None, max_length=16)
+    consolidation: str | None = Field(default=None, max_length=16)
     revision: int = 1
     archived_at: datetime | None = instant(default=None, nullable=True)
 

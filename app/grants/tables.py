@@ -25,6 +25,7 @@ class GrantRow(Row, Unique, table=True):
     another grant, say where they come from. With `seat_id` it pays only for usage whose property `seat_key` names it;
     `unit_amount` is what one more unit of a subscription brings to a child in a whole period. A commit with a `gate`
     pays nothing before its payment was told to be made: the outcome is written once. `threshold_id` is what bought it.
+    `child_access` tells which children of its contract draw on it too; none without it.
     """
 
     __tablename__ = "grants"
@@ -70,6 +71,8 @@ class GrantRow(Row, Unique, table=True):
     gate_settled_at: datetime | None = instant(default=None, nullable=True)
     gate_reason: str | None = Field(default=None, max_length=500)
     threshold_id: UUID | None = Field(default=None, foreign_key="contract_thresholds.id", index=True)
+    child_access: str | None = Field(default=None, max_length=16)
+    child_contract_ids: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
     revision: int = 1
     archived_at: datetime | None = instant(default=None, nullable=True)
 
@@ -152,5 +155,7 @@ class RecurringGrantRow(Row, table=True):
     subscription_id: UUID | None = None
     allocation: str | None = Field(default=None, max_length=16)
     prorate_seat_increases: bool = False
+    child_access: str | None = Field(default=None, max_length=16)
+    child_contract_ids: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
     revision: int = 1
     archived_at: datetime | None = instant(default=None, nullable=True)

@@ -23,6 +23,7 @@ class Invoice(Row, table=True):
     A scheduled invoice has a date, `starting_at`, and no end; `ordinal` counts those of one date and currency. With
     `purchase_of` it bills what is paid for that commit alone.
 
+    `payer_contract_id` is the parent that pays for it; without one the contract pays for itself.
     `content_hash` is the digest of its content; what it was computed from stands in its `InvoiceInputs`.
     """
 
@@ -50,6 +51,7 @@ class Invoice(Row, table=True):
     total: Decimal = exact()
     content_hash: str = Field(max_length=64)
     purchase_of: UUID | None = Field(default=None, foreign_key="grants.id", index=True)
+    payer_contract_id: UUID | None = Field(default=None, foreign_key="contracts.id", index=True)
 
 
 class InvoiceLine(SQLModel, table=True):
