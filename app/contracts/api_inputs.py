@@ -11,6 +11,7 @@ from datetime import datetime
 import strawberry
 
 from app.contracts.api_added_terms import ContractTermsInput, added_terms
+from app.contracts.api_hierarchies import ContractHierarchyInput, hierarchy_of
 from app.contracts.api_overrides import OverridePriority
 from app.contracts.api_standing import ContractStatus, StatementScheduleInput
 from app.contracts.api_transitions import ContractTransitionInput, transition_of
@@ -79,6 +80,9 @@ class ContractCreateInput(ContractTermsInput):
     transition: ContractTransitionInput | None = strawberry.field(
         default=None, description="The contract that it follows, whose end moves to its start."
     )
+    hierarchy: ContractHierarchyInput | None = strawberry.field(
+        default=None, description="Its place in a hierarchy of contracts; default: it stands by itself."
+    )
     custom_fields: list[KeyValueInput] = strawberry.field(
         default_factory=list, description="Values of its custom fields, whose keys are registered."
     )
@@ -93,5 +97,6 @@ def own_terms_of(found: ContractCreateInput) -> OwnTerms:
         found, priority=found.override_priority, consolidate=found.consolidate_scheduled_charges, path=("input",)
     )
     return replace(
-        added, custom_fields=custom_fields_in(found.custom_fields), transition=transition_of(found.transition)
-    )
+        added, custom_fields=custom_fields_in(found.custom_fields), transition=transition_of(found.transition),
+        hierarchy=hierarchy_of(found.hierarchy),
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from app.contracts import api_thresholds, past, tables
+from app.contracts import api_hierarchies, api_thresholds, past, tables
 from app.contracts.api_filters import UsageFilter, shown_filters
 from app.contracts.api_overrides import Override
 from app.contracts.api_past_balances import PastBalance, PastRecurringBalance
@@ -40,6 +40,10 @@ class ContractPast:
     )
     archived_at: datetime | None = strawberry.field(description="When it had been ended for good by hand.")
     custom_fields: list[KeyValue] = strawberry.field(description="Its custom fields, by key.")
+
+    @strawberry.field(description="Its place in a hierarchy; null for one that was in none.")
+    def hierarchy(self) -> api_hierarchies.ContractHierarchy | None:
+        return api_hierarchies.hierarchy_shown(self.terms.contract)
 
     @object_field(
         scope="customers:read",

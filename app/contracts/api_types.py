@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from app.catalog.api_card_types import RateCard
-from app.contracts import api_edits, api_past, tables
+from app.contracts import api_edits, api_hierarchies, api_past, tables
 from app.contracts.api_overrides import Override, OverridePriority
 from app.contracts.api_rate_schedule import rate_schedule
 from app.contracts.api_standing import ContractStatus, StatementSchedule, schedule_shown, status_at
@@ -135,6 +135,16 @@ class Contract(Node, HasCustomFields):
         self, info: Info, row: strawberry.Parent[tables.Contract]
     ) -> list[Annotated[ContractThreshold, strawberry.lazy("app.contracts.api_thresholds")]]:
         return await info.context.load("contract.thresholds", row.id)
+
+    hierarchy = strawberry.field(
+        resolver=api_hierarchies.of_contract,
+        description="Its place in a hierarchy; null for one that is no child and was not made to be a parent.",
+    )
+
+    children = strawberry.field(
+        resolver=api_hierarchies.children,
+        description="The contracts whose parent it is, oldest first, archived ones too.",
+    )
 
     edit_history = strawberry.field(
         resolver=api_edits.edit_history,

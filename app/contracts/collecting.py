@@ -15,7 +15,7 @@ from app.checks import Path
 from app.contracts.tables import Contract
 from app.contracts.threshold_reading import thresholds_of
 from app.core.grants import PaymentGate
-from app.customers.routes import default_configuration, get_configuration
+from app.customers.routes import paying_configuration
 from app.errors import ErrorCode, InvalidState
 from app.grants.gates import IS_UNPAID
 from app.grants.tables import GrantRow
@@ -51,10 +51,7 @@ async def obstacle(
     has_thresholds: bool,
 ) -> str | None:
     """Why the contract's provider cannot collect it, in a sentence with the remedy; None when it can."""
-    if contract.billing_configuration_id is not None:
-        chosen = await get_configuration(session, contract.billing_configuration_id)
-    else:
-        chosen = await default_configuration(session, contract.customer_id)
+    chosen = await paying_configuration(session, contract)
     if PaymentGate.STRIPE in gates and (chosen is None or chosen.provider != STRIPE):
         name = "nowhere" if chosen is None else f"through {chosen.provider}"
         return (

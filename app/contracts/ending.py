@@ -14,14 +14,15 @@ from sqlmodel import col, or_, select
 
 from app.change import note_change
 from app.checks import hour_of
-from app.contracts.fees import charge_of
+from app.contracts import family, fees
 from app.contracts.reading import changeable_contract, shown
 from app.contracts.tables import Contract, ScheduledChargeRow, SubscriptionRow
 from app.contracts.transitions import refuse_followed
 from app.core.scheduled import cut
-from app.errors import ErrorCode, InvalidInput
+from app.errors import ErrorCode, InvalidInput, InvalidState
 from app.grants.archiving import archive_of_contract
 from app.grants.tables import RecurringGrantRow
+from app.store.ids import to_text
 
 PATH = ("endingBefore",)
 
@@ -53,8 +54,19 @@ async def move_end(session: AsyncSession, contract_id: UUID, ending_before: date
 
 
 async def archive_contract(session: AsyncSession, contract_id: UUID, *, now: datetime) -> Contract:
-    """End a contract for good, with its commits and credits: its drafts disappear, its finalized invoices stay."""
+    """End a contract for good, with its commits and credits: its drafts disappear, its finalized invoices stay.
+
+    Errors: `NotFound`, ARCHIVED, ILLEGAL_TRANSITION for a parent of contracts that still run.
+    """
     contract = await changeable_contract(session, contract_id)
+    children = await family.running_children(session, contract_id)
+    if children:
+        raise InvalidState(
+            ErrorCode.ILLEGAL_TRANSITION,
+            f"{len(children)} contracts stand under it, {to_text('contract', children[0].id)} among them; archive those first.",
+            path=("id",),
+            conflicting=children[0],
+        )
     before = shown(contract)
     contract.archived_at = now
     await archive_of_contract(session, contract_id, now=now)
@@ -77,4 +89,4 @@ async def _stop_at(session: AsyncSession, contract_id: UUID, end: datetime) -> N
             row.ending_before = max(end, row.starting_at)
     charges = await session.scalars(select(ScheduledChargeRow).where(ScheduledChargeRow.contract_id == contract_id))
     for row in charges.all():
-        row.schedule = cut(charge_of(row), end=end)
+        row.schedule = cut(fees.charge_of(row), end=end)

@@ -13,7 +13,15 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checks import Path
-from app.contracts import override_balances, recurring_children, recurring_grants, tables, threshold_rules, thresholds
+from app.contracts import (
+    hierarchies,
+    override_balances,
+    recurring_children,
+    recurring_grants,
+    tables,
+    threshold_rules,
+    thresholds,
+)
 from app.contracts.filters import NewUsageFilter, insert_usage_filters
 from app.contracts.new_fees import NewFees, insert_fees
 from app.contracts.new_recurring import NewRecurringGrant
@@ -37,6 +45,7 @@ class OwnTerms:
     fees: NewFees = field(default_factory=NewFees)
     transition: NewTransition | None = None
     thresholds: Sequence[threshold_rules.NewThreshold] = ()
+    hierarchy: hierarchies.NewChild | hierarchies.NewParent | None = None
 
     @property
     def currencies(self) -> set[str]:

@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.catalog import aliases, reading
 from app.catalog.tables import RateCard
 from app.checks import Path, currency_of
-from app.contracts.billed_units import billed_units
+from app.contracts import billed_units, family
 from app.contracts.tables import Contract
-from app.customers.billing import archived
-from app.customers.routes import default_configuration, get_configuration, refuse_if_metered
+from app.core.hierarchy import Payer
+from app.customers import billing, routes
 from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidInput
 from app.providers import ProviderDirectory
@@ -69,22 +69,14 @@ async def check_route(
     """The configuration, or without one the default, is the customer's own and takes the contract's currency.
 
     So it does for the currencies of its charges and of what its balances ask for, the stored ones and
-    `more_currencies`.
+    `more_currencies`. Where the parent pays it is the parent's. No contract of a hierarchy goes to a marketplace.
     """
-    chosen: BillingConfiguration | None
-    default = await default_configuration(session, contract.customer_id)
-    if configuration_id is None:
-        chosen = default
-    else:
-        chosen = await get_configuration(session, configuration_id, path=path)
-        if chosen.customer_id != contract.customer_id:
-            raise InvalidInput(
-                ErrorCode.PROVIDER_NOT_CONFIGURED, "The billing configuration belongs to another customer.", path=path
-            )
-        if chosen.archived_at is not None:
-            raise archived(chosen, path=path)
+    default = await routes.default_configuration(session, contract.customer_id)
+    chosen = await _chosen(session, contract, configuration_id, default, path=path)
+    if chosen is not None and directory.is_metered(chosen.provider) and await family.is_in_hierarchy(session, contract):
+        raise routes.no_marketplace(contract, chosen.provider, path=path)
     is_stored = inspect(contract).persistent
-    stored = await billed_units(session, contract) if is_stored else set[str]()
+    stored = await billed_units.billed_units(session, contract) if is_stored else set[str]()
     for currency in sorted({contract.currency, *more_currencies, *stored}):
         if chosen is not None and not directory.takes_currency(chosen.provider, currency):
             raise InvalidInput(
@@ -92,8 +84,39 @@ async def check_route(
                 f"{chosen.provider} takes no invoices in {currency}; choose another billing configuration.",
                 path=path,
             )
+    if contract.payer == Payer.PARENT:
+        return
     before = default
     if contract.billing_configuration_id is not None:
-        before = await get_configuration(session, contract.billing_configuration_id, path=path)
+        before = await routes.get_configuration(session, contract.billing_configuration_id, path=path)
     if is_stored and before is not None and (chosen is None or chosen.id != before.id):
-        await refuse_if_metered(session, before, path=path)
+        await routes.refuse_if_metered(session, before, path=path)
+
+
+async def _chosen(
+    session: AsyncSession,
+    contract: Contract,
+    configuration_id: UUID | None,
+    default: BillingConfiguration | None,
+    *,
+    path: Path,
+) -> BillingConfiguration | None:
+    if contract.payer == Payer.PARENT:
+        if configuration_id is not None:
+            raise InvalidInput(
+                ErrorCode.INVALID,
+                "The parent pays for the contract, so its invoices go where the parent's go; name no configuration, or let "
+                "the payer be SELF.",
+                path=path,
+            )
+        return await routes.paying_configuration(session, contract)
+    if configuration_id is None:
+        return default
+    chosen = await routes.get_configuration(session, configuration_id, path=path)
+    if chosen.customer_id != contract.customer_id:
+        raise InvalidInput(
+            ErrorCode.PROVIDER_NOT_CONFIGURED, "The billing configuration belongs to another customer.", path=path
+        )
+    if chosen.archived_at is not None:
+        raise billing.archived(chosen, path=path)
+    return chosen

@@ -11,21 +11,21 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checks import public_name
+from app.contracts.family import lock_family
 from app.contracts.tables import Contract
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.store.ids import to_text
-from app.store.locks import lock_customer
 
 
 async def changeable_contract(session: AsyncSession, contract_id: UUID, *, revision: int | None = None) -> Contract:
-    """The contract, under its customer's lock and as it is now.
+    """The contract, under its customer's lock, with those of its customer's parents, and as it is now.
 
     Errors: `NotFound`, ARCHIVED, STALE_REVISION when a revision is given and is not the contract's.
     """
     contract = await session.get(Contract, contract_id)
     if contract is None:
         raise NotFound("Contract", to_text("contract", contract_id), path=("id",))
-    await lock_customer(session, contract.customer_id)
+    await lock_family(session, contract.customer_id)
     await session.refresh(contract)
     if contract.archived_at is not None:
         raise InvalidState(
@@ -50,6 +50,7 @@ def shown(contract: Contract) -> dict[str, object]:
         ("rate_card", "rate_card"),
         ("billing_configuration", "billing_configuration"),
         ("package", "package"),
+        ("parent", "contract"),
     ):
         chosen = getattr(contract, f"{field}_id")
         plain[field] = None if chosen is None else to_text(kind, chosen)

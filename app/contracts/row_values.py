@@ -27,7 +27,7 @@ INNER = frozenset({
 NAMED = {
     "product_id": "product", "product_ids": "product", "rate_card_id": "rate_card", "contract_ids": "contract",
     "invoice_contract_id": "contract", "billing_configuration_id": "billing_configuration",
-    "subscription_id": "subscription", "package_id": "package",
+    "subscription_id": "subscription", "package_id": "package", "parent_id": "contract", "child_contract_ids": "contract",
 }  # fmt: skip
 """Columns that hold ids, with the kind of what they name."""
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
 from app.checks import interval_of, name_of, within
-from app.contracts import collecting, overlaps
+from app.contracts import collecting, hierarchies, overlaps
 from app.contracts.own_terms import OwnTerms, insert_own_terms
 from app.contracts.placement import check_route, currency_for
 from app.contracts.reading import changeable_contract, shown
@@ -60,7 +60,7 @@ async def create_contract(
     """A new contract of a customer; any number of them may run at once, and each has its own invoices.
 
     Errors: `NotFound`, ARCHIVED, NOT_HOUR_ALIGNED, INVALID_INTERVAL, INVALID, REQUIRED, CURRENCY_MISMATCH,
-    PROVIDER_NOT_CONFIGURED, `Conflict`, and those of `insert_own_terms`. A warning names each contract that bills the
+    PROVIDER_NOT_CONFIGURED, `Conflict`, and those of `join` and `insert_own_terms`. A warning names each contract that bills the
     same products at the same time.
     """
     if name is not None:
@@ -71,6 +71,7 @@ async def create_contract(
         within(net_payment_terms_days, low=0, high=MAX_TERMS_DAYS, path=("input", "netPaymentTermsDays"))
     start, end = interval_of(starting_at, ending_before, path=("input", "interval"))
     assert start is not None
+    await hierarchies.lock_with_parent(session, customer_id, own_terms.hierarchy)
     await changeable_customer(session, customer_id, path=("input", "customerId"))
     contract = Contract(
         created_at=now, customer_id=customer_id, rate_card_id=rate_card_id, name=name,
@@ -82,14 +83,11 @@ async def create_contract(
         override_priority=own_terms.prices.priority, consolidate_charges=own_terms.fees.consolidate,
         package_id=package_id, uniqueness_key=uniqueness_key,
     )  # fmt: skip
+    await hierarchies.join(session, directory, contract, own_terms.hierarchy, own_terms.transition, now=now)
     await check_route(
-        session,
-        directory,
-        contract,
-        configuration_id=billing_configuration_id,
-        path=("input", "billingConfigurationId"),
-        more_currencies=own_terms.currencies,
-    )
+        session, directory, contract, configuration_id=billing_configuration_id,
+        path=("input", "billingConfigurationId"), more_currencies=own_terms.currencies,
+    )  # fmt: skip
     async with once(session, Contract, uniqueness_key):
         session.add(contract)
         await session.flush()

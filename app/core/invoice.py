@@ -29,6 +29,7 @@ class InvoiceType(StrEnum):
     USAGE = "USAGE"
     SCHEDULED = "SCHEDULED"
     TRUEUP = "TRUEUP"
+    USAGE_CONSOLIDATED = "USAGE_CONSOLIDATED"
 
 
 class InvoiceStatus(StrEnum):

@@ -41,6 +41,7 @@ InvoiceType = described_enum(
         core.InvoiceType.USAGE: "The usage of one statement period of a contract, with fees and charges that go with it.",
         core.InvoiceType.TRUEUP: "What was committed to and not used, after the last statement.",
         core.InvoiceType.SCHEDULED: "Fees and charges of a contract on one date, in one currency.",
+        core.InvoiceType.USAGE_CONSOLIDATED: "A parent's usage statement and those of its children, put together.",
     },
 )
 

@@ -19,7 +19,7 @@ from app.graphql.fields import object_field
 from app.graphql.nodes import Node, node_id, node_type
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import Interval, Money
-from app.invoices import api_breakdown_pages, api_frozen_fields, api_standing, drafts, tables
+from app.invoices import api_breakdown_pages, api_frozen_fields, api_hierarchies, api_standing, drafts, tables
 from app.invoices.api_lines import InvoiceLine, UnratedUsage
 from app.invoices.api_loaders import (
     Either,
@@ -99,6 +99,12 @@ class Invoice(Node):
         if not isinstance(invoice, tables.Invoice) or invoice.billing_configuration_id is None:
             return None
         return await info.context.load("billing_configuration", invoice.billing_configuration_id)
+
+    payer = strawberry.field(
+        resolver=api_hierarchies.payer,
+        description="Who pays it: its contract or, of a child, the parent that was to pay when it became final; null for "
+        "tokens of another customer than the one who pays.",
+    )
 
     @strawberry.field(description="The usage that it bills; null for a scheduled invoice, which has a date.")
     def service_period(self, invoice: strawberry.Parent[Either]) -> Interval | None:

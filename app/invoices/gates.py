@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.checks import text_of
+from app.contracts.family import lock_family
 from app.contracts.tables import Contract
 from app.contracts.threshold_reading import ask_to_evaluate
 from app.core.grants import GateStatus, PaymentGate
@@ -22,7 +23,6 @@ from app.grants.reading import gate_of
 from app.grants.tables import GrantRow
 from app.invoices import open, service, tables, voiding
 from app.store.ids import to_text
-from app.store.locks import lock_customer
 
 OUTCOMES = (GateStatus.PAID, GateStatus.FAILED)
 
@@ -84,7 +84,7 @@ async def bill_purchase(session: AsyncSession, grant_id: UUID, *, now: datetime)
     contract_id = row.contract_id or row.invoice_contract_id
     assert contract_id is not None, "what is invoiced is billed on a contract"
     contract = await session.get_one(Contract, contract_id)
-    await lock_customer(session, contract.customer_id)
+    await lock_family(session, contract.customer_id)
     await session.refresh(contract)
     for statement in await open.open_statements(session, [contract], now=now):
         if statement.purchase_of == grant_id and statement.due_at <= now:
@@ -117,7 +117,7 @@ async def _locked(session: AsyncSession, grant_id: UUID) -> GrantRow:
     row = await session.get(GrantRow, grant_id)
     if row is None:
         raise NotFound("Commit", to_text("commit", grant_id), path=("id",))
-    await lock_customer(session, row.customer_id)
+    await lock_family(session, row.customer_id)
     await session.refresh(row)
     return row
 

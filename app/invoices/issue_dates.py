@@ -12,13 +12,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
+from app.contracts.family import lock_family
 from app.core.invoice import InvoiceType
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.invoices import finding
 from app.invoices.statements import Statement
 from app.invoices.tables import Invoice, MovedIssueDate
 from app.store.ids import to_text
-from app.store.locks import lock_customer
 
 PATH = ("issueAt",)
 MOST = timedelta(days=366)
@@ -44,7 +44,7 @@ async def update_issue_date(
     statement = await finding.find_draft(session, identifier, now=now)
     if statement is None:
         raise NotFound("Invoice", to_text("invoice", identifier), path=("id",))
-    await lock_customer(session, statement.contract.customer_id)
+    await lock_family(session, statement.contract.customer_id)
     if await session.get(Invoice, identifier, populate_existing=True) is not None:
         raise InvalidState(ErrorCode.ALREADY_FINALIZED, "The invoice has become final by now.", path=("id",))
     before = statement.due_at

@@ -14,6 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from app.contracts.tables import Contract
+from app.core.invoice import InvoiceType
 from app.core.money import ZERO, exact
 from app.invoices.tables import Invoice, LifetimeBilling
 
@@ -32,11 +34,20 @@ async def lifetime_billings(session: AsyncSession, customer_ids: Sequence[UUID])
 
 
 async def count_invoices(session: AsyncSession, invoices: Sequence[Invoice], *, void: bool = False) -> None:
-    """Add invoices that have become final, or take away those that have become void; their customers are locked."""
+    """Add invoices that have become final, or take away those that have become void; who pays them is locked.
+
+    An invoice counts for the customer who pays it, a consolidated one for nobody: its constituents were counted.
+    """
+    payers = {invoice.payer_contract_id for invoice in invoices if invoice.payer_contract_id is not None}
+    rows = await session.execute(select(Contract.id, Contract.customer_id).where(col(Contract.id).in_(payers)))
+    owners = {contract_id: customer_id for contract_id, customer_id in rows} if payers else {}  # noqa: C416
     totals: dict[tuple[UUID, str], Decimal] = {}
     with exact():
         for invoice in invoices:
-            key = (invoice.customer_id, invoice.currency)
+            if invoice.type == InvoiceType.USAGE_CONSOLIDATED:
+                continue
+            payer = invoice.customer_id if invoice.payer_contract_id is None else owners[invoice.payer_contract_id]
+            key = (payer, invoice.currency)
             totals[key] = totals.get(key, ZERO) + (-invoice.total if void else invoice.total)
     if not totals:
         return

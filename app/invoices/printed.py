@@ -23,6 +23,7 @@ from app.invoices.document_facts import DocumentFacts
 
 TITLES = {
     InvoiceType.USAGE: "Invoice", InvoiceType.SCHEDULED: "Invoice", InvoiceType.TRUEUP: "True-up invoice",
+    InvoiceType.USAGE_CONSOLIDATED: "Invoice",
 }  # fmt: skip
 KINDS = {
     LineType.COMPOSITE: "Percentage of other charges",

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core.grants import SegmentKey
+from app.core.hierarchy import Payer
 from app.core.invoice import FinalInvoice, InvoiceHeader, fingerprint
 from app.core.ledger import TransferKind
 from app.core.lines import Line
@@ -56,6 +57,7 @@ def invoice_row(
         total=final.total,
         content_hash=fingerprint(header, final),
         purchase_of=statement.purchase_of,
+        payer_contract_id=contract.parent_id if contract.payer == Payer.PARENT else None,
     )
 
 

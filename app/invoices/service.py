@@ -14,9 +14,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
 
 from app.change import note_change
+from app.contracts.family import lock_family
 from app.contracts.tables import Contract
 from app.core.invoice import (
     InvoiceStatus,
@@ -26,7 +26,7 @@ from app.core.invoice import (
     next_status,
 )
 from app.core.money import canonical
-from app.customers.tables import BillingConfiguration
+from app.customers.routes import paying_configuration
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.invoices import finding
 from app.invoices.balances import Books
@@ -43,7 +43,6 @@ from app.invoices.tables import Invoice
 from app.invoices.waiting import waiting_payments, waiting_true_ups
 from app.jobs.service import enqueue
 from app.store.ids import to_text
-from app.store.locks import lock_customer
 from app.usage.service import EVENTS
 
 DELIVERIES_JOB = "delivery.open"
@@ -94,7 +93,7 @@ async def finalize_due(session: AsyncSession, contract_id: UUID, *, as_of: datet
     if as_of > now:
         raise InvalidInput(ErrorCode.NOT_DUE, f"asOf {as_of.isoformat()} lies after now; nothing is due then yet.")
     contract = await session.get_one(Contract, contract_id)
-    await lock_customer(session, contract.customer_id)
+    await lock_family(session, contract.customer_id)
     await session.refresh(contract)
     await finding.make_children_of(session, contract, now=now)
     # What rolls over from an old contract is known, and can be drawn, when its last statement is final.
@@ -126,8 +125,8 @@ async def _due(session: AsyncSession, contract: Contract, *, as_of: datetime) ->
 
 
 async def finalize_statement(session: AsyncSession, statement: Statement, *, now: datetime) -> Finalized:
-    """Make one statement final. Holds the customer's lock to the end of the transaction."""
-    await lock_customer(session, statement.contract.customer_id)
+    """Make one statement final. Holds the locks of the customer and of its parents to the end of the transaction."""
+    await lock_family(session, statement.contract.customer_id)
     existing = await session.get(Invoice, statement.id)
     if existing is not None:
         return Finalized(existing, is_new=False)
@@ -228,17 +227,9 @@ async def write_invoices(
 
 
 async def route_of(session: AsyncSession, contract: Contract) -> UUID | None:
-    """The billing configuration that a contract's invoices go to: its own choice, else the customer's default."""
-    if contract.billing_configuration_id is not None:
-        return contract.billing_configuration_id
-    default = await session.execute(
-        select(BillingConfiguration.id).where(
-            BillingConfiguration.customer_id == contract.customer_id,
-            col(BillingConfiguration.is_default),
-            col(BillingConfiguration.archived_at).is_(None),
-        )
-    )
-    return default.scalar_one_or_none()
+    """The billing configuration that a contract's invoices go to: that of the contract which pays for it."""
+    chosen = await paying_configuration(session, contract)
+    return None if chosen is None else chosen.id
 
 
 async def _take_numbers(session: AsyncSession, count: int) -> int:

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from app.contracts.family import lock_family
 from app.contracts.tables import Contract, TransitionRow
 from app.core.invoice import InvoiceType
 from app.grants.reading import grants_of_customer
@@ -20,7 +21,6 @@ from app.grants.rollovers import make_rollovers
 from app.invoices.open import open_statements
 from app.invoices.rollovers import Renewals
 from app.store.engine import Store
-from app.store.locks import lock_customer
 
 
 async def settle(session: AsyncSession, customer_id: UUID, *, now: datetime) -> int:
@@ -63,6 +63,6 @@ async def settle_all(store: Store, *, now: datetime) -> int:
     settled = 0
     for customer_id in customers:
         async with store.transaction() as session:
-            await lock_customer(session, customer_id)
+            await lock_family(session, customer_id)
             settled += await settle(session, customer_id, now=now)
     return settled

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts import terms, threshold_reading
+from app.contracts.family import lock_family
 from app.contracts.tables import Contract, ThresholdRow
 from app.core import thresholds
 from app.core.grants import GrantType
@@ -22,7 +23,6 @@ from app.core.money import ZERO, exact, fiat
 from app.invoices.balances import CustomerBook
 from app.invoices.threshold_purchases import Purchase, buy, current_statement
 from app.providers import ProviderDirectory
-from app.store.locks import lock_customer
 
 
 async def evaluate(
@@ -35,7 +35,7 @@ async def evaluate(
     contract = await session.get(Contract, contract_id)
     if contract is None:
         return []
-    await lock_customer(session, contract.customer_id)
+    await lock_family(session, contract.customer_id)
     await session.refresh(contract)
     if contract.archived_at is not None or not terms.contract_period(contract).contains(now):
         return []

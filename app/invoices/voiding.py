@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
+from app.contracts.family import lock_family
 from app.core.invoice import InvoiceStatus
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.invoices import finding, service
@@ -20,7 +21,6 @@ from app.invoices.lifetime import count_invoices
 from app.invoices.tables import Invoice, InvoiceVoid
 from app.jobs.service import enqueue
 from app.store.ids import to_text
-from app.store.locks import lock_customer
 
 MAX_REASON = 500
 
@@ -63,5 +63,5 @@ async def locked_invoice(session: AsyncSession, identifier: UUID, *, now: dateti
         raise InvalidState(
             ErrorCode.NOT_FINALIZED, "The invoice is still a draft, a view of what is to come.", path=("id",)
         )
-    await lock_customer(session, invoice.customer_id)
+    await lock_family(session, invoice.customer_id)
     return invoice

@@ -1,0 +1,54 @@
+"""Who belongs to a hierarchy of contracts: children of a parent, and the customers whose locks go together.
+
+Owns reading it. A contract joins a hierarchy when it is made and never leaves it, so what is read here without a lock
+stays true; the rules are in `hierarchies.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+from sqlmodel import col, select
+
+from app.contracts.tables import Contract
+from app.store.locks import lock_customers
+
+
+async def running_children(session: AsyncSession, parent_id: UUID) -> Sequence[Contract]:
+    """The children of a contract that are not archived, by id."""
+    rows = await session.scalars(
+        select(Contract)
+        .where(Contract.parent_id == parent_id, col(Contract.archived_at).is_(None))
+        .order_by(col(Contract.id))
+    )
+    return rows.all()
+
+
+async def is_in_hierarchy(session: AsyncSession, contract: Contract) -> bool:
+    """Whether a contract is a child, has running children, or was made to be a parent."""
+    if contract.parent_id is not None or contract.consolidation is not None:
+        return True
+    return bool(await running_children(session, contract.id))
+
+
+async def parents_of_customers(session: AsyncSession, customer_ids: Sequence[UUID]) -> set[UUID]:
+    """The customers who have parents of contracts of these customers."""
+    parent = aliased(Contract)
+    found = await session.scalars(
+        select(parent.customer_id)
+        .join(Contract, col(Contract.parent_id) == parent.id)
+        .where(col(Contract.customer_id).in_(customer_ids))
+        .distinct()
+    )
+    return set(found)
+
+
+async def lock_family(session: AsyncSession, customer_id: UUID) -> None:
+    """Take the locks of a customer and of all whose contracts are parents of its contracts.
+
+    Whatever becomes final of the customer may draw on their balances, and be put together with their statements.
+    """
+    await lock_customers(session, {customer_id, *await parents_of_customers(session, [customer_id])})

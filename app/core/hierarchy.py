@@ -1,0 +1,63 @@
+"""Hierarchies of contracts: what a child and its parent agree on, and which statements go out together.
+
+Owns the words and the one rule of time (semantics 4.10). A hierarchy has one level; which contracts are in it is stored
+elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from app.core.period import Period
+
+MAX_CHILDREN = 10
+"""Children of one parent that run at a time."""
+
+
+class Payer(StrEnum):
+    """Who pays for the invoices of a child."""
+
+    SELF = "SELF"
+    PARENT = "PARENT"
+
+
+class UsageStatements(StrEnum):
+    """How the usage statements of a child go out: with those of its parent, or by themselves."""
+
+    CONSOLIDATE = "CONSOLIDATE"
+    SEPARATE = "SEPARATE"
+
+
+class Consolidation(StrEnum):
+    """Whether a parent puts statements together: one after the other, or not at all."""
+
+    CONCATENATE = "CONCATENATE"
+    NONE = "NONE"
+
+
+class ChildAccess(StrEnum):
+    """Which children of its contract may draw on a balance."""
+
+    ALL = "ALL"
+    NONE = "NONE"
+    CONTRACT_IDS = "CONTRACT_IDS"
+
+
+def contracts_reached(access: ChildAccess, named: Collection[UUID]) -> int:
+    """How many contracts a balance of a contract may pay for, itself among them: what the order of drawing compares.
+
+    ALL counts as many children as there may be, so that no new child moves a balance in that order.
+    """
+    children = {ChildAccess.ALL: MAX_CHILDREN, ChildAccess.NONE: 0, ChildAccess.CONTRACT_IDS: len(named)}
+    return 1 + children[access]
+
+
+def go_together(child: Period, parent: Period, *, child_issued: datetime, parent_issued: datetime) -> bool:
+    """Whether a child's statement goes out with one of its parent: it lies inside its period, issued the same day (UTC)."""
+    assert child.ending_before is not None, "a statement has an end"
+    assert parent.ending_before is not None, "a statement has an end"
+    is_inside = parent.starting_at <= child.starting_at and child.ending_before <= parent.ending_before
+    return is_inside and child_issued.date() == parent_issued.date()
