@@ -17,11 +17,16 @@ import uvicorn
 
 from app.settings import Settings
 from connectors.sandbox.app import create_app
+from connectors.sandbox.entra import CLIENT, TENANT
+
+TOPIC = "arn:aws:sns:us-east-1:287250355862:aws-mp-subscription-notification-sandbox"
+"""The topic whose messages the sandbox's account at AWS takes."""
 
 CREDENTIALS = {
     "METROGRAPH_SANDBOX_STRIPE_KEY": "sk_test_sandbox",
     "METROGRAPH_SANDBOX_STRIPE_HOOK": "whsec_sandbox",
     "METROGRAPH_SANDBOX_AWS_SECRET": "sandbox-secret",
+    "METROGRAPH_SANDBOX_AWS_EVENTS": "sandbox-events",
     "METROGRAPH_SANDBOX_AZURE_TOKEN": "sandbox-token",
 }
 """What the stand-ins take for secrets; connections refer to secrets by name, so these have names too."""
@@ -42,11 +47,18 @@ def tables(*, stripe: str, aws: str, azure: str) -> dict[str, dict[str, Any]]:
             "access_key_id": "sandbox",
             "secret_access_key": "env:METROGRAPH_SANDBOX_AWS_SECRET",
             "endpoint_url": aws,
+            "entitlement_endpoint_url": aws,
+            "sns_topics": [TOPIC],
+            "sns_base": aws,
+            "webhook_secrets": ["env:METROGRAPH_SANDBOX_AWS_EVENTS"],
         },
         "azure-sandbox": {
             "provider": "azure_marketplace",
             "static_token": "env:METROGRAPH_SANDBOX_AZURE_TOKEN",
             "api_base": azure,
+            "tenant_id": TENANT,
+            "client_id": CLIENT,
+            "openid_base": f"{azure.removesuffix('/api')}/entra",
         },
     }
 

@@ -1,42 +1,30 @@
 """Frozen hour slots become usage events of the Azure (Microsoft) Marketplace metering service.
 
-Owns the single and the batch call, Azure's statuses, the comparison of duplicates and the credentials. Leaves what is
-owed, and which slot carries it, to `app/delivery`. The hour slot is the only key that Azure knows: after a lost answer
-the same event is sent again, and the duplicate answer says what was counted.
+Owns the single and the batch call, Azure's statuses and the comparison of duplicates. Leaves the account and its
+credentials to `azure_account.py`, the buyers' subscriptions to `azure_fulfilment.py`, and what is owed to
+`app/delivery`. The hour slot is the only key that Azure knows: after a lost answer the same event is sent again, and
+the duplicate answer says what was counted.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, ClassVar, NoReturn, Protocol, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 import httpx
-from azure.core.exceptions import AzureError, ClientAuthenticationError
-from azure.identity import aio as identity
 
 from app.core.period import Period
 from connectors import base
+from connectors.azure_account import GUID, AzureAccount, AzureMarketplaceConfig, Credential
+from connectors.azure_fulfilment import AzureFulfilment
 from connectors.base import Outcome, OutcomeStatus, Terminal, Transient, UsageRecord
-from connectors.http import Secret, SettingsError, SettingsTable, create_client, member, members, send, wait_from
+from connectors.http import SettingsError, SettingsTable, member, members, wait_from
 from connectors.metering import BatchRefused, deliver_records
 
-# The marketplace's own application and service version; learn.microsoft.com/partner-center/marketplace-offers/
-# marketplace-metering-service-apis, November 2026.
-SCOPE = "20e940b3-4c77-4b0b-9a53-9e16a1b010a7/.default"
-API_VERSION = "2018-08-31"
-_API_BASE = "https://marketplaceapi.microsoft.com/api"
-_MICROSOFT_AUTHORITY = "https://login.microsoftonline.com"
-_GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_DEFAULTS = {
-    "api_base": "METROGRAPH_AZURE_MARKETPLACE_API_BASE",
-    "authority": "METROGRAPH_AZURE_AUTHORITY",
-    "static_token": "METROGRAPH_AZURE_STATIC_TOKEN",
-}
-# Same page. What is not listed is UNKNOWN: a new word must not pass for success or for failure.
+# learn.microsoft.com/partner-center/marketplace-offers/marketplace-metering-service-apis, November 2026. What is not listed is UNKNOWN: a new word must not pass for success or for failure.
 _REFUSED = {
     "Expired": "The hour is more than 24 hours old; the usage stays owed.",
     "ResourceNotFound": "Check azureSubscriptionId.",
@@ -46,89 +34,6 @@ _REFUSED = {
     "InvalidQuantity": "The quantity must be greater than zero.",
     "BadArgument": "Check planId: it must be the subscription's current plan.",
 }
-
-
-class _Token(Protocol):
-    @property
-    def token(self) -> str: ...
-
-
-class Credential(Protocol):
-    """What azure-identity's credentials offer; tests and the sandbox put a fixed token in their place."""
-
-    async def get_token(self, *scopes: str) -> _Token:
-        """A bearer token for a scope, cached by the credential until shortly before it ends."""
-        ...
-
-    async def close(self) -> None:
-        """Give back the connections to the authority."""
-
-
-@dataclass(frozen=True, slots=True)
-class StaticCredential:
-    """A fixed bearer token; for the sandbox only."""
-
-    secret: Secret
-
-    @property
-    def token(self) -> str:
-        """The token itself."""
-        return self.secret.reveal()
-
-    async def get_token(self, *scopes: str) -> StaticCredential:
-        """Always the same token."""
-        return self
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AzureMarketplaceConfig:
-    """One publisher account: an application of Partner Center's technical configuration."""
-
-    tenant_id: str = ""
-    client_id: str = ""
-    client_secret: Secret | None = None
-    credential: str = "secret"
-    unit_price: Decimal = Decimal("0.01")
-    dimension: str = "usage_fee"
-    api_base: str = _API_BASE
-    authority: str = _MICROSOFT_AUTHORITY
-    static_token: Secret | None = None
-    timeout_seconds: int = 30
-
-    @classmethod
-    def from_table(cls, name: str, table: Mapping[str, Any], environ: Mapping[str, str]) -> AzureMarketplaceConfig:
-        """Read `[connections.NAME]`; `SettingsError` with every problem. A static token needs the sandbox."""
-        # Only this one may stand in the environment as a value, so it is turned into the reference it would be.
-        given = {**table}
-        if "static_token" not in given and environ.get(_DEFAULTS["static_token"]):
-            given["static_token"] = f"env:{_DEFAULTS['static_token']}"
-        addresses = {key: variable for key, variable in _DEFAULTS.items() if key != "static_token"}
-        read = SettingsTable(name, given, environ, defaults=addresses)
-        is_static = read.has("static_token")
-        kinds: dict[object, str] = {kind: kind for kind in ("secret", "workload", "managed", "default")}
-        kind = read.choice("credential", "secret", among=kinds)
-        by_secret = kind == "secret" and not is_static
-        config = cls(
-            tenant_id=read.text("tenant_id", None if by_secret else "", pattern=_GUID, like="a directory's GUID"),
-            client_id=read.text("client_id", None if by_secret else "", pattern=_GUID, like="an application's GUID"),
-            client_secret=read.secret("client_secret", required=by_secret),
-            credential=kind,
-            unit_price=read.decimal("unit_price", "0.01"),
-            dimension=read.text("dimension", "usage_fee", pattern=r"\S{1,255}", like="a dimension's id"),
-            api_base=read.address("api_base", _API_BASE),
-            authority=read.address("authority", _MICROSOFT_AUTHORITY),
-            static_token=read.secret("static_token", required=False),
-            timeout_seconds=read.whole("timeout_seconds", 30, least=1, most=300),
-        )
-        if not config.authority.startswith("https://"):
-            read.fault("authority", "azure-identity takes https only")
-        if is_static and environ.get("METROGRAPH_ENVIRONMENT") != "sandbox":
-            read.fault("static_token", "is for METROGRAPH_ENVIRONMENT=sandbox only")
-        read.finish()
-        return config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,15 +48,15 @@ class AzureCustomer:
         """Read the customer's side; `SettingsError` with every problem."""
         read = SettingsTable("customer", settings, {})
         customer = cls(
-            subscription_id=read.text("azureSubscriptionId", pattern=_GUID, like="the SaaS subscription's GUID"),
+            subscription_id=read.text("azureSubscriptionId", pattern=GUID, like="the SaaS subscription's GUID"),
             plan_id=read.text("planId", pattern=r"[-\w.]{1,50}", like="the plan's id"),
         )
         read.finish()
         return customer
 
 
-class AzureMarketplaceConnector:
-    """Metering over httpx; tokens by azure-identity."""
+class AzureMarketplaceConnector(AzureFulfilment):
+    """Metering over httpx; what it knows of subscriptions is inherited."""
 
     name: ClassVar[str] = "azure_marketplace"
     # learn.microsoft.com/partner-center/marketplace-offers/marketplace-metering-service-apis, November 2026: 25 events,
@@ -170,10 +75,7 @@ class AzureMarketplaceConnector:
     def __init__(
         self, config: AzureMarketplaceConfig, clock: base.Clock, *, credential: Credential | None = None
     ) -> None:
-        self._clock = clock
-        # One credential for each connection, since it caches its tokens.
-        self._credential = credential or _make_credential(config)
-        self._client = create_client(config.api_base, connect_seconds=10, read_seconds=config.timeout_seconds)
+        super().__init__(AzureAccount(config, credential=credential), config, clock)
 
     @staticmethod
     def validate_customer(settings: Mapping[str, str]) -> list[base.Problem]:
@@ -212,7 +114,7 @@ class AzureMarketplaceConnector:
         parameters = {"usageStartDate": period.starting_at.date().isoformat()}
         if period.ending_before is not None:
             parameters["UsageEndDate"] = (period.ending_before - timedelta(seconds=1)).date().isoformat()
-        rows, _, _ = await self._ask("GET", "/usageEvents", parameters=parameters, writes=False)
+        rows, _, _ = await self._meter("GET", "/usageEvents", parameters=parameters, writes=False)
         if not isinstance(rows, list):
             raise Transient("Azure answered 200 without a list in it")
         entries = [_entry(row) for row in cast("list[object]", rows)]
@@ -222,14 +124,9 @@ class AzureMarketplaceConnector:
         """Not supported by the metering API."""
         raise base.not_supported(self.name, "usage events have no state after they were accepted")
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> base.Notification:
-        """Not supported yet: subscription notices change no delivery."""
-        raise base.not_supported(self.name, "subscription notices are not read by this version")
-
     async def close(self) -> None:
         """Close the HTTP client and the credential."""
-        await self._client.aclose()
-        await self._credential.close()
+        await self._account.close()
 
     def _customer(self, record: UsageRecord) -> AzureCustomer:
         try:
@@ -239,20 +136,20 @@ class AzureMarketplaceConnector:
 
     async def _send_one(self, record: UsageRecord, wire: dict[str, Any]) -> Outcome:
         """The single call; its 409 carries the event that holds the slot."""
-        answer, status, request_id = await self._ask("POST", "/usageEvent", body=wire)
+        answer, status, request_id = await self._meter("POST", "/usageEvent", body=wire)
         if status == 409:
             answer = {"status": "Duplicate", "error": answer}
         return _outcome(record, answer, request_id)
 
     async def _send_many(self, batch: Sequence[UsageRecord], wires: list[dict[str, Any]]) -> list[Outcome]:
         """The batch call; results are matched by slot, because their order is not promised."""
-        answer, _, request_id = await self._ask("POST", "/batchUsageEvent", body={"request": wires})
+        answer, _, request_id = await self._meter("POST", "/batchUsageEvent", body={"request": wires})
         results = {_slot(row): row for row in members(answer, "result")}
         return [
             _outcome(record, results.get(_slot(wire)), request_id) for record, wire in zip(batch, wires, strict=True)
         ]
 
-    async def _ask(
+    async def _meter(
         self,
         method: str,
         path: str,
@@ -262,53 +159,12 @@ class AzureMarketplaceConnector:
         writes: bool = True,
     ) -> tuple[Any, int, str]:
         """(decoded answer, status, request id) of a 200, or of the single call's 409; everything else is raised."""
-        headers = {"Authorization": f"Bearer {await self._token()}", "Content-Type": "application/json"}
-        response, request_id = await send(
-            self._client,
-            method,
-            path,
-            headers=headers,
-            request_id_header="x-ms-requestid",
-            params={"api-version": API_VERSION, **(parameters or {})},
-            content=None if body is None else json.dumps(body).encode(),
-        )
-        try:
-            # A quantity must not pass through a float on its way back either.
-            answer: Any = json.loads(response.content, parse_float=Decimal)
-        except ValueError:
-            answer = None
+        answer, response, request_id = await self._account.call(method, path, body=body, parameters=parameters)
         if response.status_code == 409 and path == "/usageEvent":
             return answer, 409, request_id
         if response.status_code != 200:
             _raise_for(response, answer, request_id, writes=writes)
         return answer, 200, request_id
-
-    async def _token(self) -> str:
-        try:
-            return (await self._credential.get_token(SCOPE)).token
-        except ClientAuthenticationError as error:
-            hint = "Check tenant_id, client_id and the secret, and the application's registration."
-            message = "Microsoft Entra gives no token to this application."
-            raise Terminal("AUTHENTICATION", message, hint=hint, stop_connection=True) from error
-        except AzureError as error:
-            raise Transient(f"Microsoft Entra cannot be reached ({type(error).__name__})") from error
-
-
-def _make_credential(config: AzureMarketplaceConfig) -> Credential:
-    if config.static_token is not None:
-        return StaticCredential(config.static_token)
-    options: dict[str, Any] = {"authority": config.authority}
-    if config.authority != _MICROSOFT_AUTHORITY:
-        options["disable_instance_discovery"] = True
-    named = {key: value for key, value in (("tenant_id", config.tenant_id), ("client_id", config.client_id)) if value}
-    if config.credential == "managed":
-        return identity.ManagedIdentityCredential(client_id=config.client_id or None)
-    if config.credential == "workload":
-        return identity.WorkloadIdentityCredential(**named, **options)
-    if config.credential == "default":
-        return identity.DefaultAzureCredential(**options)
-    assert config.client_secret is not None, "settings were checked when they were read"
-    return identity.ClientSecretCredential(config.tenant_id, config.client_id, config.client_secret.reveal(), **options)
 
 
 def _raise_for(response: httpx.Response, answer: object, request_id: str, *, writes: bool) -> NoReturn:

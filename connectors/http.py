@@ -176,6 +176,11 @@ class SettingsTable:
         return resolve
 
 
+def is_like(text: str, pattern: str) -> bool:
+    """Whether the whole text is of the pattern."""
+    return re.fullmatch(pattern, text) is not None
+
+
 def _matching(value: object, pattern: str) -> str | None:
     return value if isinstance(value, str) and re.fullmatch(pattern, value) else None
 

@@ -1,4 +1,4 @@
-"""The stand-ins as one ASGI app: Stripe below `/v1`, Azure below `/api`, AWS at the root, the control desk beside them.
+"""The stand-ins as one ASGI app: Stripe below `/v1`, Azure below `/api`, AWS at the root, and what signs their notices.
 
 Owns only the wiring. It runs in a process of its own (`python -m connectors.sandbox`) or mounted in another app; the
 real connectors reach it through their base addresses and notice no difference.
@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 
-from connectors.sandbox import aws, azure, control, stripe
+from connectors.sandbox import aws, aws_entitlements, azure, azure_saas, control, entra, sns, stripe
 from connectors.sandbox.store import Clock, SandboxStore
 
 
@@ -24,7 +24,8 @@ def create_app(dsn: str, clock: Clock) -> Starlette:
         yield
         await store.close()
 
-    tables = (control.routes(store), stripe.routes(store), azure.routes(store), aws.routes(store))
+    providers = (stripe, azure, azure_saas, aws, aws_entitlements, entra, sns)
+    tables = (control.routes(store), *(provider.routes(store) for provider in providers))
     app = Starlette(routes=[route for table in tables for route in table], lifespan=lifespan)
     # Where the app is mounted, nobody runs its lifespan: the outer app closes the store.
     app.state.store = store

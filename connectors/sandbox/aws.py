@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from connectors.sandbox import aws_entitlements, aws_model
 from connectors.sandbox.gate import Answer, pass_gate, to_json
 from connectors.sandbox.store import Connection, Row, SandboxStore
 
@@ -26,6 +27,12 @@ PROVIDER = "aws_marketplace"
 MAX_RECORDS = 25
 WINDOW = timedelta(hours=24)
 MONTH_CUTOFF = timedelta(hours=6)
+SERVICES = {
+    "BatchMeterUsage": "meteringmarketplace",
+    "ResolveCustomer": "meteringmarketplace",
+    "GetEntitlements": "marketplace-entitlement",
+}
+LAST_CALL = timedelta(hours=1)
 MAX_QUANTITY = 2**31 - 1
 
 
@@ -46,7 +53,7 @@ def routes(store: SandboxStore) -> list[Route]:
     """One address for everything; the target header says what is wanted."""
 
     async def endpoint(request: Request) -> Response:
-        operation = request.headers.get("x-amz-target", "").removeprefix("AWSMPMeteringService.")
+        operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
         body: dict[str, Any] = json.loads(await request.body() or b"{}", parse_float=Decimal)
         access_key, region = _credential(request)
 
@@ -55,10 +62,16 @@ def routes(store: SandboxStore) -> list[Route]:
                 return forced
             if access_key.startswith("REVOKED"):
                 return _error("UnrecognizedClientException", "The security token is invalid.", 403)
+            service = SERVICES.get(operation)
+            if service is None:
+                return _error("UnknownOperationException", operation)
+            wrong = aws_model.fault(service, operation, body)
+            if wrong is not None:
+                return _error("ValidationException", wrong)
             if operation == "ResolveCustomer":
                 return _resolve(body)
-            if operation != "BatchMeterUsage":
-                return _error("UnknownOperationException", operation)
+            if operation == "GetEntitlements":
+                return await aws_entitlements.entitled(connection, body)
             return await _meter(connection, body, region, store.clock())
 
         return await pass_gate(
@@ -81,10 +94,13 @@ def _credential(request: Request) -> tuple[str, str]:
 
 def _resolve(body: dict[str, Any]) -> Answer:
     token = str(body.get("RegistrationToken", ""))
+    if token.startswith("expired"):
+        return _error("ExpiredTokenException", "Registration token has expired.")
     if not re.fullmatch(r"\d{12}", token):
         return _error("InvalidTokenException", "Registration token is invalid.")
     arn = f"arn:aws:license-manager::{token}:license:l-{token}"
-    return Answer(200, {"CustomerAWSAccountId": token, "LicenseArn": arn, "ProductCode": f"prod-{token}"})
+    known = {"CustomerAWSAccountId": token, "LicenseArn": arn, "ProductCode": f"prod-{token}"}
+    return Answer(200, {**known, "Metadata": {"AgreementId": f"agmt-{token}"}})
 
 
 async def _meter(connection: Connection, body: dict[str, Any], region: str, now: datetime) -> Answer:
@@ -129,7 +145,11 @@ async def _count(connection: Connection, record: dict[str, Any], scope: str, now
     """The first record of a slot is counted; an equal one is the same, another quantity is a duplicate."""
     customer = str(record.get("CustomerIdentifier") or record.get("CustomerAWSAccountId"))
     result: Row = {"UsageRecord": record, "MeteringRecordId": str(uuid.uuid4()), "Status": "Success"}
-    if customer == "000000000000":
+    cursor = await connection.execute(
+        "select ended_at from sandbox.agreements where customer = any(%s)", [[customer, str(record.get("LicenseArn"))]]
+    )
+    ends = [row["ended_at"] for row in await cursor.fetchall() if row["ended_at"] is not None]
+    if customer == "000000000000" or any(now >= end + LAST_CALL for end in ends):
         return {"UsageRecord": record, "Status": "CustomerNotSubscribed"}
     hour = _instant(record).replace(minute=0, second=0)
     slot = "|".join([scope, str(record.get("LicenseArn", "")), customer, record["Dimension"], hour.isoformat()])

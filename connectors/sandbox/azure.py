@@ -25,6 +25,7 @@ PROVIDER = "azure_marketplace"
 MAX_EVENTS = 25
 WINDOW = timedelta(hours=24)
 NOBODY = "00000000-0000-0000-0000-000000000000"
+_EVENT = {"resourceId", "resourceUri", "quantity", "dimension", "effectiveStartTime", "planId"}
 _BAD = {"code": "BadArgument", "message": "One or more errors have occurred.", "target": "usageEventRequest"}
 
 FAILURES = {
@@ -41,12 +42,11 @@ def routes(store: SandboxStore) -> list[Route]:
     async def endpoint(request: Request) -> Response:
         operation = request.url.path.rsplit("/", 1)[-1]
         body: dict[str, Any] = json.loads(await request.body() or b"{}", parse_float=Decimal)
-        bearer = request.headers.get("authorization", "")
 
         async def act(connection: Connection, forced: Answer | None) -> Answer:
             if forced is not None:
                 return forced
-            if not bearer.startswith("Bearer ") or bearer.startswith("Bearer revoked"):
+            if is_refused(request):
                 return Answer(403, {"code": "Forbidden", "message": "User is not allowed authorized to call this"})
             if request.query_params.get("api-version") != "2018-08-31":
                 return Answer(400, {**_BAD, "details": [{"code": "BadArgument", "message": "api-version"}]})
@@ -65,6 +65,12 @@ def routes(store: SandboxStore) -> list[Route]:
         Route("/api/batchUsageEvent", endpoint, methods=["POST"]),
         Route("/api/usageEvents", endpoint, methods=["GET"]),
     ]
+
+
+def is_refused(request: Request) -> bool:
+    """Whether the bearer token is none, or one that was revoked."""
+    bearer = request.headers.get("authorization", "")
+    return not bearer.startswith("Bearer ") or bearer.startswith("Bearer revoked")
 
 
 async def _batch(connection: Connection, body: dict[str, Any], now: datetime) -> Answer:
@@ -89,6 +95,8 @@ def _single(result: Row) -> Answer:
 async def _count(connection: Connection, event: dict[str, Any], now: datetime) -> Row:
     """The first event of (resource, dimension, calendar hour) is accepted; any other is a duplicate of it."""
     status, hour = _status(event, now)
+    if status == "Accepted":
+        status = await _by_subscription(connection, event)
     echo: Row = {**event, "messageTime": now.isoformat(), "status": status}
     if status != "Accepted" or hour is None:
         return {**echo, "error": {"code": status, "message": f"The usage event was refused: {status}."}}
@@ -117,8 +125,23 @@ async def _count(connection: Connection, event: dict[str, Any], now: datetime) -
     return {**event, "status": "Duplicate", "messageTime": "0001-01-01T00:00:00", "error": error}
 
 
+async def _by_subscription(connection: Connection, event: dict[str, Any]) -> str:
+    """A subscription that was bought here is metered while it is Subscribed, or was, and under its current plan."""
+    cursor = await connection.execute(
+        "select body from sandbox.subscriptions where id = %s", [str(event["resourceId"]).lower()]
+    )
+    row = await cursor.fetchone()
+    if row is not None and row["body"]["saasSubscriptionStatus"] in ("PendingFulfillmentStart", "Suspended"):
+        return "ResourceNotActive"
+    if row is not None and row["body"]["planId"] != event["planId"]:
+        return "BadArgument"
+    return "Accepted"
+
+
 def _status(event: dict[str, Any], now: datetime) -> tuple[str, datetime | None]:
     quantity = event.get("quantity")
+    if set(event) - _EVENT:
+        return "BadArgument", None
     if not event.get("planId") or not event.get("resourceId") or not event.get("dimension"):
         return "BadArgument", None
     try:

@@ -39,12 +39,17 @@ create table if not exists sandbox.slots (
     provider text not null, slot text not null, customer text not null, dimension text not null,
     hour timestamptz not null, quantity numeric not null, sends int not null default 1, body jsonb not null,
     primary key (provider, slot));
+create table if not exists sandbox.subscriptions (id text primary key, body jsonb not null);
+create table if not exists sandbox.operations (id text primary key, subscription text not null, body jsonb not null);
+create table if not exists sandbox.agreements (
+    customer text primary key, ended_at timestamptz, entitlements jsonb not null);
+create table if not exists sandbox.signing_keys (seq bigserial primary key, kid text unique not null, pem text not null);
 """
 PARTS = {
     "calls": ("calls",),
     "faults": ("faults",),
     "keys": ("stripe_keys",),
-    "effects": ("stripe_invoices", "slots", "stripe_keys"),
+    "effects": ("stripe_invoices", "slots", "stripe_keys", "subscriptions", "operations", "agreements"),
 }
 
 
@@ -104,6 +109,11 @@ class SandboxStore:
             row = await cursor.fetchone()
         assert row is not None, "an insert returns its row"
         return row["id"], fault
+
+    async def count(self, provider: str, operation: str, path: str) -> None:
+        """Log a call that meets no faults."""
+        call, _ = await self.begin_call(provider, operation, path)
+        await self.mark_call(call, "done", 200)
 
     async def mark_call(self, call: int, state: str, status: int | None = None) -> None:
         """Commit where a call stands, so that a test can watch for it."""

@@ -11,6 +11,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from connectors.aws_account import METERING
 from connectors.aws_marketplace import AwsMarketplaceConfig, AwsMarketplaceConnector
 from connectors.base import Connector, MeteringDocument, OutcomeStatus, Terminal, Transient, UsageRecord
 from connectors.http import SettingsError
@@ -88,7 +89,7 @@ def stubbed(answers: list[dict[str, Any] | str]) -> AwsMarketplaceConnector:
             stub.add_response("batch_meter_usage", answer)
     stub.activate()
     connector = AwsMarketplaceConnector(AwsMarketplaceConfig(), lambda: NOW)
-    connector._clients["us-east-1"] = client
+    connector._account._clients[METERING, "us-east-1"] = client
     return connector
 
 
@@ -156,7 +157,7 @@ async def test_an_aws_role_renews_itself(sandbox: Sandbox) -> None:
     settings = {"role_arn": "arn:aws:iam::123456789012:role/metering", "external_id": "x"}
     connector = make("aws_marketplace", sandbox, **settings)
     assert isinstance(connector, AwsMarketplaceConnector)
-    client: Any = await connector._client("eu-west-1")
+    client: Any = await connector._account._client(METERING, "eu-west-1")
     assert client.meta.region_name == "eu-west-1"
     assert client._request_signer._credentials.method == "assume-role"
     await connector.close()

@@ -26,6 +26,7 @@ from connectors.base import (
     Transient,
     UsageRecord,
 )
+from connectors.sandbox.entra import CLIENT, TENANT
 
 NOW = datetime(2026, 11, 2, 12, 30, tzinfo=UTC)
 PROVIDERS = sorted(entry.name for entry in entry_points(group="metrograph.connectors"))
@@ -37,7 +38,10 @@ ENVIRON = {
     "STRIPE_HOOK_OLD": "whsec_old",
     "AWS_SECRET": CANARY,
     "METROGRAPH_AZURE_STATIC_TOKEN": CANARY,
+    "AWS_HOOK": "key-of-the-event-bus",
+    "AWS_HOOK_OLD": "older-key-of-the-event-bus",
 }
+TOPIC = "arn:aws:sns:us-east-1:287250355862:aws-mp-subscription-notification-prod1"
 CUSTOMERS = {
     "stripe": {"stripeCustomerId": "cus_Acme"},
     "aws_marketplace": {
@@ -84,6 +88,12 @@ class Sandbox:
     def reset(self, *parts: str) -> None:
         assert self.http.post("/_sandbox/reset", json={"only": list(parts)}).status_code == 200
 
+    def order(self, path: str, **content: Any) -> Any:
+        """What the control desk gives for an order, such as a signed message."""
+        answer = self.http.post(f"/_sandbox/{path}", json=content)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
     def wait_for(self, state: str) -> None:
         """Until a call is committed in this state."""
         deadline = time.monotonic() + 20
@@ -106,10 +116,20 @@ class Sandbox:
                 "endpoint_url": self.base,
                 "access_key_id": "AKIATEST",
                 "secret_access_key": "env:AWS_SECRET",
+                "entitlement_endpoint_url": self.base,
+                "sns_topics": [TOPIC],
+                "sns_base": self.base,
+                "webhook_secrets": ["env:AWS_HOOK", "env:AWS_HOOK_OLD"],
                 "network_retries": 0,
                 "timeout_seconds": 5,
             },
-            "azure_marketplace": {"api_base": f"{self.base}/api", "timeout_seconds": 5},
+            "azure_marketplace": {
+                "api_base": f"{self.base}/api",
+                "tenant_id": TENANT,
+                "client_id": CLIENT,
+                "openid_base": f"{self.base}/entra",
+                "timeout_seconds": 5,
+            },
         }[provider]
 
 
