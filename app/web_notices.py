@@ -6,6 +6,7 @@ bytes; it is kept in one short transaction and handled by a job, so that the pro
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from http import HTTPStatus
 
@@ -19,7 +20,7 @@ from app.delivery.inbound import Way, receive
 from app.delivery.registry import Connection, Connections
 from app.errors import BillingError, ErrorCode
 from app.store.engine import Store
-from connectors.base import NOT_SUPPORTED, Notification, Terminal
+from connectors.base import NOT_SUPPORTED, Notification, Terminal, Transient
 
 MAX_BODY = 1024 * 1024
 """Many times the largest notice that is known; a limit of its own, because anybody may post here."""
@@ -41,7 +42,7 @@ def notice_routes(store: Store, clock: Clock, connections: Connections) -> list[
         if body is None:
             text = f"A notice has at most {MAX_BODY} bytes."
             return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(ErrorCode.LIMIT_EXCEEDED), text)
-        notice = _verified(connection, request, body)
+        notice = await _verified(connection, request, body)
         if isinstance(notice, Response):
             return notice
         return await _kept(store, connection, notice, body, clock=clock)
@@ -49,9 +50,13 @@ def notice_routes(store: Store, clock: Clock, connections: Connections) -> list[
     return [Route("/webhooks/{provider}/{connection}", notices, methods=["POST"])]
 
 
-def _verified(connection: Connection, request: Request, body: bytes) -> Notification | Response:
+async def _verified(connection: Connection, request: Request, body: bytes) -> Notification | Response:
     try:
-        return connection.connector.parse_webhook(request.headers, body)
+        # In a thread, because some connectors read their provider's keys anew now and then.
+        return await asyncio.to_thread(connection.connector.parse_webhook, request.headers, body)
+    except Transient as failure:
+        log.warning("notice cannot be checked now", connection=connection.name, reason=failure.message)
+        return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(ErrorCode.UNAVAILABLE), "Try again.")
     except Terminal as refused:
         # Whoever posts here learns no more than the kind of refusal; the reason is for our own log.
         log.warning("notice refused", connection=connection.name, code=refused.code, reason=refused.message)
