@@ -20,7 +20,7 @@ from app.access import audit, idempotency
 from app.actor import system
 from app.contracts import recurring_children, threshold_reading
 from app.contracts.threshold_reading import EVALUATE_JOB
-from app.delivery import external, inbound, metering, payments, service, sync, voids
+from app.delivery import external, inbound, metering, notice_sweep, payments, service, sync, voids
 from app.delivery.actions import SYNC_JOB
 from app.grants.gates import PAYMENTS_JOB
 from app.invoices import due, next_due, purchase_run, runs, settling
@@ -92,6 +92,11 @@ async def handle_notices(runtime: Runtime) -> None:
     """Do what follows from the notices of providers."""
     place = inbound.Place(runtime.store, runtime.connections, runtime.clock.now)
     await inbound.handle_all(place, NOTICE_HANDLERS)
+
+
+async def sweep_notices(runtime: Runtime) -> None:
+    """Take in the notices of providers that were missed."""
+    await notice_sweep.sweep_notices(inbound.Place(runtime.store, runtime.connections, runtime.clock.now))
 
 
 async def evaluate_touched(runtime: Runtime) -> None:
@@ -168,6 +173,7 @@ HANDLERS: dict[str, Handler] = {
     "grants.children": make_children,
     PAYMENTS_JOB: settle_payments,
     inbound.HANDLE_JOB: handle_notices,
+    notice_sweep.SWEEP_JOB: sweep_notices,
     EVALUATE_JOB: evaluate_thresholds,
     TOUCHED_JOB: evaluate_touched,
     "thresholds.sweep": evaluate_thresholds,
@@ -188,6 +194,7 @@ SCHEDULES: dict[str, str] = {
     "grants.children": "0 * * * *",
     PAYMENTS_JOB: "* * * * * 30",
     inbound.HANDLE_JOB: "* * * * * 50",
+    notice_sweep.SWEEP_JOB: "17 3 * * *",
     "thresholds.sweep": "1 * * * *",
     "invoices.run": "5 * * * *",
     "usage.fold": "* * * * * */5",

@@ -294,8 +294,8 @@ class Connector(Protocol):
 class KeepsNotices(Protocol):
     """What a connector offers beside `Connector` where `Capabilities.notices_kept` is set."""
 
-    async def notices(self, since: datetime) -> Sequence[Notification]:
-        """Every notice that the provider made from then on, oldest first, as far back as it keeps them."""
+    async def notices(self, period: Period) -> Sequence[Notification]:
+        """Every notice that the provider made in the period and still keeps, oldest first."""
         ...
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ from connectors.http import Secret, SettingsTable
 from connectors.stripe_calls import (
     MAX_PAGES,
     ServerError,
+    all_events,
     all_invoices,
     call,
     checked,
@@ -39,6 +41,14 @@ log = logging.getLogger("metrograph.connectors.stripe")
 LINES_PER_CALL = 100
 # Stripe keeps a 500 under its key for a day, so a repeat needs a new key; three are enough to pass a bad minute.
 REVISIONS = 3
+# At most 20 kinds may be asked for at once (docs.stripe.com/api/events/list, November 2026). Each change of an invoice
+# has one of these; whatever the kind, the invoice is read back.
+EVENT_KINDS = (
+    *("invoice.created", "invoice.updated", "invoice.finalized", "invoice.finalization_failed", "invoice.sent"),
+    *("invoice.paid", "invoice.payment_failed", "invoice.payment_action_required", "invoice.overdue"),
+    *("invoice.overpaid", "invoice.voided", "invoice.marked_uncollectible", "invoice.deleted"),
+    *("invoice_payment.paid", "credit_note.created", "credit_note.updated", "credit_note.voided"),
+)
 _API_BASE = "https://api.stripe.com"
 
 
@@ -73,10 +83,12 @@ class StripeConnector:
     """Stripe invoices over the SDK's async client."""
 
     name: ClassVar[str] = "stripe"
-    # docs.stripe.com/api/invoices/add_lines (250 items) and docs.stripe.com/currencies, November 2026.
+    # docs.stripe.com/api/invoices/add_lines (250 items), docs.stripe.com/currencies and docs.stripe.com/api/events
+    # (30 days), November 2026.
     capabilities: ClassVar[base.Capabilities] = base.Capabilities(
-        mode="invoice", batch_size=1, max_lines=stripe_invoice.MAX_LINES, accepts_negative=True
-    )
+        mode="invoice", batch_size=1, max_lines=stripe_invoice.MAX_LINES, accepts_negative=True,
+        notices_kept=timedelta(days=30),
+    )  # fmt: skip
     Config: ClassVar[type[Any]] = StripeConfig
     CustomerConfig: ClassVar[type[Any]] = stripe_invoice.CustomerConfig
 
@@ -155,10 +167,7 @@ class StripeConnector:
 
     async def list(self, period: Period) -> Sequence[base.ProviderEntry]:
         """Every invoice created in the period, oldest first; those without our id have no reference."""
-        created = {"gte": int(period.starting_at.timestamp())}
-        if period.ending_before is not None:
-            created["lt"] = int(period.ending_before.timestamp())
-        found = await all_invoices(self._client, {"created": created})
+        found = await all_invoices(self._client, {"created": _within(period)})
         return [entry_of(invoice) for invoice in reversed(found)]
 
     async def status(self, provider_reference: str) -> base.ProviderEntry:
@@ -182,9 +191,22 @@ class StripeConnector:
         """
         return verified_notice(headers, body, secrets=self._config.webhook_secrets, now=self._clock())
 
+    async def notices(self, period: Period) -> Sequence[base.Notification]:
+        """The events of a period that concern invoices, as webhooks would have told them; Stripe lists 30 days."""
+        found = await all_events(self._client, {"created": _within(period), "types": list(EVENT_KINDS)})
+        return found[::-1]
+
     async def close(self) -> None:
         """Close the HTTP client."""
         await self._http.close_async()
+
+
+def _within(period: Period) -> dict[str, int]:
+    """Whole seconds, as Stripe's times of creation are."""
+    created = {"gte": int(period.starting_at.timestamp())}
+    if period.ending_before is not None:
+        created["lt"] = int(period.ending_before.timestamp())
+    return created
 
 
 class _Run:

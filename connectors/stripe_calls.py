@@ -11,7 +11,7 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 # 100 invoices a page: nobody has more with one customer than this, and every loop is bounded.
 MAX_PAGES = 100
+# A hundred thousand events in one stretch of a sweep.
+MAX_EVENT_PAGES = 1000
 # docs.stripe.com/webhooks, November 2026: the default tolerance of the SDK, here in both directions.
 TOLERANCE = timedelta(seconds=300)
 # Longer than any that Stripe makes, and safe to keep as it is.
@@ -97,17 +99,31 @@ def checked(answer: object) -> stripe.Invoice:
 
 async def all_invoices(client: stripe.StripeClient, filters: dict[str, Any]) -> list[stripe.Invoice]:
     """Every page of a filtered invoice list, newest first. `Terminal` past the bound, since half a look-up is none."""
-    found: list[stripe.Invoice] = []
+    pages = every_page("list", client.v1.invoices.list_async, filters, most=MAX_PAGES)
+    return [checked(invoice) async for invoice in pages]
+
+
+async def all_events(client: stripe.StripeClient, filters: dict[str, Any]) -> list[Notification]:
+    """Every page of a filtered list of events, newest first."""
+    pages = every_page("events", client.v1.events.list_async, filters, most=MAX_EVENT_PAGES)
+    return [notification(event.to_dict()) async for event in pages]
+
+
+async def every_page(
+    step: str, fetch: Callable[[Any], Awaitable[Any]], filters: dict[str, Any], *, most: int
+) -> AsyncIterator[Any]:
+    """The items of a list page by page. `Terminal` past the bound, `Transient` for a 200 that is no list."""
     parameters: Any = {"limit": 100, **filters}
-    for _ in range(MAX_PAGES):
-        page = await call("list", client.v1.invoices.list_async(parameters), writes=False)
+    for _ in range(most):
+        page = await call(step, fetch(parameters), writes=False)
         if not isinstance(getattr(page, "data", None), list):
             raise Transient("Stripe answered 200 without a list in it")
-        found.extend(checked(invoice) for invoice in page.data)
+        for item in page.data:
+            yield item
         if not page.has_more:
-            return found
-        parameters = {**parameters, "starting_after": found[-1].id}
-    raise Terminal("TOO_MANY", f"More than {MAX_PAGES * 100} invoices match.", hint="Archive the customer in Stripe.")
+            return
+        parameters = {**parameters, "starting_after": page.data[-1].id}
+    raise Terminal("TOO_MANY", f"More than {most * 100} match ({step}).", hint="Ask for a shorter time, or archive.")
 
 
 def metadata_of(item: object, key: str) -> str | None:

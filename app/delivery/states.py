@@ -44,3 +44,6 @@ VOIDED_AT_PROVIDER = "VOIDED_AT_PROVIDER"
 
 GONE_AT_PROVIDER = frozenset({"void", "deleted"})
 """Words of providers for an invoice that asks for nothing any more (`connectors.base.ProviderEntry`)."""
+
+SETTLED_AT_PROVIDER = GONE_AT_PROVIDER | {"paid"}
+"""Words after which an invoice asks for nothing more."""

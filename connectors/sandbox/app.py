@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 
-from connectors.sandbox import aws, aws_entitlements, azure, azure_saas, control, entra, sns, stripe
+from connectors.sandbox import aws, aws_entitlements, azure, azure_saas, control, entra, sns, stripe, stripe_hooks
 from connectors.sandbox.store import Clock, SandboxStore
 
 
@@ -24,7 +24,7 @@ def create_app(dsn: str, clock: Clock) -> Starlette:
         yield
         await store.close()
 
-    providers = (stripe, azure, azure_saas, aws, aws_entitlements, entra, sns)
+    providers = (stripe_hooks, stripe, azure, azure_saas, aws, aws_entitlements, entra, sns)
     tables = (control.routes(store), *(provider.routes(store) for provider in providers))
     app = Starlette(routes=[route for table in tables for route in table], lifespan=lifespan)
     # Where the app is mounted, nobody runs its lifespan: the outer app closes the store.

@@ -35,6 +35,8 @@ create table if not exists sandbox.stripe_invoices (
     seq bigserial primary key, id text unique not null, customer text not null, body jsonb not null);
 create table if not exists sandbox.stripe_keys (
     key text primary key, request text not null, status int not null, body jsonb not null, at timestamptz not null);
+create table if not exists sandbox.stripe_events (
+    seq bigserial primary key, id text unique not null, kind text not null, created bigint not null, body jsonb not null);
 create table if not exists sandbox.slots (
     provider text not null, slot text not null, customer text not null, dimension text not null,
     hour timestamptz not null, quantity numeric not null, sends int not null default 1, body jsonb not null,
@@ -49,7 +51,15 @@ PARTS = {
     "calls": ("calls",),
     "faults": ("faults",),
     "keys": ("stripe_keys",),
-    "effects": ("stripe_invoices", "slots", "stripe_keys", "subscriptions", "operations", "agreements"),
+    "effects": (
+        "stripe_invoices",
+        "stripe_events",
+        "slots",
+        "stripe_keys",
+        "subscriptions",
+        "operations",
+        "agreements",
+    ),
 }
 
 

@@ -16,12 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from connectors.sandbox import stripe_events
 from connectors.sandbox.gate import Answer, pass_gate
 from connectors.sandbox.store import Connection, Row, SandboxStore
 from connectors.sandbox.stripe_form import (
     Refusal,
     failure,
     metadata,
+    page_of,
     parse_form,
     request_id,
     require_known,
@@ -103,6 +105,8 @@ def routes(store: SandboxStore) -> list[Route]:
         route("POST", "/v1/invoices/{id}/finalize", "invoices.finalize", _finalize),
         route("POST", "/v1/invoices/{id}/pay", "invoices.pay", _pay),
         route("POST", "/v1/invoices/{id}/void", "invoices.void", _void),
+        route("POST", "/v1/invoices/{id}/mark_uncollectible", "invoices.mark_uncollectible", _give_up),
+        route("GET", "/v1/events", "events.list", stripe_events.list_events),
         route("GET", "/v1/customers/{id}", "customers.retrieve", _customer),
     ]
 
@@ -146,6 +150,7 @@ async def _create(connection: Connection, _: Request, values: dict[str, Any], no
         "insert into sandbox.stripe_invoices (id, customer, body) values (%s, %s, %s)",
         [body["id"], customer, Jsonb(body)],
     )
+    await stripe_events.note(connection, "invoice.created", _shown(body), now)
     return _shown(body)
 
 
@@ -170,7 +175,7 @@ async def _list(connection: Connection, _: Request, values: dict[str, Any], now:
         ],
     )
     found = [_shown(row["body"]) for row in await cursor.fetchall()]
-    return _page(found, limit, "/v1/invoices")
+    return page_of(found, limit, "/v1/invoices")
 
 
 async def _retrieve(connection: Connection, request: Request, values: dict[str, Any], now: int) -> Row:
@@ -185,12 +190,13 @@ async def _update(connection: Connection, request: Request, values: dict[str, An
     if "auto_advance" in values:
         body["auto_advance"] = values["auto_advance"] == "true"
     body["metadata"] = {**body["metadata"], **metadata(values)}
-    return await _saved(connection, body)
+    return await _saved(connection, body, "invoice.updated", now)
 
 
 async def _delete(connection: Connection, request: Request, values: dict[str, Any], now: int) -> Row:
     body = await _draft(connection, request)
     await connection.execute("delete from sandbox.stripe_invoices where id = %s", [body["id"]])
+    await stripe_events.note(connection, "invoice.deleted", _shown(body), now)
     return {"id": body["id"], "object": "invoice", "deleted": True}
 
 
@@ -201,7 +207,7 @@ async def _lines(connection: Connection, request: Request, values: dict[str, Any
     ids = [line["id"] for line in lines]
     after = values.get("starting_after")
     start = ids.index(after) + 1 if after in ids else 0
-    return _page(lines[start : start + limit + 1], limit, f"/v1/invoices/{body['id']}/lines")
+    return page_of(lines[start : start + limit + 1], limit, f"/v1/invoices/{body['id']}/lines")
 
 
 async def _add_lines(connection: Connection, request: Request, values: dict[str, Any], now: int) -> Row:
@@ -230,7 +236,7 @@ async def _add_lines(connection: Connection, request: Request, values: dict[str,
                 "period": {"start": start, "end": end},
             }
         )
-    return await _saved(connection, body)
+    return await _saved(connection, body, "invoice.updated", now)
 
 
 async def _finalize(connection: Connection, request: Request, values: dict[str, Any], now: int) -> Row:
@@ -247,7 +253,10 @@ async def _finalize(connection: Connection, request: Request, values: dict[str, 
         body["due_date"] = now + body["days_until_due"] * 86_400
     body["auto_advance"] = values.get("auto_advance") == "true"
     body["number"] = body["number"] or f"SBX-{body['id'][3:11].upper()}"
-    return await _saved(connection, body)
+    shown = await _saved(connection, body, "invoice.finalized", now)
+    if total <= 0:
+        await stripe_events.note(connection, "invoice.paid", shown, now)
+    return shown
 
 
 async def _pay(connection: Connection, request: Request, values: dict[str, Any], now: int) -> Row:
@@ -256,16 +265,25 @@ async def _pay(connection: Connection, request: Request, values: dict[str, Any],
         raise Refusal("Only open invoices can be paid", code="invoice_not_editable")
     body["attempt_count"] += 1
     if values.get("payment_method") == DECLINED:
-        await _saved(connection, body)
+        await _saved(connection, body, "invoice.payment_failed", now)
         raise Refusal("Your card was declined.", code="card_declined", status=402)
-    return await _saved(connection, {**body, "status": "paid", "amount_paid": _shown(body)["total"]})
+    return await _saved(
+        connection, {**body, "status": "paid", "amount_paid": _shown(body)["total"]}, "invoice.paid", now
+    )
+
+
+async def _give_up(connection: Connection, request: Request, values: dict[str, Any], now: int) -> Row:
+    body = await _locked(connection, request)
+    if body["status"] != "open":
+        raise Refusal("Only open invoices can be marked uncollectible", code="invoice_not_editable")
+    return await _saved(connection, {**body, "status": "uncollectible"}, "invoice.marked_uncollectible", now)
 
 
 async def _void(connection: Connection, request: Request, values: dict[str, Any], now: int) -> Row:
     body = await _locked(connection, request)
     if body["status"] not in ("open", "uncollectible"):
         raise Refusal("Only open or uncollectible invoices can be voided", code="invoice_not_editable")
-    return await _saved(connection, {**body, "status": "void"})
+    return await _saved(connection, {**body, "status": "void"}, "invoice.voided", now)
 
 
 async def _customer(connection: Connection, request: Request, values: dict[str, Any], now: int) -> Row:
@@ -296,11 +314,13 @@ async def _draft(connection: Connection, request: Request) -> Row:
     return body
 
 
-async def _saved(connection: Connection, body: Row) -> Row:
+async def _saved(connection: Connection, body: Row, kind: str, now: int) -> Row:
+    """Keep the invoice and tell of it."""
     shown = _shown(body)
     # The totals are kept beside the lines, so that the list of effects shows what Stripe counts.
     kept = {**body, "total": shown["total"]}
     await connection.execute("update sandbox.stripe_invoices set body = %s where id = %s", [Jsonb(kept), body["id"]])
+    await stripe_events.note(connection, kind, shown, now)
     return shown
 
 
@@ -309,11 +329,7 @@ def _shown(body: Row) -> Row:
     lines = cast("list[Row]", body["lines"])
     total = sum(line["amount"] for line in lines)
     due = max(total, 0)
-    page = _page(lines[: INLINE_LINES + 1], INLINE_LINES, f"/v1/invoices/{body['id']}/lines")
+    page = page_of(lines[: INLINE_LINES + 1], INLINE_LINES, f"/v1/invoices/{body['id']}/lines")
     totals = dict.fromkeys(("total", "subtotal", "total_excluding_tax", "subtotal_excluding_tax"), total)
     remaining = due - body["amount_paid"]
     return {**body, **totals, "amount_due": due, "amount_remaining": remaining, "lines": page}
-
-
-def _page(items: list[Row], limit: int, url: str) -> Row:
-    return {"object": "list", "data": items[:limit], "has_more": len(items) > limit, "url": url}

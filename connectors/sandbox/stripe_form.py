@@ -69,6 +69,11 @@ def require_known(values: dict[str, Any], known: Set[str], *, prefix: str = "") 
             raise Refusal(f"Received unknown parameter: {prefix}{name}", code="parameter_unknown", param=prefix + name)
 
 
+def page_of(items: list[dict[str, Any]], limit: int, url: str) -> dict[str, Any]:
+    """A list as Stripe pages it; one item more than the limit says that there are others."""
+    return {"object": "list", "data": items[:limit], "has_more": len(items) > limit, "url": url}
+
+
 def whole(values: dict[str, Any], name: str) -> int | None:
     """An integer parameter; `500.00` and `1e3` are refused."""
     value = values.get(name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 import random
+import socket
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -14,12 +16,14 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from sqlalchemy import text
 from starlette.applications import Starlette
 
 from app.clock import Clock
 from app.delivery.actions import cancel
 from app.delivery.inbound import Place, handle_all
+from app.delivery.notice_sweep import sweep_notices
 from app.delivery.tables import Delivery
 from app.invoices.voiding import void_invoice
 from app.web_notices import MAX_BODY, notice_routes
@@ -252,3 +256,68 @@ async def test_our_own_void_is_no_surprise(door: Door) -> None:
     await door.handle()
     assert (await door.delivery()).status == "CANCELED"
     assert await door.states() == [("void", "FAILED")]
+
+
+async def sweep(door: Door) -> int:
+    return await sweep_notices(Place(door.world.store, door.world.connections, door.world.sandbox.now))
+
+
+async def test_the_nightly_sweep_finds_what_was_missed(door: Door) -> None:
+    invoice = await delivered(door)
+    door.world.sandbox.move(minutes=1)
+    assert await sweep(door) == 4  # The first one of all reads every open invoice back as well.
+    await door.handle()
+    assert await door.states() == [("open", "OPEN")]
+    door.at_stripe("POST", f"{invoice['id']}/pay")
+    door.world.sandbox.move(days=1)
+    assert await sweep(door) == 1
+    assert await sweep(door) == 0
+    assert await door.handle() == 1
+    assert await door.states() == [("open", "OPEN"), ("paid", "PAID")]
+    # What came as a webhook meanwhile is not taken in again.
+    [told] = await door.rows("select event_id, way from provider_notices where kind = 'invoice.paid'")
+    assert told[1] == "sweep"
+    again = json.dumps({"id": told[0], "type": "invoice.paid", "created": 1, "data": {"object": invoice}}).encode()
+    assert (await door.post(again)).json()["duplicate"]
+    door.world.sandbox.move(days=100)
+    assert await sweep(door) == 0
+    assert await door.rows("select 1 from provider_notices") == []
+
+
+async def test_a_sweep_that_breaks_off_goes_on_and_a_long_silence_reads_all_back(door: Door) -> None:
+    invoice = await delivered(door)
+    door.world.sandbox.move(minutes=1)
+    door.world.sandbox.fault("stripe", "refuse_500", match="events.list", after=1)
+    assert await sweep(door) == 1
+    assert await sweep(door) == 3
+    await door.handle()
+    door.at_stripe("POST", f"{invoice['id']}/pay")
+    door.world.sandbox.move(days=40)
+    assert await sweep(door) == 1
+    await door.handle()
+    assert (await door.states())[-1] == ("paid", "PAID")
+
+
+async def test_stripe_sends_its_events_over_http(world: World) -> None:
+    """The stand-in posts a hundred signed webhooks, doubled and shuffled, to a real server."""
+    clock = Clock(str(world.sandbox.clock_file))
+    app = Starlette(routes=notice_routes(world.store, clock, world.connections))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        async with httpx.AsyncClient() as http:
+            door = Door(world, http)
+            invoice = await delivered(door)
+            door.at_stripe("POST", f"{invoice['id']}/pay")
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}"
+            order = {"url": url, "copies": 25, "seed": 3}
+            answer = await asyncio.to_thread(world.sandbox.http.post, "/_sandbox/stripe/send", json=order)
+            assert (answer.json()["sent"], answer.json()["statuses"]) == (100, [200])
+            assert answer.json()["slowestSeconds"] < 1
+            order = {"url": url, "skew": 301}
+            late = await asyncio.to_thread(world.sandbox.http.post, "/_sandbox/stripe/send", json=order)
+            assert late.json()["statuses"] == [400]
+            assert await door.handle() == 4
+            assert await door.states() == [("paid", "PAID")]
+        server.should_exit = True
+        await serving
