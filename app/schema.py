@@ -33,6 +33,7 @@ from app.contracts.api_threshold_changes import ThresholdsMutation
 from app.custom_fields.api import CustomFieldsMutation, CustomFieldsQuery
 from app.customers.api import CustomersMutation, CustomersQuery
 from app.delivery.api import DeliveryMutation, DeliveryQuery
+from app.delivery.api_external import ProviderNoticeQuery
 from app.grants.api import BalancesMutation
 from app.grants.api_queries import BalancesQuery
 from app.graphql.context import Outcome
@@ -78,6 +79,7 @@ class Query(
     RunsQuery,
     VoidsQuery,
     DeliveryQuery,
+    ProviderNoticeQuery,
     AccessQuery,
     AuditQuery,
     ServerQuery,

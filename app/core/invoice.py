@@ -40,6 +40,18 @@ class InvoiceStatus(StrEnum):
     VOID = "VOID"
 
 
+class PaymentStatus(StrEnum):
+    """What became of the payment of a final invoice, as far as whoever collects it tells."""
+
+    NOT_SENT = "NOT_SENT"
+    PENDING = "PENDING"
+    OVERDUE = "OVERDUE"
+    FAILED = "FAILED"
+    PAID = "PAID"
+    UNCOLLECTIBLE = "UNCOLLECTIBLE"
+    CANCELED = "CANCELED"
+
+
 class InvoiceTrigger(StrEnum):
     """What can be done to an invoice."""
 

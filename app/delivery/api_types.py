@@ -99,7 +99,8 @@ def _receipt(row: tables.DeliveryReceipt | tables.MeteringReceipt) -> DeliveryRe
     )
 
 
-def _error(row: tables.Delivery | tables.MeteringSlot) -> DeliveryError | None:
+def error_of(row: tables.Delivery | tables.MeteringSlot) -> DeliveryError | None:
+    """What went wrong last; None when nothing did."""
     if row.error_code is None and row.error_message is None:
         return None
     return DeliveryError(code=row.error_code or "UNKNOWN", message=row.error_message, hint=row.error_hint)
@@ -163,7 +164,7 @@ class Delivery(Node):
 
     @strawberry.field(description="Why it is not delivered; null when nothing went wrong.")
     def last_error(self, row: strawberry.Parent[tables.Delivery]) -> DeliveryError | None:
-        return _error(row)
+        return error_of(row)
 
     @strawberry.field(description="Every try, in order; empty for a metered invoice.")
     async def attempts(self, info: Info, row: strawberry.Parent[tables.Delivery]) -> list[DeliveryAttempt]:
@@ -213,7 +214,7 @@ class MeteringSlot(Node):
 
     @strawberry.field(description="Why it was not counted; null when nothing went wrong.")
     def last_error(self, row: strawberry.Parent[tables.MeteringSlot]) -> DeliveryError | None:
-        return _error(row)
+        return error_of(row)
 
     @strawberry.field(description="What the marketplace answered, in order.")
     async def receipts(self, info: Info, row: strawberry.Parent[tables.MeteringSlot]) -> list[DeliveryReceipt]:

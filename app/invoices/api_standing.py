@@ -13,10 +13,10 @@ from uuid import UUID
 
 import strawberry
 
-from app.core.invoice import InvoiceStatus as Status
+from app.core import invoice as words
 from app.graphql.context import Context, Info
 from app.graphql.nodes import LOADERS
-from app.graphql.values import Money
+from app.graphql.values import Money, described_enum
 from app.invoices import api_line_parts, late, standing, tables
 from app.invoices.api_loaders import Either, InvoiceStatus
 
@@ -64,8 +64,35 @@ LOADERS["invoice.regenerated_to"] = _successors
 async def status(info: Info, invoice: strawberry.Parent[Either]) -> InvoiceStatus:  # type: ignore[valid-type]
     """A row is a fact until it is void; anything else is a view."""
     if not isinstance(invoice, tables.Invoice):
-        return Status.DRAFT
-    return Status.FINALIZED if await info.context.load("invoice.void", invoice.id) is None else Status.VOID
+        return words.InvoiceStatus.DRAFT
+    return (
+        words.InvoiceStatus.FINALIZED
+        if await info.context.load("invoice.void", invoice.id) is None
+        else words.InvoiceStatus.VOID
+    )
+
+
+PaymentStatus = described_enum(
+    words.PaymentStatus,
+    name="PaymentStatus",
+    description="What became of the payment of a final invoice, as the provider that collects it tells.",
+    sentences={
+        words.PaymentStatus.NOT_SENT: "No provider asks for it, or not yet.",
+        words.PaymentStatus.PENDING: "The provider asks for it; nobody has tried to pay yet.",
+        words.PaymentStatus.OVERDUE: "It was due, and is not paid.",
+        words.PaymentStatus.FAILED: "A payment was tried in vain; it may be tried again.",
+        words.PaymentStatus.PAID: "It is paid.",
+        words.PaymentStatus.UNCOLLECTIBLE: "The seller gave up collecting it at the provider.",
+        words.PaymentStatus.CANCELED: "Nothing is to be paid any more; it is void or deleted at the provider.",
+    },
+)
+
+
+async def payment_status(info: Info, invoice: strawberry.Parent[Either]) -> PaymentStatus | None:  # type: ignore[valid-type]
+    """What the delivery slice knows of it; a draft has no payment."""
+    if not isinstance(invoice, tables.Invoice):
+        return None
+    return await info.context.load("invoice.payment_status", invoice.id)
 
 
 async def voided_at(info: Info, invoice: strawberry.Parent[Either]) -> datetime | None:

@@ -32,6 +32,7 @@ from app.invoices.api_loaders import (
 )
 
 if TYPE_CHECKING:
+    from app.delivery.api_external import ExternalInvoice
     from app.delivery.api_types import Delivery
 
 
@@ -181,6 +182,20 @@ class Invoice(Node):
         self, info: Info, invoice: strawberry.Parent[Either]
     ) -> list[Annotated[Delivery, strawberry.lazy("app.delivery.api_types")]]:
         return await info.context.load("invoice.deliveries", invoice.id)
+
+    @object_field(
+        scope="delivery:read",
+        description="How it stands at the provider that collects it; null for a draft, and while none does. Scope: delivery:read.",
+    )
+    async def external_invoice(
+        self, info: Info, invoice: strawberry.Parent[Either]
+    ) -> Annotated[ExternalInvoice, strawberry.lazy("app.delivery.api_external")] | None:
+        return await info.context.load("invoice.external", invoice.id)
+
+    payment_status = strawberry.field(
+        resolver=api_standing.payment_status,
+        description="What became of its payment; null for a draft, and where the provider does not tell.",
+    )
 
 
 def _money(invoice: Either) -> Money:

@@ -36,6 +36,7 @@ PREFIXES = {
     "delivery": "dlv",
     "delivery_attempt": "dat",
     "metering_slot": "slt",
+    "provider_notice": "ntc",
     "ingest_batch": "ibt",
     "api_key": "key",
     "audit_entry": "aud",
