@@ -46,6 +46,9 @@ class SyncTarget(StrEnum):
     STRIPE = "stripe"
     AWS = "aws"
     AZURE = "azure"
+    GCP = "gcp"
+    CUSTOM = "custom"
+    MANUAL = "manual"
 
 
 class Scale(StrEnum):

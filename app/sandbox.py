@@ -18,6 +18,7 @@ import uvicorn
 from app.settings import Settings
 from connectors.sandbox.app import create_app
 from connectors.sandbox.entra import CLIENT, TENANT
+from connectors.sandbox.receiver import SECRET as RECEIVER_SECRET
 
 TOPIC = "arn:aws:sns:us-east-1:287250355862:aws-mp-subscription-notification-sandbox"
 """The topic whose messages the sandbox's account at AWS takes."""
@@ -28,6 +29,8 @@ CREDENTIALS = {
     "METROGRAPH_SANDBOX_AWS_SECRET": "sandbox-secret",
     "METROGRAPH_SANDBOX_AWS_EVENTS": "sandbox-events",
     "METROGRAPH_SANDBOX_AZURE_TOKEN": "sandbox-token",
+    "METROGRAPH_SANDBOX_GCP_TOKEN": "sandbox-token",
+    "METROGRAPH_SANDBOX_SIGNING": RECEIVER_SECRET,
 }
 """What the stand-ins take for secrets; connections refer to secrets by name, so these have names too."""
 
@@ -63,6 +66,23 @@ def tables(*, stripe: str, aws: str, azure: str) -> dict[str, dict[str, Any]]:
     }
 
 
+def further_tables(base: str) -> dict[str, dict[str, Any]]:
+    """Accounts that only stand-ins of our own have: Google Cloud, a system of the seller's, and a person."""
+    return {
+        "gcp-sandbox": {
+            "provider": "gcp_marketplace",
+            "static_token": "env:METROGRAPH_SANDBOX_GCP_TOKEN",
+            "api_base": f"{base}/gcp",
+        },
+        "custom-sandbox": {
+            "provider": "custom",
+            "url": f"{base}/custom/hook",
+            "signing_secrets": ["env:METROGRAPH_SANDBOX_SIGNING"],
+        },
+        "manual": {"provider": "manual"},
+    }
+
+
 @asynccontextmanager
 async def accounts(
     settings: Settings, database_url: str, now: Callable[[], datetime]
@@ -87,7 +107,7 @@ async def accounts(
         # listens already: an early caller waits in its queue.
         serving = asyncio.create_task(asyncio.to_thread(server.run, sockets=[listener]))
         try:
-            yield tables(stripe=base, aws=base, azure=f"{base}/api")
+            yield {**tables(stripe=base, aws=base, azure=f"{base}/api"), **further_tables(base)}
         finally:
             server.should_exit = True
             await serving

@@ -198,11 +198,11 @@ def test_a_key_that_is_made_beside_a_running_server_works_at_once(served: Served
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "toml"], ids=str)
 async def test_connections_load_with_secrets_of_their_names(block: Block, tmp_path: Path) -> None:
     text = block.text.replace("/run/secrets", str(tmp_path))
-    for name in re.findall(rf"file:{re.escape(str(tmp_path))}/(\w+)", text):
+    for name in re.findall(rf"{re.escape(str(tmp_path))}/([\w.]+)", text):
         (tmp_path / name).write_text("secret\n")
-    environ = dict.fromkeys(re.findall(r"env:(\w+)", text), "whsec_or_sk_test_dummy")
+    environ = dict.fromkeys(re.findall(r"env:(\w+)", text), "whsec_" + "c2VjcmV0" * 4)
     accounts = connect(tomllib.loads(text)["connections"], environ=environ, now=lambda: datetime.now(UTC))
-    assert len(accounts.all()) == 3
+    assert len(accounts.all()) == 6
     await accounts.close()
 
 

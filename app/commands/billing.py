@@ -23,6 +23,9 @@ PROVIDERS = {
     "stripe": frozenset({"stripe"}),
     "aws": frozenset({"aws_marketplace"}),
     "azure": frozenset({"azure_marketplace"}),
+    "gcp": frozenset({"gcp_marketplace"}),
+    "custom": frozenset({"custom", "custom_metering"}),
+    "manual": frozenset({"manual"}),
 }
 """Short names of the command line -> providers; None means every one."""
 

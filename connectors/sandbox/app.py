@@ -1,4 +1,5 @@
-"""The stand-ins as one ASGI app: Stripe below `/v1`, Azure below `/api`, AWS at the root, and what signs their notices.
+"""The stand-ins as one ASGI app: Stripe below `/v1`, Azure below `/api`, Google below `/gcp`, a system of the seller's own
+below `/custom`, AWS at the root, and what signs their notices.
 
 Owns only the wiring. It runs in a process of its own (`python -m connectors.sandbox`) or mounted in another app; the
 real connectors reach it through their base addresses and notice no difference.
@@ -11,7 +12,19 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 
-from connectors.sandbox import aws, aws_entitlements, azure, azure_saas, control, entra, sns, stripe, stripe_hooks
+from connectors.sandbox import (
+    aws,
+    aws_entitlements,
+    azure,
+    azure_saas,
+    control,
+    entra,
+    gcp,
+    receiver,
+    sns,
+    stripe,
+    stripe_hooks,
+)
 from connectors.sandbox.store import Clock, SandboxStore
 
 
@@ -24,7 +37,10 @@ def create_app(dsn: str, clock: Clock) -> Starlette:
         yield
         await store.close()
 
-    providers = (stripe_hooks, stripe, azure, azure_saas, aws, aws_entitlements, entra, sns)
+    providers = (
+        *(stripe_hooks, stripe, azure, azure_saas, gcp, receiver),
+        *(aws, aws_entitlements, entra, sns),
+    )
     tables = (control.routes(store), *(provider.routes(store) for provider in providers))
     app = Starlette(routes=[route for table in tables for route in table], lifespan=lifespan)
     # Where the app is mounted, nobody runs its lifespan: the outer app closes the store.

@@ -5,6 +5,7 @@ Owns `/_sandbox/…`. Leaves the providers' own routes to their modules. Nothing
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -15,7 +16,8 @@ from starlette.routing import Route
 from connectors.sandbox.gate import KINDS
 from connectors.sandbox.store import PARTS, Row, SandboxStore
 
-PROVIDERS = ("stripe", "aws_marketplace", "azure_marketplace")
+METERED = ("aws_marketplace", "azure_marketplace", "gcp_marketplace")
+PROVIDERS = ("stripe", *METERED, "custom")
 
 
 def routes(store: SandboxStore) -> list[Route]:
@@ -43,10 +45,7 @@ def routes(store: SandboxStore) -> list[Route]:
         return JSONResponse({"id": found[0]["id"]}, 201)
 
     async def effects(_: Request) -> JSONResponse:
-        invoices = await store.rows("select body from sandbox.stripe_invoices order by seq")
-        slots = await store.rows("select * from sandbox.slots order by provider, hour, slot")
-        metered = {name: _metered([slot for slot in slots if slot["provider"] == name]) for name in PROVIDERS[1:]}
-        return JSONResponse({"stripe": {"invoices": [_invoice(row["body"]) for row in invoices]}, **metered})
+        return JSONResponse(await _effects(store))
 
     async def calls(request: Request) -> JSONResponse:
         provider, state = request.query_params.get("provider"), request.query_params.get("state")
@@ -80,11 +79,26 @@ def routes(store: SandboxStore) -> list[Route]:
     ]
 
 
+async def _effects(store: SandboxStore) -> Row:
+    """What every stand-in counts, oldest first."""
+    invoices = await store.rows("select body from sandbox.stripe_invoices order by seq")
+    slots = await store.rows("select * from sandbox.slots order by provider, hour, slot")
+    messages = await store.rows("select * from sandbox.messages order by seq")
+    metered = {name: _metered([slot for slot in slots if slot["provider"] == name]) for name in METERED}
+    made = [_invoice(row["body"]) for row in invoices]
+    received = [_message(row) for row in messages]
+    return {"stripe": {"invoices": made}, **metered, "custom": {"messages": received}}
+
+
 def _invoice(body: Row) -> Row:
     """What a test or the demo wants to know of an invoice; `total` in Stripe's minor units."""
     kept = ("id", "customer", "status", "currency", "total", "effective_at", "metadata", "created", "collection_method")
     lines: list[Row] = body["lines"]
     return {**{name: body[name] for name in kept}, "lines": lines}
+
+
+def _message(row: Row) -> Row:
+    return {"channel": row["channel"], "id": row["id"], "sends": row["sends"], "body": json.loads(bytes(row["body"]))}
 
 
 def _metered(slots: list[Row]) -> Row:

@@ -30,7 +30,7 @@ _HTML = b"<html><body><h1>It works!</h1></body></html>"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a provider says: a status, a JSON body and headers of its own."""
+    """What a provider says: a status, a JSON body (or bytes as they are) and headers of its own."""
 
     status: int
     body: Any
@@ -80,7 +80,8 @@ async def pass_gate(
     if kind == "hang_after":
         return await _hang(request, store, call)
     await store.mark_call(call, "done", answer.status)
-    return Response(to_json(answer.body), answer.status, dict(answer.headers), media_type)
+    content = answer.body if isinstance(answer.body, bytes) else to_json(answer.body)
+    return Response(content, answer.status, dict(answer.headers), media_type)
 
 
 async def _hang(request: Request, store: SandboxStore, call: int) -> Response:

@@ -46,6 +46,9 @@ create table if not exists sandbox.operations (id text primary key, subscription
 create table if not exists sandbox.agreements (
     customer text primary key, ended_at timestamptz, entitlements jsonb not null);
 create table if not exists sandbox.signing_keys (seq bigserial primary key, kid text unique not null, pem text not null);
+create table if not exists sandbox.messages (
+    seq bigserial unique, channel text not null, id text not null, body bytea not null,
+    sends int not null default 1, at timestamptz not null, primary key (channel, id));
 """
 PARTS = {
     "calls": ("calls",),
@@ -59,6 +62,7 @@ PARTS = {
         "subscriptions",
         "operations",
         "agreements",
+        "messages",
     ),
 }
 

@@ -66,7 +66,10 @@ def test_the_doctor_names_what_is_missing(deployment: Deployment) -> None:
     assert found.code == 1
     says = {item["name"]: (item["ok"], item["says"]) for item in found.document["checks"]}
     assert says["database"][0]
-    assert says["connections"] == (True, "aws-sandbox, azure-sandbox, stripe-sandbox")
+    assert says["connections"] == (
+        True,
+        "aws-sandbox, azure-sandbox, custom-sandbox, gcp-sandbox, manual, stripe-sandbox",
+    )
     assert says["durability"] == (False, "fsync is off")  # the tests' server
     assert not says["secret key"][0]
     assert "METROGRAPH_SECRET_KEY" in says["secret key"][1]

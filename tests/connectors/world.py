@@ -27,9 +27,14 @@ from connectors.base import (
     UsageRecord,
 )
 from connectors.sandbox.entra import CLIENT, TENANT
+from connectors.sandbox.receiver import SECRET as RECEIVER_SECRET
 
 NOW = datetime(2026, 11, 2, 12, 30, tzinfo=UTC)
 PROVIDERS = sorted(entry.name for entry in entry_points(group="metrograph.connectors"))
+CUSTOM = {f"custom_{transport}": "custom" for transport in ("s3", "sqs", "sns")}
+"""Accounts of `custom` that send by another way than its usual one."""
+ACCOUNTS = sorted([*PROVIDERS, *CUSTOM])
+"""What the conformance suite runs over: each connector, and each way of those that have several."""
 CANARY = "sk_test_canary_must_never_be_shown"
 ENVIRON = {
     "METROGRAPH_ENVIRONMENT": "sandbox",
@@ -40,6 +45,8 @@ ENVIRON = {
     "METROGRAPH_AZURE_STATIC_TOKEN": CANARY,
     "AWS_HOOK": "key-of-the-event-bus",
     "AWS_HOOK_OLD": "older-key-of-the-event-bus",
+    "GCP_TOKEN": CANARY,
+    "SIGNING": RECEIVER_SECRET,
 }
 TOPIC = "arn:aws:sns:us-east-1:287250355862:aws-mp-subscription-notification-prod1"
 CUSTOMERS = {
@@ -49,6 +56,10 @@ CUSTOMERS = {
         "licenseArn": "arn:aws:license-manager::123456789012:license:l-1",
     },
     "azure_marketplace": {"azureSubscriptionId": "11111111-2222-3333-4444-555555555555", "planId": "standard"},
+    "gcp_marketplace": {"gcpServiceName": "acme.example.com", "gcpUsageReportingId": "project_number:4711"},
+    "custom": {"customerReference": "acme"},
+    "custom_metering": {"customerReference": "acme"},
+    "manual": {},
 }
 
 
@@ -78,9 +89,13 @@ class Sandbox:
         assert answer.status_code == 201, answer.text
 
     def effects(self, provider: str) -> list[dict[str, Any]]:
-        """The provider's invoices, or its slots."""
-        found = self.http.get("/_sandbox/effects").json()[provider]
-        return found["invoices"] if provider == "stripe" else found["slots"]
+        """The provider's invoices, its slots, or the messages of the seller's own system."""
+        found = self.http.get("/_sandbox/effects").json()
+        if provider_of(provider) == "manual":
+            return []
+        if provider.startswith("custom"):
+            return found["custom"]["messages"]
+        return found[provider]["invoices" if provider == "stripe" else "slots"]
 
     def calls(self, **filters: str) -> list[dict[str, Any]]:
         return self.http.get("/_sandbox/calls", params=filters).json()["calls"]
@@ -103,7 +118,28 @@ class Sandbox:
 
     def table(self, provider: str) -> dict[str, Any]:
         """A connection's table that leads here."""
+        signing = {"signing_secrets": ["env:SIGNING"]}
+        hook = {"url": f"{self.base}/custom/hook", "timeout_seconds": 5, **signing}
+        aws = {
+            "endpoint_url": f"{self.base}/custom/aws",
+            "access_key_id": "AKIATEST",
+            "secret_access_key": "env:AWS_SECRET",
+            "network_retries": 0,
+            "timeout_seconds": 5,
+            **signing,
+        }
         return {
+            "manual": {},
+            "custom": hook,
+            "custom_metering": hook,
+            "custom_s3": {"transport": "s3", "bucket": "acme-invoices", "prefix": "in/", **aws},
+            "custom_sqs": {"transport": "sqs", "queue_url": f"{self.base}/custom/aws/4711/invoices.fifo", **aws},
+            "custom_sns": {"transport": "sns", "topic_arn": "arn:aws:sns:us-east-1:4711:invoices.fifo", **aws},
+            "gcp_marketplace": {
+                "api_base": f"{self.base}/gcp",
+                "static_token": "env:GCP_TOKEN",
+                "timeout_seconds": 5,
+            },
             "stripe": {
                 "api_key": "env:STRIPE_KEY",
                 "webhook_secrets": ["env:STRIPE_HOOK", "env:STRIPE_HOOK_OLD"],
@@ -133,9 +169,14 @@ class Sandbox:
         }[provider]
 
 
+def provider_of(account: str) -> str:
+    """The connector's name of an account."""
+    return CUSTOM.get(account, account)
+
+
 def load(provider: str) -> type[Any]:
-    """The connector class behind an entry point."""
-    return next(iter(entry_points(group="metrograph.connectors", name=provider))).load()
+    """The connector class behind an entry point, or that of an account."""
+    return next(iter(entry_points(group="metrograph.connectors", name=provider_of(provider)))).load()
 
 
 def invoice(**changes: Any) -> InvoiceDocument:
@@ -175,14 +216,14 @@ def record(
 ) -> UsageRecord:
     """Usage of the hour that ended last, or of an earlier one."""
     hour = more.pop("now", NOW).replace(minute=0) - timedelta(hours=hours_ago)
-    settings = {"customer": CUSTOMERS[provider], "dimension": "usage_fee", **more}
+    settings = {"customer": CUSTOMERS[provider_of(provider)], "dimension": "usage_fee", **more}
     return UsageRecord(reference=reference, hour=hour, quantity=Decimal(quantity), **settings)
 
 
 def document(provider: str, *, size: int = 2) -> Document:
     """What is usually sent to this provider: one invoice, or so many slots."""
     if load(provider).capabilities.mode == "invoice":
-        return invoice()
+        return invoice(customer=CUSTOMERS[provider_of(provider)])
     return MeteringDocument(
         tuple(record(provider, f"slot_{i}", quantity=1000 + i, hours_ago=i + 1) for i in range(size))
     )

@@ -38,7 +38,7 @@ from app.delivery.tables import Delivery, MeteringSlot
 from app.invoices import run
 from app.invoices.run_reports import RunReport
 from app.invoices.tables import Invoice
-from app.sandbox import CREDENTIALS, tables
+from app.sandbox import CREDENTIALS, further_tables, tables
 from app.store.engine import Store
 from app.usage.incoming import IncomingEvent
 from app.usage.service import ingest
@@ -56,6 +56,9 @@ SETTINGS = {
         "licenseArn": "arn:aws:license-manager:us-east-1:294406891311:license:l-acme",
     },
     "azure_marketplace": {"azureSubscriptionId": "11111111-2222-3333-4444-555555555555", "planId": "standard"},
+    "gcp_marketplace": {"gcpServiceName": "acme.example.com", "gcpUsageReportingId": "project_number:4711"},
+    "custom": {"customerReference": "acme"},
+    "manual": {"note": "by mail"},
 }
 NO_BUYER = {
     "aws_marketplace": SETTINGS["aws_marketplace"] | {"awsCustomerAccountId": "0" * 12},
@@ -91,9 +94,9 @@ class Sandbox:
         assert self.http.post("/_sandbox/faults", json=order).status_code == 201
 
     def effects(self, provider: str) -> list[dict[str, Any]]:
-        """The provider's invoices, or its slots."""
+        """The provider's invoices, its slots, or the messages that it got."""
         found = self.http.get("/_sandbox/effects").json()[provider]
-        return found["invoices"] if provider == "stripe" else found["slots"]
+        return found[{"stripe": "invoices", "custom": "messages"}.get(provider, "slots")]
 
     def metered(self, provider: str) -> int:
         """All units that a marketplace counts."""
@@ -109,8 +112,11 @@ class Sandbox:
         assert self.http.post("/_sandbox/reset", json={"only": list(parts)}).status_code == 200
 
     def connections(self) -> Connections:
-        """The three accounts; what fails fails at once, since repeating is the gateway's part here."""
-        accounts = tables(stripe=self.base, aws=self.base, azure=f"{self.base}/api")
+        """The accounts; what fails fails at once, since repeating is the gateway's part here."""
+        accounts = {
+            **tables(stripe=self.base, aws=self.base, azure=f"{self.base}/api"),
+            **further_tables(self.base),
+        }
         for name in ("stripe-sandbox", "aws-sandbox"):
             accounts[name]["network_retries"] = 0
         return connect(
