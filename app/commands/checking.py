@@ -89,6 +89,14 @@ RULES: dict[str, tuple[str, str]] = {
         "where l.type = 'commit_purchase' and not exists (select 1 from invoice_voids v where v.invoice_id = i.id) "
         "group by l.grant_id, l.charged_at, l.ordinal having count(*) > 1) twice",
     ),
+    "what is drawn is the customer's own, or shared by the parent with the child for which it was drawn": (
+        "select count(*) from transfers where kind = 'AUTOMATED_INVOICE_DEDUCTION'",
+        "select count(*) from transfers t join invoices i on i.id = t.invoice_id join grants g on g.id = t.grant_id "
+        "join contracts c on c.id = i.contract_id where t.kind = 'AUTOMATED_INVOICE_DEDUCTION' and "
+        "case when g.contract_id is null then g.customer_id <> i.customer_id "
+        "else g.contract_id <> c.id and not (g.contract_id is not distinct from c.parent_id and "
+        "coalesce(g.child_access = 'ALL' or g.child_contract_ids @> to_jsonb(c.id::text), false)) end",
+    ),
     "nothing was drawn from a commit before it was paid": (
         "select count(*) from grants where gate is not null",
         "select count(*) from transfers t join grants g on g.id = t.grant_id where g.gate is not null "

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from app.core import grants, money, recurring, seat_balances
 from app.core.terms import RateTarget
-from app.grants import tables
+from app.grants import api_sharing, tables
 from app.grants.api_kinds import BalanceKind, BalanceRateType
 from app.grants.api_scope import AppliesTo, scope_shown
 from app.grants.api_types import Balance
@@ -98,6 +98,10 @@ class RecurringBalanceTerms:
     @strawberry.field(description="What they may pay.")
     def applies_to(self, row: strawberry.Parent[tables.RecurringGrantRow]) -> AppliesTo:
         return scope_shown(row)
+
+    @strawberry.field(description="Which children of the contract may draw on them.")
+    def child_access(self, row: strawberry.Parent[tables.RecurringGrantRow]) -> api_sharing.BalanceChildAccess:
+        return api_sharing.sharing_shown(row)
 
     @strawberry.field(description="Which price usage has that draws on them.")
     def rate_type(self, row: strawberry.Parent[tables.RecurringGrantRow]) -> BalanceRateType:  # type: ignore[valid-type]

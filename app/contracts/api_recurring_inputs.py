@@ -16,8 +16,8 @@ from app.contracts.api_recurring import BalanceProration
 from app.contracts.api_subscription_links import Coming, SubscriptionLinkInput, link_of
 from app.contracts.new_recurring import NewRecurringGrant, RecurringAmount
 from app.core import money, recurring, terms
+from app.grants import api_scope, api_sharing
 from app.grants.api_kinds import BalanceKind, BalanceRateType
-from app.grants.api_scope import AppliesToInput, scope_of
 from app.grants.definitions import NewGrant
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import Cadence
@@ -67,13 +67,16 @@ class RecurringBalanceInput:
     priority: Decimal | None = strawberry.field(
         default=None, description="The lowest number is drawn first; default: 100."
     )
-    applies_to: AppliesToInput | None = strawberry.field(
+    applies_to: api_scope.AppliesToInput | None = strawberry.field(
         default=None, description="What they may pay; default: everything."
     )
     rate_type: BalanceRateType = strawberry.field(  # type: ignore[valid-type]
         default=terms.RateTarget.LIST_RATE, description="Which price usage has that draws on them."
     )
     rollover_fraction: Decimal | None = strawberry.field(default=None, description="0 to 1 of each may roll over.")
+    child_access: api_sharing.ChildAccessInput | None = strawberry.field(
+        default=None, description="Which children of the contract may draw on each; default: none."
+    )
     subscription: SubscriptionLinkInput | None = strawberry.field(
         default=None, description="The subscription whose quantity multiplies the amounts; default: none does."
     )
@@ -103,9 +106,10 @@ def _new_recurring_grant(found: RecurringBalanceInput, coming: Coming, *, path: 
             description=found.description,
             unit=found.unit,
             priority=found.priority,
-            scope=scope_of(found.applies_to or AppliesToInput(), path=(*path, "appliesTo")),
+            scope=api_scope.scope_of(found.applies_to or api_scope.AppliesToInput(), path=(*path, "appliesTo")),
             rate_type=found.rate_type,
             rollover_fraction=found.rollover_fraction,
+            sharing=api_sharing.sharing_in(found.child_access, path=path),
         ),
         access_amount=RecurringAmount(found.access_amount.unit_price, found.access_amount.quantity),
         invoice_amount=None if price is None else RecurringAmount(price.unit_price, price.quantity),

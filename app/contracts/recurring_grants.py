@@ -21,7 +21,7 @@ from app.contracts.seat_links import seats_of
 from app.contracts.tables import Contract
 from app.core.grants import DEFAULT_PRIORITY
 from app.core.overrides import specifier_to_json
-from app.grants import references
+from app.grants import references, sharing
 from app.grants.tables import RecurringGrantRow
 
 MAX_RECURRING = 100
@@ -45,6 +45,7 @@ async def insert_recurring_grants(
         place = (*path, str(index))
         specimen = check_recurring(entry, contract, path=place)
         await references.check_references(session, contract.customer_id, specimen, path=place)
+        await sharing.check_sharing(session, contract, entry.child.sharing, path=(*place, "childAccess"))
         rows.append(_row(contract, entry, path=place, now=now))
         if entry.link is not None:
             seats[entry.id] = await seats_of(session, contract, entry.link, path=(*place, "subscription"))
@@ -56,6 +57,7 @@ async def insert_recurring_grants(
 
 def _row(contract: Contract, entry: NewRecurringGrant, *, path: Path, now: datetime) -> RecurringGrantRow:
     child, price = entry.child, entry.invoice_amount
+    child_access, child_contract_ids = sharing.columns_of(child.sharing)
     start, end = checked_interval(entry.starting_at, entry.ending_before, contract, path=path)
     return RecurringGrantRow(
         id=entry.id,
@@ -82,6 +84,8 @@ def _row(contract: Contract, entry: NewRecurringGrant, *, path: Path, now: datet
         specifiers=[specifier_to_json(specifier) for specifier in child.scope.specifiers],
         rate_type=child.rate_type,
         rollover_fraction=child.rollover_fraction,
+        child_access=child_access,
+        child_contract_ids=child_contract_ids,
         subscription_id=None if entry.link is None else entry.link.subscription_id,
         allocation=None if entry.link is None else entry.link.allocation,
         prorate_seat_increases=entry.link is not None and entry.link.prorate_increases,

@@ -18,6 +18,7 @@ from app.core.recurring import Child, GrantProration, RecurringGrant
 from app.core.seat_balances import Allocation
 from app.core.terms import RateTarget
 from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule, Scope
+from app.grants.sharing import sharing_of
 from app.grants.tables import RecurringGrantRow
 from app.store.ids import new_id, to_text
 
@@ -106,4 +107,5 @@ def _child(row: RecurringGrantRow) -> NewGrant:
         ),
         rate_type=RateTarget(row.rate_type),
         rollover_fraction=row.rollover_fraction,
+        sharing=sharing_of(row),
     )

@@ -6,7 +6,8 @@ elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -46,13 +47,21 @@ class ChildAccess(StrEnum):
     CONTRACT_IDS = "CONTRACT_IDS"
 
 
-def contracts_reached(access: ChildAccess, named: Collection[UUID]) -> int:
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Who may draw on a balance beside its own contract; `contract_ids` are the children of CONTRACT_IDS."""
+
+    access: ChildAccess = ChildAccess.NONE
+    contract_ids: Sequence[UUID] = ()
+
+
+def contracts_reached(sharing: Sharing) -> int:
     """How many contracts a balance of a contract may pay for, itself among them: what the order of drawing compares.
 
     ALL counts as many children as there may be, so that no new child moves a balance in that order.
     """
-    children = {ChildAccess.ALL: MAX_CHILDREN, ChildAccess.NONE: 0, ChildAccess.CONTRACT_IDS: len(named)}
-    return 1 + children[access]
+    children = {ChildAccess.ALL: MAX_CHILDREN, ChildAccess.NONE: 0, ChildAccess.CONTRACT_IDS: len(sharing.contract_ids)}
+    return 1 + children[sharing.access]
 
 
 def go_together(child: Period, parent: Period, *, child_issued: datetime, parent_issued: datetime) -> bool:

@@ -17,6 +17,7 @@ from app.custom_fields.api_types import custom_fields_in
 from app.grants.api_kinds import BalanceKind, BalanceRateType, PaymentGate
 from app.grants.api_payments import PaymentScheduleInput, payment_of
 from app.grants.api_scope import AppliesToInput, scope_of
+from app.grants.api_sharing import ChildAccessInput, sharing_in
 from app.grants.definitions import NewGrant, NewSegment
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import KeyValueInput
@@ -60,6 +61,10 @@ class BalanceInput:
         default=None,
         description="Wait for the payment, and stand PENDING until it is made; for a PREPAID commit with one payment, "
         "which has an invoice of its own.",
+    )
+    child_access: ChildAccessInput | None = strawberry.field(
+        default=None,
+        description="Which children of the contract may draw on it; default: none. Only of a contract's own.",
     )
     temporary_id: str | None = strawberry.field(
         default=None, description="A name by which overrides of the same request can mean it."
@@ -116,6 +121,7 @@ def new_grant(found: BalanceInput, *, path: Path) -> NewGrant:
         payment=payment,
         custom_fields=custom_fields_in(found.custom_fields, path=(*path, "customFields")),
         trueup_disabled=found.true_up_disabled,
+        sharing=sharing_in(found.child_access, path=path),
         gate=found.payment_gate,
         uniqueness_key=found.uniqueness_key,
     )

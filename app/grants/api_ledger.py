@@ -13,6 +13,7 @@ import strawberry
 from app.core import ledger
 from app.grants.api_terms import ContractRef
 from app.graphql.context import Info
+from app.graphql.nodes import visible
 from app.graphql.values import Money
 from app.store import ids
 
@@ -34,9 +35,15 @@ class LedgerEntry:
     )
     row_of_contract: strawberry.Private[UUID | None]
 
-    @strawberry.field(description="The contract for which it was drawn, or into which it rolled over.")
+    @strawberry.field(
+        description="The contract for which it was drawn, or into which it rolled over; null for tokens of one customer "
+        "when it is a child of another."
+    )
     async def contract(self, info: Info) -> ContractRef | None:
-        return None if self.row_of_contract is None else await info.context.load("contract", self.row_of_contract)
+        if self.row_of_contract is None:
+            return None
+        found = await info.context.load("contract", self.row_of_contract)
+        return found if visible(info.context.actor, found) else None
 
 
 def entry_shown(entry: ledger.LedgerEntry, unit: str) -> LedgerEntry:

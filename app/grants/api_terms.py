@@ -18,6 +18,7 @@ from app.grants.api_gates import BalanceGate, gate_shown
 from app.grants.api_kinds import BalanceKind, BalanceRateType
 from app.grants.api_payments import BalancePayment, payment_shown
 from app.grants.api_scope import AppliesTo, scope_shown
+from app.grants.api_sharing import BalanceChildAccess, sharing_shown
 from app.grants.tables import GrantRow
 from app.graphql.context import Info
 from app.graphql.fields import object_field
@@ -51,6 +52,10 @@ class BalanceTerms:
     @strawberry.field(description="What it may pay.")
     def applies_to(self, row: strawberry.Parent[GrantRow]) -> AppliesTo:
         return scope_shown(row)
+
+    @strawberry.field(description="Which children of its contract may draw on it.")
+    def child_access(self, row: strawberry.Parent[GrantRow]) -> BalanceChildAccess:
+        return sharing_shown(row)
 
     @strawberry.field(description="What is paid for it; null: nothing.")
     def payment(self, row: strawberry.Parent[GrantRow]) -> BalancePayment | None:

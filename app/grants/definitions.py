@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from app.checks import Path, at_most, interval_of, name_of, text_of
-from app.core.currencies import MINOR_DIGITS
+from app.core import currencies, hierarchy
 from app.core.fees import RecurringSchedule, ScheduledCharge, ScheduledItem
 from app.core.grants import GrantType, PaymentGate
 from app.core.money import ONE, ZERO, exact, fiat
@@ -69,7 +69,7 @@ class NewGrant:
     """A commit or credit to make. The id may be chosen before, so that overrides of the same request can name it.
 
     `priority` may be left out on a contract (100); a customer's own needs one. `contract_ids` (empty: all) and
-    `invoice_contract_id` belong to a customer's own. With a `gate` it can be used once its one payment was made.
+    `invoice_contract_id` belong to a customer's own, `sharing` with children to a contract's. With a `gate` it can be used once its one payment was made.
     """
 
     type: GrantType
@@ -87,6 +87,7 @@ class NewGrant:
     rollover_fraction: Decimal | None = None
     payment: PaymentSchedule | None = None
     trueup_disabled: bool = False
+    sharing: hierarchy.Sharing = field(default_factory=hierarchy.Sharing)
     gate: PaymentGate | None = None
     threshold_id: UUID | None = None
     custom_fields: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -109,7 +110,7 @@ def check_grant(entry: NewGrant, *, of_customer: bool, path: Path) -> None:
         raise _invalid("rolloverFraction is a fraction; write 0 to 1.", (*path, "rolloverFraction"))
     if not of_customer and (entry.contract_ids or entry.invoice_contract_id):
         raise _invalid("Only a customer's own balance names contracts.", (*path, "contractIds"))
-    if entry.type is GrantType.POSTPAID and entry.unit not in MINOR_DIGITS:
+    if entry.type is GrantType.POSTPAID and entry.unit not in currencies.MINOR_DIGITS:
         # What is missing of it is billed in its own unit, which nothing else would turn into money.
         raise _invalid(f"A postpaid commit is counted in a currency; {entry.unit[:40]!r} is none.", (*path, "unit"))
     at_most(entry.contract_ids, MAX_SCOPE, path=(*path, "contractIds"))
@@ -168,7 +169,7 @@ def _check_payment(entry: NewGrant, *, of_customer: bool, path: Path) -> None:
         return
     if entry.type is GrantType.CREDIT:
         raise _invalid("Nobody pays for a credit.", path)
-    if payment.unit is None and entry.unit not in MINOR_DIGITS:
+    if payment.unit is None and entry.unit not in currencies.MINOR_DIGITS:
         raise InvalidInput(
             ErrorCode.REQUIRED, f"{entry.unit} is no currency; name the one in which it is paid.", path=(*path, "unit")
         )
@@ -224,7 +225,7 @@ def billed_in(entry: NewGrant) -> str | None:
         unit = entry.unit
     elif entry.payment is not None and not entry.payment.do_not_invoice:
         unit = entry.payment.unit or entry.unit
-    return unit if unit in MINOR_DIGITS else None
+    return unit if unit in currencies.MINOR_DIGITS else None
 
 
 def payment_to_json(schedule: PaymentSchedule) -> dict[str, Any]:

@@ -27,13 +27,13 @@ async def live_transitions(session: AsyncSession, *, from_ids: Sequence[UUID]) -
     return {row.from_id: row for row in rows.scalars()}
 
 
-async def unsettled(session: AsyncSession, customer_id: UUID, *, now: datetime) -> list[TransitionRow]:
-    """The renewals of a customer that took effect by now and whose books are still to be posted, oldest first."""
+async def unsettled(session: AsyncSession, customer_ids: Collection[UUID], *, now: datetime) -> list[TransitionRow]:
+    """The renewals of some customers that took effect by now and whose books are still to be posted, oldest first."""
     rows = await session.execute(
         select(TransitionRow)
         .join(Contract, col(Contract.id) == TransitionRow.contract_id)
         .where(
-            Contract.customer_id == customer_id,
+            col(Contract.customer_id).in_(customer_ids),
             col(Contract.archived_at).is_(None),
             TransitionRow.type == TransitionType.RENEWAL,
             TransitionRow.at <= now,

@@ -5,21 +5,21 @@ Owns the only mapping of its kind. Draws of drafts are not stored and are added 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
+from app.contracts.tables import Contract
+from app.core import money, overrides
 from app.core.grants import GateStatus, Grant, GrantType, Segment
 from app.core.ledger import Movement
-from app.core.money import ZERO, exact
-from app.core.overrides import specifier_from_json
 from app.core.terms import RateTarget
-from app.grants import definitions, followed
+from app.grants import definitions, followed, sharing
 from app.grants.entries import live_movements, movements_of, segments_of, sums_of
 from app.grants.tables import GrantRow
 
@@ -35,21 +35,42 @@ class StoredGrant:
     grant: Grant
     movements: tuple[Movement, ...]
 
-    def may_serve(self, contract_id: UUID) -> bool:
-        """Whether it may pay for a contract, as far as its scope of contracts goes.
+    def may_serve(self, contract: Contract) -> bool:
+        """Whether it may pay for a contract, as far as its scope of contracts goes: its own, or a child that it reaches.
 
         One that is archived or still to be paid pays nothing.
         """
         if self.row.archived_at is not None or not self.grant.is_released:
             return False
         if self.row.contract_id is not None:
-            return self.row.contract_id == contract_id
-        return not self.row.contract_ids or str(contract_id) in self.row.contract_ids
+            return self.row.contract_id == contract.id or sharing.reaches(self.row, contract)
+        is_named = not self.row.contract_ids or str(contract.id) in self.row.contract_ids
+        return self.row.customer_id == contract.customer_id and is_named
 
 
-async def grants_of_customer(session: AsyncSession, customer_id: UUID, *, for_sums: bool = False) -> list[StoredGrant]:
+async def grants_of_customer(session: AsyncSession, customer_id: UUID) -> list[StoredGrant]:
     """All commits and credits of a customer, its contracts' included; by id."""
-    return await stored_grants(session, await rows_of_customer(session, customer_id), for_sums=for_sums)
+    return await stored_grants(session, await rows_of_customer(session, customer_id))
+
+
+async def grants_of_customers(
+    session: AsyncSession, customer_ids: Collection[UUID], *, for_sums: bool = False
+) -> list[StoredGrant]:
+    """Those of several customers; by id."""
+    rows = await session.execute(
+        select(GrantRow).where(col(GrantRow.customer_id).in_(customer_ids)).order_by(col(GrantRow.id))
+    )
+    return await stored_grants(session, rows.scalars().all(), for_sums=for_sums)
+
+
+async def grants_in_reach(session: AsyncSession, contract: Contract) -> list[StoredGrant]:
+    """Those of the contract's customer, and those of its parent; by id. Which of them serve it is asked of each."""
+    rows = await session.execute(
+        select(GrantRow)
+        .where(or_(col(GrantRow.customer_id) == contract.customer_id, col(GrantRow.contract_id) == contract.parent_id))
+        .order_by(col(GrantRow.id))
+    )
+    return await stored_grants(session, rows.scalars().all())
 
 
 async def rows_of_customer(session: AsyncSession, customer_id: UUID) -> list[GrantRow]:
@@ -90,8 +111,8 @@ def grant_of(row: GrantRow, segments: Sequence[Segment], *, closes_at: datetime 
         priority=row.priority,
         product_ids=tuple(UUID(item) for item in row.product_ids),
         tags=tuple(row.tags),
-        specifiers=tuple(specifier_from_json(item) for item in row.specifiers),
-        contract_count=1 if row.contract_id is not None else len(row.contract_ids) or None,
+        specifiers=tuple(overrides.specifier_from_json(item) for item in row.specifiers),
+        contract_count=sharing.contract_count(row),
         rate_type=RateTarget(row.rate_type),
         recurring_id=row.recurring_id,
         is_free=not amount_paid(row),
@@ -110,8 +131,8 @@ def gate_of(row: GrantRow) -> GateStatus | None:
 def amount_paid(row: GrantRow) -> Decimal:
     """What is paid for it in all, whether it is invoiced or only recorded; zero for a gift."""
     items = () if row.invoice is None else definitions.payment_from_json(row.invoice).items(row.unit)
-    with exact():
-        return sum((definitions.amount_of(item) for item in items), ZERO)
+    with money.exact():
+        return sum((definitions.amount_of(item) for item in items), money.ZERO)
 
 
 def _utc(instant: datetime) -> datetime:

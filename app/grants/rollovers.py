@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.contracts.tables import TransitionRow
+from app.core.hierarchy import ChildAccess
 from app.core.money import ZERO
 from app.core.rollover import may_roll
 from app.grants.followed import unsettled
@@ -23,7 +24,7 @@ from app.grants.tables import GrantRow
 async def make_rollovers(session: AsyncSession, customer_id: UUID, *, now: datetime) -> list[GrantRow]:
     """The balances into which something may roll by now and that are not there yet; the caller holds the lock."""
     made: list[GrantRow] = []
-    for transition in await unsettled(session, customer_id, now=now):
+    for transition in await unsettled(session, [customer_id], now=now):
         there = await session.execute(
             select(GrantRow.rolled_from_id, GrantRow.rolled_from_segment).where(
                 GrantRow.contract_id == transition.contract_id, col(GrantRow.rolled_from_id).is_not(None)
@@ -68,6 +69,8 @@ def _empty(source: GrantRow, segment: int, transition: TransitionRow) -> GrantRo
         rate_type=source.rate_type,
         rollover_fraction=source.rollover_fraction,
         trueup_disabled=source.trueup_disabled,
+        # Children that were named are those of the old contract; nobody said which of the new one may draw on it.
+        child_access=source.child_access if source.child_access == ChildAccess.ALL else None,
         rolled_from_id=source.id,
         rolled_from_segment=segment,
     )

@@ -18,12 +18,14 @@ from app.core.overrides import specifier_to_json
 from app.grants.definitions import NewGrant, NewSegment, Scope, payment_from_json, payment_to_json
 from app.grants.reading import StoredGrant
 from app.grants.segments import EditedSegments, segment_of
+from app.grants.sharing import columns_of, sharing_of
 from app.grants.tables import GrantRow, SegmentRow
 
 
 def row_of(entry: NewGrant, customer_id: UUID, contract: Contract | None, *, now: datetime) -> GrantRow:
     """The row of a commit or credit of a contract or, without one, of a customer."""
     scope = entry.scope
+    child_access, child_contract_ids = columns_of(entry.sharing)
     return GrantRow(
         id=entry.id,
         created_at=now,
@@ -44,6 +46,8 @@ def row_of(entry: NewGrant, customer_id: UUID, contract: Contract | None, *, now
         rollover_fraction=entry.rollover_fraction,
         invoice=None if entry.payment is None else payment_to_json(entry.payment),
         trueup_disabled=entry.trueup_disabled,
+        child_access=child_access,
+        child_contract_ids=child_contract_ids,
         gate=entry.gate,
         threshold_id=entry.threshold_id,
         uniqueness_key=entry.uniqueness_key,
@@ -97,6 +101,7 @@ def definition_of(item: StoredGrant) -> NewGrant:
         rollover_fraction=row.rollover_fraction,
         payment=None if row.invoice is None else payment_from_json(row.invoice),
         trueup_disabled=row.trueup_disabled,
+        sharing=sharing_of(row),
         gate=None if row.gate is None else PaymentGate(row.gate),
         threshold_id=row.threshold_id,
     )

@@ -17,7 +17,7 @@ from app.checks import Path, at_most
 from app.contracts.tables import Contract
 from app.custom_fields.service import insert_custom_fields
 from app.customers.reading import changeable_customer
-from app.grants import gates, references
+from app.grants import gates, references, sharing
 from app.grants.definitions import NewGrant, check_grant
 from app.grants.rows import count_of_contract, row_of, segments_of
 from app.grants.shown import KINDS, shown
@@ -60,6 +60,7 @@ async def insert_grant(
 ) -> GrantRow:
     """Check and store one."""
     check_grant(entry, of_customer=contract is None, path=path)
+    await sharing.check_sharing(session, contract, entry.sharing, path=(*path, "childAccess"))
     await references.check_references(session, customer_id, entry, path=path)
     row = row_of(entry, customer_id, contract, now=now)
     async with once(session, GrantRow, entry.uniqueness_key):

@@ -32,4 +32,5 @@ def shown(row: GrantRow) -> dict[str, object]:
         "contractIds": [to_text("contract", UUID(item)) for item in row.contract_ids],
         "invoiceContract": None if row.invoice_contract_id is None else to_text("contract", row.invoice_contract_id),
         "payment": row.invoice,
+        "childAccess": row.child_access,
     }

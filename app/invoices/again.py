@@ -58,7 +58,7 @@ async def make_again(
         return None
     lines_of_commits = (item.line for item in statement.items if item.line.type is LineType.COMMIT_PURCHASE)
     sold = await followed.with_rollovers(session, {line.grant_id for line in lines_of_commits if line.grant_id})
-    grants = await reading.grants_of_customer(session, contract.customer_id)
+    grants = await reading.grants_in_reach(session, contract)
     restored = [
         (item.row.id, replace(moved, kind=TransferKind.CREDITED, amount=-moved.amount, at=now))
         for item in grants
@@ -74,7 +74,7 @@ async def make_again(
             return None
         rated = missing.rated_true_up(statement, found.grant, moved[found.row.id], current)
         return None if rated.is_nothing else MadeAgain(rated, ())
-    pots = pots_of([item.grant for item in grants if item.may_serve(contract.id)], moved)
+    pots = pots_of([item.grant for item in grants if item.may_serve(contract)], moved)
     return MadeAgain(await drafts.rate(session, statement, pots=pots, terms=current, hours=other.hours), restored)
 
 

@@ -20,7 +20,7 @@ from app.graphql.connection import After, Connection, First
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.values import Interval, Money
-from app.invoices.api_line_events import LineEvent, events_of
+from app.invoices import api_line_events, api_seen
 from app.invoices.api_line_parts import GroupValue, Origin, groups, interval_shown
 from app.store import ids
 
@@ -126,9 +126,9 @@ class LineExplanation:
         description="The balance that pays the line, is bought with it, or of which it bills what is missing; null where "
         "there is none, or its segment was not frozen. Scope: contracts:read.",
     )
-    async def balance(self) -> ExplainedBalance | None:
+    async def balance(self, info: Info) -> ExplainedBalance | None:
         pot = self.found.pot
-        if pot is None:
+        if pot is None or await api_seen.is_hidden(info, pot.grant.id):
             return None
         return ExplainedBalance(
             segment=pot.segment.number,
@@ -160,8 +160,8 @@ class LineExplanation:
         "that came after a final invoice are marked. Lines of a tier or of a balance share the events of their time. Empty "
         "where a line is no usage, and in previews of given events. Scope: usage:read.",
     )
-    async def events(self, info: Info, first: First = 25, after: After = None) -> Connection[LineEvent]:
-        return await events_of(info, self.found, self.origin, first=first, after=after)
+    async def events(self, info: Info, first: First = 25, after: After = None) -> Connection[api_line_events.LineEvent]:
+        return await api_line_events.events_of(info, self.found, self.origin, first=first, after=after)
 
 
 async def explained(info: Info, line: lines.Line, origin: Origin) -> LineExplanation:
@@ -172,7 +172,7 @@ async def explained(info: Info, line: lines.Line, origin: Origin) -> LineExplana
         metric = (await info.context.load("metric", found.measured.metric_id)).name
     if line.grant_id is not None:
         # One that comes with a preview is stored nowhere.
-        balance = getattr(await info.context.load("commit", line.grant_id), "name", None)
+        balance = getattr(await api_seen.seen_balance(info, line.grant_id), "name", None)
     return LineExplanation(
         in_words=explain_words.in_words(found, metric=metric, balance=balance),
         base_products=[product.name for product in found.base],

@@ -19,7 +19,7 @@ from app.grants.api_types import Balance
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.values import Interval, KeyValue, Money, described_enum, key_values
-from app.invoices.api_explanations import LineExplanation, explained
+from app.invoices import api_explanations, api_seen
 from app.invoices.api_line_parts import GroupValue, LineTier, Origin, groups
 from app.store import ids
 
@@ -74,17 +74,17 @@ class InvoiceLine:
         description="Why the line is what it is: its dated price, override, balance, tier and metric, the events behind it, "
         "and all of it in words. Of a final invoice from what was frozen with it."
     )
-    async def explanation(self, info: Info) -> LineExplanation:
+    async def explanation(self, info: Info) -> api_explanations.LineExplanation:
         origin = await self._origin(info)
-        return await explained(info, self.line, origin)
+        return await api_explanations.explained(info, self.line, origin)
 
     @object_field(
         scope="contracts:read",
         description="The commit or credit that pays it, is bought with it, or of which it bills what is missing; else null. "
-        "Scope: contracts:read.",
+        "Null also for tokens of a child's customer where the parent's pays. Scope: contracts:read.",
     )
     async def balance(self, info: Info) -> Balance | None:
-        return None if self.line.grant_id is None else await info.context.load("commit", self.line.grant_id)
+        return await api_seen.seen_balance(info, self.line.grant_id)
 
     @object_field(
         scope="catalog:read",

@@ -18,7 +18,7 @@ from app.core.invoice import InvoiceType
 from app.core.ledger import Movement
 from app.core.pots import pots_of
 from app.core.terms import Terms
-from app.grants import entries, reading
+from app.grants import entries, reading, sharing
 from app.invoices import draws, finding, missing, rollovers
 from app.invoices.drafts import RatedStatement, rate
 from app.invoices.statements import Statement
@@ -27,7 +27,9 @@ from app.usage.metric_hours import HoursReader, hours_of_metrics
 
 @dataclass(slots=True)
 class CustomerBook:
-    """The balances of one customer and the open invoices that draw on them; each is rated once.
+    """The balances of a customer and the open invoices that draw on them; each is rated once.
+
+    Where children draw on balances of their parents, those of all customers concerned are one book.
 
     An invoice sees what final ones have drawn, and open ones that become final before it. Reading one that no balance
     serves rates nothing else. What rolls over at a renewal counts once the last statement of the old contract is rated;
@@ -38,6 +40,7 @@ class CustomerBook:
     hours: HoursReader
     open: Sequence[Statement]
     renewals: rollovers.Renewals
+    customers: frozenset[UUID] = frozenset()
     provisional: set[UUID] = field(default_factory=set[UUID])
     _grants: dict[UUID, reading.StoredGrant] = field(default_factory=dict[UUID, reading.StoredGrant])
     _terms: dict[UUID, Terms] = field(default_factory=dict[UUID, Terms])
@@ -49,9 +52,11 @@ class CustomerBook:
         cls, session: AsyncSession, customer_id: UUID, *, now: datetime, hours: HoursReader = hours_of_metrics
     ) -> CustomerBook:
         """The book as it stands now, with the invoices that are open by now."""
-        open_ones = await finding.open_of_customer(session, customer_id, now=now)
-        book = cls(session, hours, open_ones, await rollovers.Renewals.of(session, customer_id, now=now))
-        found = await reading.grants_of_customer(session, customer_id, for_sums=True)
+        customers = sorted(await sharing.sharing_customers(session, customer_id))
+        open_ones = await finding.open_of_customers(session, customers, now=now)
+        renewals = await rollovers.Renewals.of(session, *customers, now=now)
+        book = cls(session, hours, open_ones, renewals, frozenset(customers))
+        found = await reading.grants_of_customers(session, customers, for_sums=True)
         book._grants = {item.row.id: item for item in found}
         book._moved = {item.row.id: list(item.movements) for item in book.grants}
         return book
@@ -118,7 +123,7 @@ class CustomerBook:
             self.provisional |= rollovers.provisional(row, contract, self._grants, self._moved)
 
     def _serving(self, statement: Statement) -> list[reading.StoredGrant]:
-        return [item for item in self.grants if item.may_serve(statement.contract.id)]
+        return [item for item in self.grants if item.may_serve(statement.contract)]
 
 
 class Books:
@@ -132,9 +137,8 @@ class Books:
     async def of(self, customer_id: UUID) -> CustomerBook:
         """The book of one customer."""
         if customer_id not in self._books:
-            self._books[customer_id] = await CustomerBook.of(
-                self._session, customer_id, now=self._now, hours=self._hours
-            )
+            book = await CustomerBook.of(self._session, customer_id, now=self._now, hours=self._hours)
+            self._books |= dict.fromkeys(book.customers, book)
         return self._books[customer_id]
 
     async def rate(self, statement: Statement) -> RatedStatement:

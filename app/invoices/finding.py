@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import and_, col, or_, select
 
 from app.contracts.recurring_children import make_children
 from app.contracts.tables import Contract
@@ -41,9 +41,11 @@ async def find_drafts(
     return {statement.id: statement for statement in found if statement.id in identifiers}
 
 
-async def open_of_customer(session: AsyncSession, customer_id: UUID, *, now: datetime) -> list[Statement]:
-    """The open invoices of all contracts of a customer, in the order in which they become final."""
-    return await open_statements(session, await running_contracts(session, customer_id=customer_id), now=now)
+async def open_of_customers(session: AsyncSession, customer_ids: Collection[UUID], *, now: datetime) -> list[Statement]:
+    """The open invoices of all contracts of some customers, in the order in which they become final."""
+    contracts = select(Contract).where(col(Contract.customer_id).in_(customer_ids), col(Contract.archived_at).is_(None))
+    rows = await session.execute(contracts.order_by(col(Contract.id)))
+    return await open_statements(session, rows.scalars().all(), now=now)
 
 
 async def make_children_of(session: AsyncSession, contract: Contract, *, now: datetime) -> None:
@@ -79,10 +81,19 @@ async def open_or_broken(
 
 
 async def contracts_with_shared_commits(session: AsyncSession, contract_ids: Sequence[UUID]) -> list[UUID]:
-    """Those of the contracts on which a customer's own postpaid commit is billed, by id."""
+    """Those of the contracts on which a postpaid commit is billed that other contracts count towards, by id.
+
+    It is one of a customer's own, or one that children draw on.
+    """
     rows = await session.execute(
-        select(GrantRow.invoice_contract_id)
-        .where(GrantRow.type == GrantType.POSTPAID, col(GrantRow.invoice_contract_id).in_(contract_ids))
+        select(GrantRow.invoice_contract_id, GrantRow.contract_id)
+        .where(
+            GrantRow.type == GrantType.POSTPAID,
+            or_(
+                col(GrantRow.invoice_contract_id).in_(contract_ids),
+                and_(col(GrantRow.contract_id).in_(contract_ids), col(GrantRow.child_access).is_not(None)),
+            ),
+        )
         .distinct()
     )
-    return sorted(contract_id for contract_id in rows.scalars() if contract_id is not None)
+    return sorted({billed_on or own for billed_on, own in rows if billed_on or own})

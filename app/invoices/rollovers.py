@@ -24,14 +24,14 @@ from app.invoices.statements import Statement, order_of
 
 @dataclass(slots=True)
 class Renewals:
-    """The renewals of a customer whose books are not posted yet: new contracts and how each came about, oldest first."""
+    """The renewals of some customers whose books are not posted yet: new contracts and how each came about, oldest first."""
 
     waiting: list[tuple[TransitionRow, Contract]] = field(default_factory=list[tuple[TransitionRow, Contract]])
 
     @classmethod
-    async def of(cls, session: AsyncSession, customer_id: UUID, *, now: datetime) -> Renewals:
+    async def of(cls, session: AsyncSession, *customer_ids: UUID, now: datetime) -> Renewals:
         """Those that took effect by now."""
-        found = await unsettled(session, customer_id, now=now)
+        found = await unsettled(session, customer_ids, now=now)
         return cls([(row, await session.get_one(Contract, row.contract_id)) for row in found])
 
     def predecessors(self, contract_id: UUID) -> list[UUID]:
@@ -59,9 +59,17 @@ class Renewals:
 
 def _holds_up(item: Statement, row: TransitionRow, statement: Statement | None) -> bool:
     """Whether an open invoice of the old contract comes no earlier than another invoice."""
-    if item.type is not InvoiceType.USAGE or item.contract.id != row.from_id:
+    if not counts_before(item, row):
         return False
     return statement is not None and order_of(item) >= order_of(statement)
+
+
+def counts_before(item: Statement, row: TransitionRow) -> bool:
+    """Whether an open invoice may still take what would roll over: a statement of the old contract, or of a child of it."""
+    if item.type is not InvoiceType.USAGE:
+        return False
+    is_of_child = item.contract.parent_id == row.from_id and item.period.starting_at < row.at
+    return item.contract.id == row.from_id or is_of_child
 
 
 def provisional(

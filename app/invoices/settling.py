@@ -10,16 +10,15 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import and_, col, or_, select
 
 from app.contracts.family import lock_family
 from app.contracts.tables import Contract, TransitionRow
-from app.core.invoice import InvoiceType
 from app.grants.reading import grants_of_customer
 from app.grants.rolling import post_rollover, rollovers
 from app.grants.rollovers import make_rollovers
 from app.invoices.open import open_statements
-from app.invoices.rollovers import Renewals
+from app.invoices.rollovers import Renewals, counts_before
 from app.store.engine import Store
 
 
@@ -29,14 +28,14 @@ async def settle(session: AsyncSession, customer_id: UUID, *, now: datetime) -> 
     if not renewals.waiting:
         return 0
     await make_rollovers(session, customer_id, now=now)
-    rows = await session.execute(
-        select(Contract).where(col(Contract.id).in_([row.from_id for row, _ in renewals.waiting]))
-    )
+    old = [row.from_id for row, _ in renewals.waiting]
+    is_child = and_(col(Contract.parent_id).in_(old), col(Contract.archived_at).is_(None))
+    rows = await session.execute(select(Contract).where(or_(col(Contract.id).in_(old), is_child)))
     open_ones = await open_statements(session, rows.scalars().all(), now=now)
-    late = {item.contract.id for item in open_ones if item.type is InvoiceType.USAGE}
+    late: set[UUID] = set()
     settled = 0
     for row, contract in renewals.waiting:
-        if row.from_id in late:
+        if row.from_id in late or any(counts_before(item, row) for item in open_ones):
             late.add(contract.id)
             continue
         grants = {item.row.id: item for item in await grants_of_customer(session, customer_id)}

@@ -76,7 +76,9 @@ async def usable_balance(book: CustomerBook, contract: Contract, unit: str, *, n
             (
                 balance_at(item.grant, movements[item.row.id], at=now)
                 for item in book.grants
-                if item.may_serve(contract.id)
+                # What a parent shares is not the child's own, and does not keep it from recharging.
+                if item.may_serve(contract)
+                and item.row.contract_id in (None, contract.id)
                 and item.grant.unit == unit
                 and item.grant.type is not GrantType.POSTPAID
                 and item.grant.seat is None

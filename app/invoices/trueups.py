@@ -97,13 +97,16 @@ async def _served(
 ) -> dict[UUID, list[Contract]]:
     """The contracts that each commit serves."""
     customers = {item.row.customer_id for item in grants if item.row.contract_id is None}
-    others = await session.execute(select(Contract).where(col(Contract.customer_id).in_(customers)))
+    parents = {item.row.contract_id for item in grants if item.row.child_access is not None}
+    others = await session.execute(
+        select(Contract).where(or_(col(Contract.customer_id).in_(customers), col(Contract.parent_id).in_(parents)))
+    )
     contracts = {**known, **{row.id: row for row in others.scalars()}}
     return {
         item.row.id: [
             row
             for row in sorted(contracts.values(), key=lambda row: row.id)
-            if row.customer_id == item.row.customer_id and row.archived_at is None and item.may_serve(row.id)
+            if row.archived_at is None and item.may_serve(row)
         ]
         for item in grants
     }

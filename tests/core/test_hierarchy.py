@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from app.core.hierarchy import ChildAccess, contracts_reached, go_together
+from app.core.hierarchy import ChildAccess, Sharing, contracts_reached, go_together
 from app.core.period import Period
 
 
@@ -39,6 +39,6 @@ def test_statements_inside_the_parents_period_and_of_its_day_go_together(
 
 def test_a_balance_of_all_children_reaches_as_many_as_there_may_be() -> None:
     named = [UUID(int=1), UUID(int=2)]
-    assert contracts_reached(ChildAccess.NONE, ()) == 1
-    assert contracts_reached(ChildAccess.CONTRACT_IDS, named) == 3
-    assert contracts_reached(ChildAccess.ALL, ()) == 11
+    assert contracts_reached(Sharing()) == 1
+    assert contracts_reached(Sharing(ChildAccess.CONTRACT_IDS, named)) == 3
+    assert contracts_reached(Sharing(ChildAccess.ALL)) == 11

@@ -1,0 +1,118 @@
+"""Which children of a contract may draw on its commits and credits (semantics 4.10).
+
+Owns the value, its refusals and its columns. What is not said is NONE, so no balance leaks by accident; a customer's own
+balances stay with that customer.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import union
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+from sqlmodel import col, select
+
+from app.checks import Path, at_most
+from app.contracts.tables import Contract
+from app.core.hierarchy import MAX_CHILDREN, ChildAccess, Sharing, contracts_reached
+from app.errors import ErrorCode, InvalidInput, NotFound
+from app.grants.tables import GrantRow, RecurringGrantRow
+from app.store.ids import to_text
+
+MAX_NAMED = 10 * MAX_CHILDREN
+"""Children that one balance may name: more than run at a time, as those that ended stay named."""
+
+
+def columns_of(found: Sharing) -> tuple[str | None, list[str] | None]:
+    """What a row keeps of it: nothing for NONE."""
+    named = [str(contract_id) for contract_id in found.contract_ids]
+    return None if found.access is ChildAccess.NONE else found.access, named or None
+
+
+def sharing_of(row: GrantRow | RecurringGrantRow) -> Sharing:
+    """What a row says of it."""
+    if row.child_access is None:
+        return Sharing()
+    return Sharing(ChildAccess(row.child_access), [UUID(item) for item in row.child_contract_ids or ()])
+
+
+def reaches(row: GrantRow, contract: Contract) -> bool:
+    """Whether a child may draw on a balance of its parent."""
+    if row.contract_id is None or row.contract_id != contract.parent_id:
+        return False
+    found = sharing_of(row)
+    return found.access is ChildAccess.ALL or contract.id in found.contract_ids
+
+
+def contract_count(row: GrantRow) -> int | None:
+    """How many contracts a balance may pay for; None for all of its customer's."""
+    if row.contract_id is None:
+        return len(row.contract_ids) or None
+    return contracts_reached(sharing_of(row))
+
+
+async def check_sharing(session: AsyncSession, contract: Contract | None, found: Sharing, *, path: Path) -> None:
+    """Refuse what no child could be meant by; `contract` is None for a customer's own balance.
+
+    Errors: INVALID, REQUIRED, `LimitExceeded`, `NotFound` for a contract that is no child.
+    """
+    place = (*path, "contractIds")
+    if found.access is not ChildAccess.CONTRACT_IDS:
+        if found.contract_ids:
+            raise InvalidInput(ErrorCode.INVALID, f"{found.access} names no contracts; write CONTRACT_IDS.", path=place)
+        if found.access is ChildAccess.NONE:
+            return
+    elif not found.contract_ids:
+        raise InvalidInput(
+            ErrorCode.REQUIRED, "Name the children that may draw on it, or write ALL or NONE.", path=place
+        )
+    if contract is None:
+        raise InvalidInput(
+            ErrorCode.INVALID,
+            "A customer's own balance is for that customer's contracts; children draw on balances of their parent. Make it "
+            "on the parent.",
+            path=path,
+        )
+    if contract.parent_id is not None:
+        raise InvalidInput(
+            ErrorCode.INVALID, "The contract is a child itself and has none that could draw on it.", path=path
+        )
+    at_most(found.contract_ids, MAX_NAMED, path=place)
+    rows = await session.scalars(
+        select(Contract.id).where(Contract.parent_id == contract.id, col(Contract.id).in_(found.contract_ids))
+    )
+    missing = sorted(set(found.contract_ids) - set(rows))
+    if missing:
+        raise NotFound("Child contract", to_text("contract", missing[0]), path=place)
+
+
+async def sharing_customers(session: AsyncSession, customer_id: UUID) -> set[UUID]:
+    """A customer and all whose open invoices hang together with its own, since children draw on balances of parents.
+
+    Whom two of them share a parent's balances with is among them, and so on.
+    """
+    parent = aliased(Contract)
+    is_shared = (
+        select(GrantRow.id)
+        .where(
+            GrantRow.contract_id == parent.id,
+            col(GrantRow.child_access).is_not(None),
+            col(GrantRow.archived_at).is_(None),
+        )
+        .exists()
+    )
+    pairs = (
+        select(Contract.customer_id, parent.customer_id)
+        .join(parent, col(Contract.parent_id) == parent.id)
+        .where(col(Contract.archived_at).is_(None), is_shared)
+    )
+    found, fresh = {customer_id}, {customer_id}
+    while fresh:
+        # Two questions, as one index answers each.
+        upwards = pairs.where(col(Contract.customer_id).in_(fresh))
+        downwards = pairs.where(col(parent.customer_id).in_(fresh))
+        rows = await session.execute(union(upwards, downwards))
+        fresh = {item for pair in rows for item in pair} - found
+        found |= fresh
+    return found
