@@ -44,6 +44,8 @@ def tables(*, stripe: str, aws: str, azure: str) -> dict[str, dict[str, Any]]:
             "webhook_secrets": ["env:METROGRAPH_SANDBOX_STRIPE_HOOK"],
             "api_base": stripe,
             "effective_at": "period_end",
+            # A stand-in has no limit to stay below.
+            "requests_per_second": 100,
         },
         "aws-sandbox": {
             "provider": "aws_marketplace",

@@ -19,6 +19,7 @@ import stripe
 
 from connectors.base import Notification, PaymentState, ProviderEntry, Terminal, Transient
 from connectors.http import Secret, member, wait_from
+from connectors.pace import Pace
 from connectors.stripe_invoice import INVOICE_KEY, major_units
 
 log = logging.getLogger("metrograph.connectors.stripe")
@@ -42,6 +43,21 @@ _HINTS = {
     "customer_tax_location_invalid": "Complete the customer's address in Stripe, or set tax to off.",
     "invoice_not_editable": "Someone finalized or changed the draft in Stripe; compare it with ours.",
 }
+
+
+class PacedClient(stripe.HTTPXClient):
+    """Every request on the wire waits for its turn, those that the SDK repeats by itself as well."""
+
+    def __init__(self, per_second: int, *, timeout: int) -> None:
+        super().__init__(timeout=timeout)  # pyright: ignore[reportUnknownMemberType]
+        self._pace = Pace(per_second)
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        """Wait, then ask."""
+        await self._pace.turn()
+        return await super().request_async(method, url, headers, post_data)  # pyright: ignore[reportUnknownMemberType]
 
 
 class ServerError(Transient):

@@ -150,6 +150,13 @@ def plan_invoice(document: InvoiceDocument, defaults: InvoiceOptions) -> Plan:
             f"{money.canonical(document.total)} {document.currency} is above Stripe's limit for one charge.",
             hint="Split the invoice, or settle it outside Stripe and mark it delivered.",
         )
+    if customer.options.tax == "stripe" and any(line["amount"] < 0 for line in lines):
+        # docs.stripe.com/tax/invoicing, November 2026: Stripe refuses it when the draft is final already for us.
+        raise Terminal(
+            "NEGATIVE_WITH_TAX",
+            "Stripe computes no tax on an invoice with negative lines.",
+            hint="Set tax to off for this customer, or settle the invoice outside Stripe.",
+        )
     minimum = Decimal(MINIMUM_CHARGE.get(document.currency, "0"))
     text = json.dumps(document_to_json(document), sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]

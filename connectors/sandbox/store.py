@@ -35,6 +35,8 @@ create table if not exists sandbox.stripe_invoices (
     seq bigserial primary key, id text unique not null, customer text not null, body jsonb not null);
 create table if not exists sandbox.stripe_keys (
     key text primary key, request text not null, status int not null, body jsonb not null, at timestamptz not null);
+create table if not exists sandbox.stripe_credit_notes (
+    seq bigserial primary key, id text unique not null, invoice text not null, body jsonb not null);
 create table if not exists sandbox.stripe_events (
     seq bigserial primary key, id text unique not null, kind text not null, created bigint not null, body jsonb not null);
 create table if not exists sandbox.slots (
@@ -57,6 +59,7 @@ PARTS = {
     "effects": (
         "stripe_invoices",
         "stripe_events",
+        "stripe_credit_notes",
         "slots",
         "stripe_keys",
         "subscriptions",

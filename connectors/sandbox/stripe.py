@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.sandbox import stripe_events
+from connectors.sandbox import stripe_credits, stripe_events
 from connectors.sandbox.gate import Answer, pass_gate
 from connectors.sandbox.store import Connection, Row, SandboxStore
 from connectors.sandbox.stripe_form import (
@@ -26,12 +26,13 @@ from connectors.sandbox.stripe_form import (
     page_of,
     parse_form,
     request_id,
-    require_known,
     whole,
     with_key,
 )
+from connectors.sandbox.stripe_params import require_params
 
 PROVIDER = "stripe"
+LIST = frozenset({"customer", "status", "created", "limit", "starting_after", "expand"})
 MAX_LINES = 250
 INLINE_LINES = 10
 CREATE = frozenset(
@@ -106,6 +107,8 @@ def routes(store: SandboxStore) -> list[Route]:
         route("POST", "/v1/invoices/{id}/pay", "invoices.pay", _pay),
         route("POST", "/v1/invoices/{id}/void", "invoices.void", _void),
         route("POST", "/v1/invoices/{id}/mark_uncollectible", "invoices.mark_uncollectible", _give_up),
+        route("POST", "/v1/credit_notes", "credit_notes.create", stripe_credits.create_note),
+        route("GET", "/v1/credit_notes", "credit_notes.list", stripe_credits.list_notes),
         route("GET", "/v1/events", "events.list", stripe_events.list_events),
         route("GET", "/v1/customers/{id}", "customers.retrieve", _customer),
     ]
@@ -117,7 +120,7 @@ def _is_allowed(request: Request) -> bool:
 
 
 async def _create(connection: Connection, _: Request, values: dict[str, Any], now: int) -> Row:
-    require_known(values, CREATE)
+    require_params("InvoiceCreateParams", values, simulated=CREATE)
     customer = _existing_customer(values.get("customer", ""))
     method = values.get("collection_method", "charge_automatically")
     if "days_until_due" in values and method != "send_invoice":
@@ -132,6 +135,7 @@ async def _create(connection: Connection, _: Request, values: dict[str, Any], no
         "currency": values.get("currency", "usd"),
         "collection_method": method,
         "auto_advance": values.get("auto_advance") == "true",
+        "automatic_tax": values.get("automatic_tax") == {"enabled": "true"},
         "days_until_due": whole(values, "days_until_due"),
         "due_date": whole(values, "due_date"),
         "effective_at": whole(values, "effective_at"),
@@ -156,7 +160,7 @@ async def _create(connection: Connection, _: Request, values: dict[str, Any], no
 
 async def _list(connection: Connection, _: Request, values: dict[str, Any], now: int) -> Row:
     """Newest first, filtered by customer, status and creation; `starting_after` continues."""
-    require_known(values, {"customer", "status", "created", "limit", "starting_after", "expand"})
+    require_params("InvoiceListParams", values, simulated=LIST)
     limit = min(whole(values, "limit") or 10, 100)
     created: dict[str, Any] = values.get("created") or {}
     cursor = await connection.execute(
@@ -183,7 +187,7 @@ async def _retrieve(connection: Connection, request: Request, values: dict[str, 
 
 
 async def _update(connection: Connection, request: Request, values: dict[str, Any], now: int) -> Row:
-    require_known(values, UPDATE)
+    require_params("InvoiceUpdateParams", values, simulated=UPDATE)
     body = await _draft(connection, request)
     if "effective_at" in values:
         body["effective_at"] = whole(values, "effective_at")
@@ -211,13 +215,15 @@ async def _lines(connection: Connection, request: Request, values: dict[str, Any
 
 
 async def _add_lines(connection: Connection, request: Request, values: dict[str, Any], now: int) -> Row:
-    require_known(values, {"lines", "invoice_metadata", "expand"})
+    require_params("InvoiceAddLinesParams", values, simulated=frozenset({"lines", "expand"}))
     body = await _draft(connection, request)
     given = cast("list[dict[str, Any]]", values.get("lines") or [])
     if len(body["lines"]) + len(given) > MAX_LINES:
         raise Refusal(f"An invoice has at most {MAX_LINES} line items.", param="lines")
     for place, line in enumerate(given):
-        require_known(line, LINE, prefix=f"lines[{place}]")
+        not_simulated = set(line) - LINE
+        if not_simulated:
+            raise Refusal(f"This stand-in does not carry out {sorted(not_simulated)}", param=f"lines[{place}]")
         amount = whole(line, "amount")
         if amount is None:
             raise Refusal("Missing amount", code="parameter_missing", param=f"lines[{place}][amount]")
@@ -240,12 +246,14 @@ async def _add_lines(connection: Connection, request: Request, values: dict[str,
 
 
 async def _finalize(connection: Connection, request: Request, values: dict[str, Any], now: int) -> Row:
-    require_known(values, {"auto_advance", "expand"})
+    require_params("InvoiceFinalizeInvoiceParams", values)
     body = await _draft(connection, request)
     if not body["lines"]:
         text = "Nothing to invoice: the invoice has no line items."
         raise Refusal(text, code="invoice_no_customer_line_items")
     total = sum(line["amount"] for line in body["lines"])
+    if body["automatic_tax"] and any(line["amount"] < 0 for line in body["lines"]):
+        raise Refusal("Negative amounts cannot be used with automatic tax", param="automatic_tax")
     body["status"] = "open" if total > 0 else "paid"
     # Unset, the printed date is the moment of finalization.
     body["effective_at"] = body["effective_at"] or now
@@ -260,6 +268,7 @@ async def _finalize(connection: Connection, request: Request, values: dict[str, 
 
 
 async def _pay(connection: Connection, request: Request, values: dict[str, Any], now: int) -> Row:
+    require_params("InvoicePayParams", values, simulated=frozenset({"payment_method", "expand"}))
     body = await _locked(connection, request)
     if body["status"] not in ("open", "uncollectible"):
         raise Refusal("Only open invoices can be paid", code="invoice_not_editable")
@@ -332,4 +341,5 @@ def _shown(body: Row) -> Row:
     page = page_of(lines[: INLINE_LINES + 1], INLINE_LINES, f"/v1/invoices/{body['id']}/lines")
     totals = dict.fromkeys(("total", "subtotal", "total_excluding_tax", "subtotal_excluding_tax"), total)
     remaining = due - body["amount_paid"]
-    return {**body, **totals, "amount_due": due, "amount_remaining": remaining, "lines": page}
+    tax = {"enabled": body["automatic_tax"]}
+    return {**body, **totals, "automatic_tax": tax, "amount_due": due, "amount_remaining": remaining, "lines": page}

@@ -14,9 +14,11 @@ from psycopg.types.json import Jsonb
 from starlette.requests import Request
 
 from connectors.sandbox.store import Connection, Row
-from connectors.sandbox.stripe_form import Refusal, page_of, require_known, whole
+from connectors.sandbox.stripe_form import Refusal, page_of, whole
+from connectors.sandbox.stripe_params import require_params
 
 API_VERSION = "2026-10-28.endive"
+LIST = frozenset({"created", "limit", "starting_after", "type", "types", "expand"})
 LISTED = timedelta(days=30)
 
 
@@ -41,9 +43,8 @@ async def note(connection: Connection, kind: str, shown: Row, now: int) -> None:
 
 async def list_events(connection: Connection, _: Request, values: dict[str, Any], now: int) -> Row:
     """Newest first, those of the last 30 days; filtered by creation and by kind."""
-    require_known(values, {"created", "delivery_success", "ending_before", "expand", "limit", "starting_after", "type", "types"})  # fmt: skip
+    require_params("EventListParams", values, simulated=LIST)
     created: dict[str, Any] = values.get("created") or {}
-    require_known(created, {"gt", "gte", "lt", "lte"}, prefix="created[")
     kinds = cast("list[str]", values.get("types") or [])
     if kinds and "type" in values:
         raise Refusal("You may pass either type or types, but not both", param="type")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -60,13 +60,6 @@ def _listed(value: Any) -> Any:
     if nested and list(nested) == [str(place) for place in range(len(nested))]:
         return list(nested.values())
     return nested
-
-
-def require_known(values: dict[str, Any], known: Set[str], *, prefix: str = "") -> None:
-    """Stripe refuses parameters that it does not know."""
-    for name in values:
-        if name not in known:
-            raise Refusal(f"Received unknown parameter: {prefix}{name}", code="parameter_unknown", param=prefix + name)
 
 
 def page_of(items: list[dict[str, Any]], limit: int, url: str) -> dict[str, Any]:

@@ -63,6 +63,16 @@ def test_a_500_is_replayed_and_a_slow_down_is_not(sandbox: Sandbox) -> None:
         ({"due_date": "1"}, "due_date"),
         ({"customer": "acme"}, "customer"),
         ({"metadata[k]": "v" * 501}, "metadata"),
+        ({"collection_method": "later"}, "collection_method"),
+        ({"automatic_tax[enabled]": "yes"}, "automatic_tax[enabled]"),
+        ({"automatic_tax[liability][colour]": "red"}, "automatic_tax[liability][colour]"),
+        (
+            {"automatic_tax[enabled]": "true", "automatic_tax[liability][account]": "acct_1"},
+            "automatic_tax[liability][type]",
+        ),
+        ({"custom_fields[name]": "PO"}, "custom_fields"),
+        ({"metadata": "text"}, "metadata"),
+        ({"transfer_data[destination]": "acct_1"}, "transfer_data"),
     ],
 )
 def test_wrong_parameters_are_refused(form: dict[str, str], param: str, sandbox: Sandbox) -> None:

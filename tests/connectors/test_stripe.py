@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +16,7 @@ import pytest
 
 from app.core.period import Period
 from connectors import stripe_calls, stripe_invoice
-from connectors.base import SKIPPED, Connector, OutcomeStatus, Receipt, Terminal, Transient
+from connectors.base import NOT_SUPPORTED, SKIPPED, Connector, OutcomeStatus, Receipt, Terminal, Transient
 from connectors.http import SettingsError
 from connectors.stripe import StripeConfig
 from tests.connectors.world import ENVIRON, NOW, Sandbox, deliver_until_done, invoice, priced
@@ -279,6 +281,53 @@ async def test_a_paid_invoice_cannot_be_voided_and_shows_its_payment(connect: Co
     day = Period(NOW - timedelta(hours=12), NOW + timedelta(hours=12))
     assert [one.provider_reference for one in await connector.list(day)] == [name]
     assert list(await connector.list(Period(NOW + timedelta(hours=12)))) == []
+
+
+async def test_a_paid_invoice_is_credited_once_where_the_account_says_so(connect: Connect, sandbox: Sandbox) -> None:
+    connector = connect("stripe", credit_paid=True)
+    (outcome,) = await connector.deliver(invoice(), "key")
+    receipt = Receipt(reference="inv_october", provider_reference=str(outcome.provider_reference))
+    headers = {"authorization": "Bearer sk_test_person"}
+    sandbox.http.post(f"/v1/invoices/{receipt.provider_reference}/pay", headers=headers)
+    sandbox.fault("stripe", "drop_after", match="credit_notes.create")
+    with pytest.raises(Transient) as failure:
+        await connector.void(receipt)
+    assert failure.value.unknown
+    for hours in (0, 25):
+        # A day later Stripe has forgotten the key; our look-up has not.
+        sandbox.clock.move(hours=hours)
+        assert (await connector.void(receipt)).provider_status == "credited"
+    notes = sandbox.http.get("/v1/credit_notes", headers=headers).json()["data"]
+    assert [(note["amount"], note["type"]) for note in notes] == [(1234, "post_payment")]
+
+
+@pytest.mark.parametrize(("amount", "ends"), [("0", "paid"), ("-5.00", NOT_SUPPORTED)])
+async def test_what_stripe_settled_by_itself_is_taken_back_only_where_nothing_moved(
+    amount: str, ends: str, connect: Connect
+) -> None:
+    connector = connect("stripe", credit_paid=True)
+    (outcome,) = await connector.deliver(priced(amount), "key")
+    receipt = Receipt(reference="inv_october", provider_reference=str(outcome.provider_reference))
+    try:
+        found = (await connector.void(receipt)).provider_status
+    except Terminal as failure:
+        found = failure.code
+    assert found == ends
+
+
+def test_stripe_is_asked_for_no_tax_on_negative_lines() -> None:
+    options = stripe_invoice.InvoiceOptions(tax="stripe")
+    assert stripe_invoice.plan_invoice(priced("5.00"), options).create["automatic_tax"] == {"enabled": True}
+    with pytest.raises(Terminal, match="NEGATIVE_WITH_TAX"):
+        stripe_invoice.plan_invoice(priced("5.00", "-1.00"), options)
+
+
+async def test_an_account_is_called_no_faster_than_its_pace(connect: Connect, sandbox: Sandbox) -> None:
+    connector = connect("stripe", requests_per_second=20)
+    started = time.monotonic()
+    await asyncio.gather(*(connector.status("in_none") for _ in range(11)))
+    assert time.monotonic() - started >= 0.5
+    assert len(sandbox.calls()) == 11
 
 
 async def test_an_unknown_customer_is_told_in_plain_words(connect: Connect) -> None:

@@ -147,6 +147,7 @@ class Sandbox:
                 "effective_at": "period_end",
                 "network_retries": 0,
                 "timeout_seconds": 5,
+                "requests_per_second": 100,
             },
             "aws_marketplace": {
                 "endpoint_url": self.base,
