@@ -84,7 +84,8 @@ class DeliveryReceipt(Row, table=True):
 class MeteringSlot(Row, table=True):
     """One hour of one dimension at a marketplace: a quantity that is frozen before the call and never changes.
 
-    `quantity` counts the listed unit (`unit_price` each). The slot is the intent; its receipts are beside it.
+    `quantity` counts the listed unit (`unit_price` each). The slot is the intent; its receipts are beside it. From
+    `deadline` on the marketplace takes it no more.
     """
 
     __tablename__ = "metering_slots"
@@ -105,6 +106,7 @@ class MeteringSlot(Row, table=True):
     currency: str = Field(max_length=3)
     owed: Decimal = exact()
     record: dict[str, Any] = Field(sa_type=JSONB)
+    deadline: datetime | None = instant(default=None, nullable=True)
     status: str = Field(max_length=16)
     attempts: int = 0
     error_code: str | None = Field(default=None, max_length=64)
@@ -177,3 +179,36 @@ class ExternalInvoiceState(Row, table=True):
     amount: Decimal | None = exact(default=None, nullable=True)
     amount_paid: Decimal | None = exact(default=None, nullable=True)
     due_at: datetime | None = instant(default=None, nullable=True)
+
+
+class MarketplaceSubscription(Row, table=True):
+    """What one buyer subscribed to at a marketplace, as it was shown last. Without a customer it waits to be matched.
+
+    `reference` is the marketplace's own id for it. `seen_at` orders notices of a marketplace that cannot be asked.
+    """
+
+    __tablename__ = "marketplace_subscriptions"
+    __table_args__ = (UniqueConstraint("connection", "reference"),)
+    provider: str = Field(max_length=64)
+    connection: str = Field(max_length=128)
+    reference: str = Field(max_length=255)
+    agreement: str = Field(default="", max_length=255, index=True)
+    state: str = Field(max_length=16)
+    provider_status: str = Field(max_length=64)
+    settings: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    offer: str = Field(default="", max_length=255)
+    plan: str = Field(default="", max_length=255)
+    quantity: str = Field(default="", max_length=32)
+    buyer: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    contact: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    customer_id: UUID | None = Field(default=None, foreign_key="customers.id", index=True)
+    billing_configuration_id: UUID | None = Field(default=None, foreign_key="billing_configurations.id", index=True)
+    seen_at: datetime | None = instant(default=None, nullable=True)
+    refreshed_at: datetime = instant(index=True)
+    activated_at: datetime | None = instant(default=None, nullable=True)
+    ended_at: datetime | None = instant(default=None, nullable=True)
+    metering_until: datetime | None = instant(default=None, nullable=True)
+    error_code: str | None = Field(default=None, max_length=64)
+    error_message: str | None = Field(default=None, max_length=2000)
+    error_hint: str | None = Field(default=None, max_length=2000)
+    updated_at: datetime = instant()
