@@ -34,6 +34,7 @@ from app.custom_fields.api import CustomFieldsMutation, CustomFieldsQuery
 from app.customers.api import CustomersMutation, CustomersQuery
 from app.delivery.api import DeliveryMutation, DeliveryQuery
 from app.delivery.api_external import ProviderNoticeQuery
+from app.delivery.api_subscriptions import SubscriptionsMutation, SubscriptionsQuery
 from app.grants.api import BalancesMutation
 from app.grants.api_queries import BalancesQuery
 from app.graphql.context import Outcome
@@ -80,6 +81,7 @@ class Query(
     VoidsQuery,
     DeliveryQuery,
     ProviderNoticeQuery,
+    SubscriptionsQuery,
     AccessQuery,
     AuditQuery,
     ServerQuery,
@@ -113,6 +115,7 @@ class Mutation(
     GatesMutation,
     ContractEditsMutation,
     DeliveryMutation,
+    SubscriptionsMutation,
     AccessMutation,
 ):
     pass

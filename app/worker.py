@@ -20,8 +20,9 @@ from app.access import audit, idempotency
 from app.actor import system
 from app.contracts import recurring_children, threshold_reading
 from app.contracts.threshold_reading import EVALUATE_JOB
-from app.delivery import external, inbound, metering, notice_sweep, payments, service, sync, voids
+from app.delivery import external, inbound, marketplaces, metering, notice_sweep, payments, service, sync, voids
 from app.delivery.actions import SYNC_JOB
+from app.delivery.matching import FOLLOW_JOB
 from app.grants.gates import PAYMENTS_JOB
 from app.invoices import due, next_due, purchase_run, runs, settling
 from app.invoices import run as billing_run
@@ -160,7 +161,12 @@ async def purge_answers(runtime: Runtime) -> None:
         await idempotency.purge(session, now=runtime.clock.now())
 
 
-NOTICE_HANDLERS: dict[str, inbound.Handler] = {"invoice": external.refresh}
+async def follow_marketplaces(runtime: Runtime) -> None:
+    """Activate subscriptions that were linked, and read again those that were not read for a day."""
+    await marketplaces.follow_all(inbound.Place(runtime.store, runtime.connections, runtime.clock.now))
+
+
+NOTICE_HANDLERS: dict[str, inbound.Handler] = {"invoice": external.refresh, "metering": marketplaces.follow}
 """What notices lead to, by what the provider takes (`Capabilities.mode`)."""
 
 HANDLERS: dict[str, Handler] = {
@@ -174,6 +180,7 @@ HANDLERS: dict[str, Handler] = {
     PAYMENTS_JOB: settle_payments,
     inbound.HANDLE_JOB: handle_notices,
     notice_sweep.SWEEP_JOB: sweep_notices,
+    FOLLOW_JOB: follow_marketplaces,
     EVALUATE_JOB: evaluate_thresholds,
     TOUCHED_JOB: evaluate_touched,
     "thresholds.sweep": evaluate_thresholds,
@@ -195,6 +202,7 @@ SCHEDULES: dict[str, str] = {
     PAYMENTS_JOB: "* * * * * 30",
     inbound.HANDLE_JOB: "* * * * * 50",
     notice_sweep.SWEEP_JOB: "17 3 * * *",
+    FOLLOW_JOB: "25 * * * *",
     "thresholds.sweep": "1 * * * *",
     "invoices.run": "5 * * * *",
     "usage.fold": "* * * * * */5",

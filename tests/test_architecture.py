@@ -181,7 +181,8 @@ def slice_may_import(module: Module, item: Import) -> bool:
     if within(target, "app.graphql"):
         return module.kind == "api"
     if within(target, "connectors"):
-        return own == "delivery" and target in {"connectors", "connectors.base"}
+        # Both are the contract with connectors; `subscriptions` is the part that only marketplaces have.
+        return own == "delivery" and target in {"connectors", "connectors.base", "connectors.subscriptions"}
     other, _, part = target.removeprefix("app.").partition(".")
     if other not in SLICES:
         return False

@@ -12,7 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from app import web_invoices, web_notices, web_usage
+from app import web_invoices, web_marketplace, web_notices, web_usage
 from app.commands import shell
 from app.commands.shell import note
 from app.main import create_app
@@ -39,6 +39,7 @@ def application(runtime: Runtime, *, health: WorkerHealth | None = None) -> Star
             *web_usage.usage_routes(runtime.settings, runtime.store, runtime.clock),
             *web_invoices.invoice_routes(runtime.settings, runtime.store, runtime.clock),
             *web_notices.notice_routes(runtime.store, runtime.clock, runtime.connections),
+            *web_marketplace.marketplace_routes(runtime.settings, runtime.store, runtime.clock, runtime.connections),
         ],
     )
 

@@ -105,6 +105,21 @@ async def archive_billing_configuration(
     return row
 
 
+async def change_settings(
+    session: AsyncSession, configuration_id: UUID, settings: Mapping[str, str]
+) -> BillingConfiguration:
+    """What the provider itself has changed of the customer's side, such as the plan of a subscription.
+
+    Slots and documents that were frozen before keep what they were frozen with.
+    """
+    row = await get_configuration(session, configuration_id)
+    await lock_customer(session, row.customer_id)
+    await session.refresh(row)
+    row.settings = {**row.settings, **settings}
+    await session.flush()
+    return row
+
+
 def archived(row: BillingConfiguration, *, path: Path) -> InvalidState:
     """The error that an archived configuration takes no changes and no contracts."""
     text = to_text("billing_configuration", row.id)

@@ -50,6 +50,18 @@ MeteringSlotStatus = described_enum(
 )
 
 
+SlotAlarm = described_enum(
+    states.SlotAlarm,
+    name="MeteringSlotAlarm",
+    description="Whether the amount of a metering slot is about to be lost.",
+    sentences={
+        states.SlotAlarm.NONE: "It is counted or owed again, or there is time.",
+        states.SlotAlarm.CLOSING: "More than half of the time in which it is taken has passed without an answer.",
+        states.SlotAlarm.MISSED: "The time has passed, or nobody can tell whether it was counted: somebody must look.",
+    },
+)
+
+
 @strawberry.type(description="Why something did not work.")
 class DeliveryError:
     code: str = strawberry.field(description="Short code, ours or the provider's.")
@@ -99,7 +111,7 @@ def _receipt(row: tables.DeliveryReceipt | tables.MeteringReceipt) -> DeliveryRe
     )
 
 
-def error_of(row: tables.Delivery | tables.MeteringSlot) -> DeliveryError | None:
+def error_of(row: tables.Delivery | tables.MeteringSlot | tables.MarketplaceSubscription) -> DeliveryError | None:
     """What went wrong last; None when nothing did."""
     if row.error_code is None and row.error_message is None:
         return None
@@ -203,6 +215,20 @@ class MeteringSlot(Node):
     @strawberry.field(description="Where it stands.")
     def status(self, row: strawberry.Parent[tables.MeteringSlot]) -> MeteringSlotStatus:  # type: ignore[valid-type]
         return states.SlotStatus(row.status)
+
+    deadline: datetime | None = strawberry.field(
+        description="From when on the marketplace takes it no more; null where there is no such time."
+    )
+
+    @strawberry.field(description="Seconds until the deadline, 0 when it has passed; null without one.")
+    def seconds_left(self, info: Info, row: strawberry.Parent[tables.MeteringSlot]) -> int | None:
+        if row.deadline is None:
+            return None
+        return max(0, int((row.deadline - info.context.now).total_seconds()))
+
+    @strawberry.field(description="Whether its amount is about to be lost.")
+    def alarm(self, info: Info, row: strawberry.Parent[tables.MeteringSlot]) -> SlotAlarm:  # type: ignore[valid-type]
+        return states.alarm_of(row.status, since=row.created_at, deadline=row.deadline, now=info.context.now)
 
     @strawberry.field(description="What its quantity is worth.")
     def amount(self, row: strawberry.Parent[tables.MeteringSlot]) -> Money:

@@ -22,10 +22,10 @@ from sqlmodel import col, func, select
 from app.contracts.tables import Contract
 from app.core.invoice import InvoiceType
 from app.core.money import ZERO, canonical, exact
-from app.core.period import HOUR, floor_hour
 from app.customers.tables import BillingConfiguration
 from app.delivery.calling import Answer, ask
 from app.delivery.documents import metering_document
+from app.delivery.metering_standing import standing_of
 from app.delivery.registry import Connection, Connections
 from app.delivery.settlement import settle
 from app.delivery.states import NO_EFFECT, RESOLVED, UNKNOWN_EFFECT, DeliveryStatus, SlotStatus
@@ -81,8 +81,12 @@ async def plan_slot(
     await lock_customer(session, configuration.customer_id)
     # Two configurations may name the same buyer at the provider, whose slot takes one quantity only.
     await lock_named(session, f"slots:{configuration.connection}:{json.dumps(configuration.settings, sort_keys=True)}")
-    hour = floor_hour(now) - HOUR
-    if await _is_held(session, configuration, connection.dimension, hour=hour, now=now):
+    standing = await standing_of(session, configuration_id, connection, now=now)
+    hour = standing.hour
+    # In a last call there is no time to wait after a refusal.
+    pause = REFUSAL_PAUSE if standing.until is None else timedelta(0)
+    refused_since = now - pause
+    if hour is None or await _is_held(session, configuration, connection.dimension, hour=hour, since=refused_since):
         return None
     owed = await owed_through(session, configuration, now=now)
     sent = await _sent(session, configuration_id)
@@ -96,6 +100,7 @@ async def plan_slot(
         dimension=connection.dimension, hour=hour, quantity=min(units, connection.capabilities.max_quantity or units),
         unit_price=connection.unit_price, currency="USD", owed=owed,
         record={"customer": configuration.settings}, status=SlotStatus.PENDING,
+        deadline=min(filter(None, (closes_at(connection.capabilities, hour), standing.until)), default=None),
     )  # fmt: skip
     session.add(slot)
     await session.flush()
@@ -174,14 +179,21 @@ async def _settle_all(store: Store, configuration_ids: Iterable[UUID], *, now: d
     return delivered
 
 
+def closes_at(capabilities: Capabilities, hour: datetime) -> datetime | None:
+    """From when on a provider takes usage of this hour no more (its window, and its cut-off after the month)."""
+    ends: list[datetime] = []
+    if capabilities.window is not None:
+        ends.append(hour + capabilities.window)
+    if capabilities.month_cutoff_hour is not None:
+        next_month = (hour.replace(day=1, hour=0) + timedelta(days=32)).replace(day=1)
+        ends.append(next_month + timedelta(hours=capabilities.month_cutoff_hour))
+    return min(ends, default=None)
+
+
 def is_past_window(capabilities: Capabilities, hour: datetime, *, now: datetime) -> bool:
-    """Whether a provider takes usage of this hour no more (its window, and its cut-off after the month)."""
-    if capabilities.window is not None and now - hour >= capabilities.window:
-        return True
-    if capabilities.month_cutoff_hour is None:
-        return False
-    next_month = (hour.replace(day=1, hour=0) + timedelta(days=32)).replace(day=1)
-    return now >= next_month + timedelta(hours=capabilities.month_cutoff_hour)
+    """Whether a provider takes usage of this hour no more."""
+    end = closes_at(capabilities, hour)
+    return end is not None and now >= end
 
 
 def _metering(connections: Connections, configuration: BillingConfiguration) -> Connection | None:
@@ -190,9 +202,9 @@ def _metering(connections: Connections, configuration: BillingConfiguration) -> 
 
 
 async def _is_held(
-    session: AsyncSession, configuration: BillingConfiguration, dimension: str, *, hour: datetime, now: datetime
+    session: AsyncSession, configuration: BillingConfiguration, dimension: str, *, hour: datetime, since: datetime
 ) -> bool:
-    """The slot is used, or the provider refused one a short while ago."""
+    """The slot is used, or the provider has refused one since then."""
     is_ours = col(MeteringSlot.billing_configuration_id) == configuration.id
     is_same_buyer = and_(
         col(MeteringSlot.connection) == configuration.connection,
@@ -212,7 +224,7 @@ async def _is_held(
                     col(MeteringSlot.status) == SlotStatus.REFUSED,
                     col(MeteringSlot.attempts) > 0,
                     func.coalesce(MeteringSlot.error_code, "").not_in((*LATE, RESOLVED)),
-                    col(MeteringSlot.updated_at) > now - REFUSAL_PAUSE,
+                    col(MeteringSlot.updated_at) > since,
                 ),
             ),
         )

@@ -15,6 +15,7 @@ from sqlmodel import col, func, select
 
 from app.core.money import ZERO
 from app.customers.tables import BillingConfiguration
+from app.delivery.metering_standing import why_not_metered
 from app.delivery.states import RESOLVED, DeliveryStatus, SlotStatus
 from app.delivery.tables import Delivery, MeteringSlot
 from app.invoices.tables import Invoice
@@ -29,7 +30,7 @@ async def settle(session: AsyncSession, configuration_id: UUID, *, now: datetime
     configuration = await session.get_one(BillingConfiguration, configuration_id)
     await lock_customer(session, configuration.customer_id)
     left = await _acknowledged(session, configuration_id)
-    trouble = await _trouble(session, configuration_id)
+    trouble = await _trouble(session, configuration_id, now=now)
     found = await session.execute(
         select(Delivery)
         .join(Invoice, col(Delivery.invoice_id) == Invoice.id)
@@ -48,7 +49,9 @@ async def settle(session: AsyncSession, configuration_id: UUID, *, now: datetime
     return delivered
 
 
-def _settled(delivery: Delivery, part: Decimal, trouble: MeteringSlot | None, *, now: datetime) -> bool:
+def _settled(
+    delivery: Delivery, part: Decimal, trouble: tuple[str | None, str | None, str | None] | None, *, now: datetime
+) -> bool:
     """Move one delivery to where it stands; True when it became delivered."""
     before = _shown(delivery)
     was_delivered = delivery.status == DeliveryStatus.DELIVERED
@@ -59,9 +62,7 @@ def _settled(delivery: Delivery, part: Decimal, trouble: MeteringSlot | None, *,
         delivery.error_code = delivery.error_message = delivery.error_hint = None
     elif not is_covered and not was_delivered:
         delivery.status = DeliveryStatus.PENDING if trouble is None else DeliveryStatus.NEEDS_ATTENTION
-        delivery.error_code = None if trouble is None else trouble.error_code
-        delivery.error_message = None if trouble is None else trouble.error_message
-        delivery.error_hint = None if trouble is None else trouble.error_hint
+        delivery.error_code, delivery.error_message, delivery.error_hint = trouble or (None, None, None)
     if _shown(delivery) != before:
         delivery.updated_at = now
     return is_covered and not was_delivered
@@ -80,17 +81,26 @@ async def _acknowledged(session: AsyncSession, configuration_id: UUID) -> Decima
     return Decimal(found.scalar_one())
 
 
-async def _trouble(session: AsyncSession, configuration_id: UUID) -> MeteringSlot | None:
-    """The slot that keeps invoices from being covered: one that waits for a person, or a last one that was refused."""
+async def _trouble(
+    session: AsyncSession, configuration_id: UUID, *, now: datetime
+) -> tuple[str | None, str | None, str | None] | None:
+    """Code, words and hint of what keeps invoices from being covered: a slot that waits for a person, a subscription
+    that takes no usage, or a last slot that was refused."""
     slots = (
         select(MeteringSlot)
         .where(MeteringSlot.billing_configuration_id == configuration_id)
         .order_by(col(MeteringSlot.hour).desc(), col(MeteringSlot.id).desc())
         .limit(1)
     )
-    waiting = await session.execute(slots.where(MeteringSlot.status == SlotStatus.NEEDS_ATTENTION))
-    last = await session.execute(slots)
-    found = last.scalar_one_or_none()
-    by_provider = found is not None and found.attempts > 0 and found.error_code != RESOLVED
-    is_refused = found is not None and found.status == SlotStatus.REFUSED and by_provider
-    return waiting.scalar_one_or_none() or (found if is_refused else None)
+    waiting = (
+        await session.execute(slots.where(MeteringSlot.status == SlotStatus.NEEDS_ATTENTION))
+    ).scalar_one_or_none()
+    if waiting is not None:
+        return waiting.error_code, waiting.error_message, waiting.error_hint
+    closed = await why_not_metered(session, configuration_id, now=now)
+    if closed is not None:
+        return closed
+    last = (await session.execute(slots)).scalar_one_or_none()
+    if last is None or last.status != SlotStatus.REFUSED or last.attempts == 0 or last.error_code == RESOLVED:
+        return None
+    return last.error_code, last.error_message, last.error_hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -47,3 +48,24 @@ GONE_AT_PROVIDER = frozenset({"void", "deleted"})
 
 SETTLED_AT_PROVIDER = GONE_AT_PROVIDER | {"paid"}
 """Words after which an invoice asks for nothing more."""
+
+
+class SlotAlarm(StrEnum):
+    """Whether a slot is about to be lost."""
+
+    NONE = "NONE"
+    CLOSING = "CLOSING"
+    MISSED = "MISSED"
+
+
+def alarm_of(status: str, *, since: datetime, deadline: datetime | None, now: datetime) -> SlotAlarm:
+    """A slot without a proven answer is alarmed from half of its time on, while something can still be done."""
+    if status == SlotStatus.NEEDS_ATTENTION:
+        return SlotAlarm.MISSED
+    if (
+        status not in (SlotStatus.PENDING, SlotStatus.SENDING)
+        or deadline is None
+        or now < since + (deadline - since) / 2
+    ):
+        return SlotAlarm.NONE
+    return SlotAlarm.CLOSING if now < deadline else SlotAlarm.MISSED

@@ -37,6 +37,7 @@ PREFIXES = {
     "delivery_attempt": "dat",
     "metering_slot": "slt",
     "provider_notice": "ntc",
+    "marketplace_subscription": "mps",
     "ingest_batch": "ibt",
     "api_key": "key",
     "audit_entry": "aud",
