@@ -88,6 +88,7 @@ class DocumentLine:
     starting_at: datetime | None = None
     ending_before: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    custom_fields: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,8 @@ class InvoiceDocument:
     """A finalized invoice on its way to a provider. `reference` is our invoice id; `lines` add up to `total`.
 
     The service period is half-open; an invoice without one has a `date`. `customer` is the provider's side of the
-    billing configuration; `options` overrides it for this invoice alone, with the same keys.
+    billing configuration; `options` overrides it for this invoice alone, with the same keys. `custom_fields` are the
+    seller's own: `customer.KEY` and `contract.KEY` here, `product.KEY` on lines.
     """
 
     reference: str
@@ -110,6 +112,7 @@ class InvoiceDocument:
     service_ending_before: datetime | None = None
     date: datetime | None = None
     options: Mapping[str, str] = field(default_factory=dict[str, str])
+    custom_fields: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         assert self.reference, "an invoice document carries our invoice id"
@@ -325,6 +328,9 @@ def _plain(item: DocumentLine | InvoiceDocument | UsageRecord) -> Json:
     plain: Json = {}
     for name in item.__dataclass_fields__:
         value = getattr(item, name)
+        if name == "custom_fields" and not value:
+            # Documents that were frozen before there were any must keep their digests.
+            continue
         if isinstance(value, Decimal):
             value = money.canonical(value)
         elif isinstance(value, datetime):

@@ -138,6 +138,19 @@ class SettingsTable:
 
         return self._read(key, (), (), "a list of texts", all_texts)
 
+    def pairs(self, key: str, *, names: str, values: str, most: int, like: str) -> Mapping[str, str]:
+        """A table of texts, whose names and values match their patterns whole; empty when absent."""
+
+        def all_pairs(value: object) -> Mapping[str, str] | None:
+            if not isinstance(value, Mapping) or len(cast("Mapping[object, object]", value)) > most:
+                return None
+            items = cast("Mapping[object, object]", value).items()
+            found = {str(_matching(name, names)): str(_matching(text, values)) for name, text in items}
+            is_fine = all(_matching(name, names) and _matching(text, values) for name, text in items)
+            return found if is_fine else None
+
+        return self._read(key, {}, {}, like, all_pairs)
+
     def finish(self) -> None:
         """Raise `SettingsError` when anything was wrong."""
         for key in sorted(set(self._table) - self._known):

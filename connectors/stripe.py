@@ -18,7 +18,7 @@ import stripe
 
 from app.core import money
 from app.core.period import Period
-from connectors import base, stripe_invoice
+from connectors import base, stripe_fields, stripe_invoice
 from connectors.base import Outcome, OutcomeStatus, Terminal
 from connectors.http import Secret, SettingsTable
 from connectors.stripe_calls import (
@@ -66,6 +66,7 @@ class StripeConfig:
     network_retries: int = 2
     requests_per_second: int = 20
     credit_paid: bool = False
+    fields: stripe_fields.FieldRules = stripe_invoice.NO_RULES
 
     @classmethod
     def from_table(cls, name: str, table: Mapping[str, Any], environ: Mapping[str, str]) -> StripeConfig:
@@ -81,6 +82,7 @@ class StripeConfig:
             # docs.stripe.com/rate-limits, November 2026: 25 a second in a sandbox and for one endpoint, 100 live.
             requests_per_second=read.whole("requests_per_second", 20, least=1, most=100),
             credit_paid=read.flag("credit_paid", False),
+            fields=stripe_fields.read_rules(read),
         )
         read.finish()
         return config
@@ -122,7 +124,7 @@ class StripeConnector:
         After a 5xx the state is read again before the next revision of the key is used.
         """
         assert isinstance(document, base.InvoiceDocument), "Stripe takes invoices"
-        plan = plan_invoice(document, self._config.options)
+        plan = plan_invoice(document, self._config.options, self._config.fields)
         if plan.is_skipped:
             text = "The total is zero or below the minimum charge, and the settings say to skip such invoices."
             return [
@@ -147,7 +149,7 @@ class StripeConnector:
     async def find(self, document: base.Document) -> Outcome | None:
         """The Stripe invoice that carries our id; UNKNOWN with code INCOMPLETE for a draft that is not filled yet."""
         assert isinstance(document, base.InvoiceDocument), "Stripe takes invoices"
-        run = _Run(self._client, plan_invoice(document, self._config.options), "")
+        run = _Run(self._client, plan_invoice(document, self._config.options, self._config.fields), "")
         invoice = await run.look_up()
         return None if invoice is None else run.judge(invoice)
 

@@ -17,6 +17,7 @@ from typing import Any
 from app.core import money
 from connectors.base import DocumentLine, InvoiceDocument, Problem, Terminal, document_to_json
 from connectors.http import SettingsError, SettingsTable
+from connectors.stripe_fields import FieldRules
 
 # docs.stripe.com/currencies, November 2026. Stripe's own table; ISO 4217 differs (ISK, UGX, MGA).
 ZERO_DECIMAL = frozenset(
@@ -46,6 +47,7 @@ NUMBER_KEY = "metrograph_invoice_number"
 DIGEST_KEY = "metrograph_digest"
 LINE_KEY = "metrograph_line"
 
+NO_RULES = FieldRules()
 _EFFECTIVE_AT: dict[object, str] = {
     "period_end": "period_end",
     "noon_utc": "noon_utc",
@@ -134,7 +136,7 @@ class Plan:
     is_skipped: bool
 
 
-def plan_invoice(document: InvoiceDocument, defaults: InvoiceOptions) -> Plan:
+def plan_invoice(document: InvoiceDocument, defaults: InvoiceOptions, rules: FieldRules = NO_RULES) -> Plan:
     """The requests for a document. `Terminal` when Stripe could not take it as it is."""
     try:
         customer = read_customer({**document.customer, **document.options}, defaults)
@@ -142,7 +144,7 @@ def plan_invoice(document: InvoiceDocument, defaults: InvoiceOptions) -> Plan:
         raise Terminal(
             "CUSTOMER_SETTINGS", str(error), hint="Complete the customer's billing configuration."
         ) from error
-    lines, total = _lines(document)
+    lines, total = _lines(document, rules)
     limit = MAX_MINOR_OF.get(document.currency, MAX_MINOR)
     if total > limit:
         raise Terminal(
@@ -164,7 +166,7 @@ def plan_invoice(document: InvoiceDocument, defaults: InvoiceOptions) -> Plan:
         document=document,
         customer=customer,
         digest=digest,
-        create=_create_parameters(document, customer, digest),
+        create=_create_parameters(document, customer, digest, rules),
         lines=lines,
         total=total,
         is_skipped=customer.options.skip_zero and (document.total == 0 or 0 < document.total < minimum),
@@ -207,7 +209,9 @@ def effective_at(document: InvoiceDocument, rule: str) -> datetime | None:
     return instant if rule == "period_end" else instant.replace(hour=12, minute=0, second=0, microsecond=0)
 
 
-def _create_parameters(document: InvoiceDocument, customer: CustomerConfig, digest: str) -> dict[str, Any]:
+def _create_parameters(
+    document: InvoiceDocument, customer: CustomerConfig, digest: str, rules: FieldRules
+) -> dict[str, Any]:
     options = customer.options
     parameters: dict[str, Any] = {
         "customer": customer.stripe_customer_id,
@@ -219,12 +223,16 @@ def _create_parameters(document: InvoiceDocument, customer: CustomerConfig, dige
         # The customer's own discount would change the total; ours is already in the lines.
         "discounts": "",
         "metadata": {
+            **rules.metadata_of(document.custom_fields),
             INVOICE_KEY: document.reference,
             CONTRACT_KEY: document.contract,
             NUMBER_KEY: document.number,
             DIGEST_KEY: digest,
         },
     }
+    printed = rules.printed_of(document.custom_fields)
+    if printed:
+        parameters["custom_fields"] = printed
     if customer.collection_method == "send_invoice":
         parameters["days_until_due"] = options.days_until_due
     if options.tax == "stripe":
@@ -235,13 +243,13 @@ def _create_parameters(document: InvoiceDocument, customer: CustomerConfig, dige
     return parameters
 
 
-def _lines(document: InvoiceDocument) -> tuple[tuple[dict[str, Any], ...], int]:
+def _lines(document: InvoiceDocument, rules: FieldRules) -> tuple[tuple[dict[str, Any], ...], int]:
     """The add_lines entries and the total in minor units, after the currency's smallest step."""
     amounts = [minor_units(line.amount, document.currency) for line in document.lines]
     total = sum(amounts)
     step = STEPS.get(document.currency, 1)
     charged = int(money.round_half_up(Decimal(total) / step, places=0)) * step
-    entries = [_line(line, amount, document) for line, amount in zip(document.lines, amounts, strict=True)]
+    entries = [_line(line, amount, document, rules) for line, amount in zip(document.lines, amounts, strict=True)]
     if charged != total:
         text = f"Rounding to the smallest amount that can be charged in {document.currency}"
         entries.append({"amount": charged - total, "description": text, "discountable": False})
@@ -252,12 +260,12 @@ def _lines(document: InvoiceDocument) -> tuple[tuple[dict[str, Any], ...], int]:
     return tuple(entries), charged
 
 
-def _line(line: DocumentLine, amount: int, document: InvoiceDocument) -> dict[str, Any]:
+def _line(line: DocumentLine, amount: int, document: InvoiceDocument, rules: FieldRules) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "amount": amount,
         "description": _description(line, document.currency),
         "discountable": False,
-        "metadata": _metadata(line.metadata),
+        "metadata": _metadata({**line.metadata, **rules.metadata_of(line.custom_fields)}),
     }
     return _with_period(entry, line.starting_at, line.ending_before)
 

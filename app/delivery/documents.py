@@ -6,8 +6,9 @@ remainder, because a provider adds the lines up again and must arrive at our tot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -16,7 +17,7 @@ from app.core.grants import PaymentGate
 from app.core.lines import LineType
 from app.core.money import ZERO, allocate, canonical, fiat
 from app.customers.tables import BillingConfiguration
-from app.delivery.gated import gates_of
+from app.delivery import document_fields, gated
 from app.delivery.tables import MeteringSlot
 from app.invoices.numbers import number_text
 from app.invoices.tables import Invoice, InvoiceLine
@@ -46,18 +47,19 @@ async def invoice_document(
         customer=configuration.settings,
         currency=invoice.currency,
         total=invoice.total,
-        lines=_lines(invoice, rows),
+        lines=_lines(invoice, rows, await document_fields.fields_of_products(session, invoice)),
         issued_at=invoice.issued_at,
         service_starting_at=None if invoice.ending_before is None else invoice.starting_at,
         service_ending_before=invoice.ending_before,
         date=invoice.starting_at if invoice.ending_before is None else None,
         options=await _options(session, invoice),
+        custom_fields=await document_fields.fields_of_invoice(session, invoice),
     )
 
 
 async def _options(session: AsyncSession, invoice: Invoice) -> dict[str, str]:
     """What a commit waits for is charged at once, however other invoices of the customer are collected."""
-    gates = await gates_of(session, [invoice.id])
+    gates = await gated.gates_of(session, [invoice.id])
     return COLLECTED_AT_ONCE if gates.get(invoice.id) is PaymentGate.STRIPE else {}
 
 
@@ -77,7 +79,9 @@ def metering_document(slots: Sequence[MeteringSlot]) -> MeteringDocument:
     )
 
 
-def _lines(invoice: Invoice, rows: Sequence[InvoiceLine]) -> tuple[DocumentLine, ...]:
+def _lines(
+    invoice: Invoice, rows: Sequence[InvoiceLine], fields: Mapping[UUID, Mapping[str, str]]
+) -> tuple[DocumentLine, ...]:
     counted = [row for row in rows if row.in_total and row.type != LineType.ROUNDING]
     if not counted:
         return (
@@ -90,10 +94,13 @@ def _lines(invoice: Invoice, rows: Sequence[InvoiceLine]) -> tuple[DocumentLine,
         )
     shares = allocate(invoice.total, [row.amount for row in counted], places=fiat(invoice.currency).places)
     assert sum(shares, ZERO) == invoice.total, "what is sent adds up to the invoice"
-    return tuple(_line(row, share) for row, share in zip(counted, shares, strict=True))
+    return tuple(
+        _line(row, share, fields.get(row.product_id, {}) if row.product_id else {})
+        for row, share in zip(counted, shares, strict=True)
+    )
 
 
-def _line(row: InvoiceLine, amount: Decimal) -> DocumentLine:
+def _line(row: InvoiceLine, amount: Decimal, fields: Mapping[str, str]) -> DocumentLine:
     return DocumentLine(
         description=description_of(row),
         amount=amount,
@@ -102,6 +109,7 @@ def _line(row: InvoiceLine, amount: Decimal) -> DocumentLine:
         starting_at=row.starting_at,
         ending_before=row.ending_before,
         metadata={} if row.product_id is None else {"product": to_text("product", row.product_id)},
+        custom_fields=fields,
     )
 
 

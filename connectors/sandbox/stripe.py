@@ -140,6 +140,7 @@ async def _create(connection: Connection, _: Request, values: dict[str, Any], no
         "due_date": whole(values, "due_date"),
         "effective_at": whole(values, "effective_at"),
         "metadata": metadata(values),
+        "custom_fields": _printed(values),
         "created": now,
         "period_start": now,
         "period_end": now,
@@ -156,6 +157,14 @@ async def _create(connection: Connection, _: Request, values: dict[str, Any], no
     )
     await stripe_events.note(connection, "invoice.created", _shown(body), now)
     return _shown(body)
+
+
+def _printed(values: dict[str, Any]) -> list[dict[str, str]]:
+    """At most 4 fields, names of 40 and values of 140 characters."""
+    given = cast("list[dict[str, str]]", values.get("custom_fields") or [])
+    if len(given) > 4 or any(len(one["name"]) > 40 or len(one["value"]) > 140 for one in given):
+        raise Refusal("Too many custom fields, or too long ones", param="custom_fields")
+    return given
 
 
 async def _list(connection: Connection, _: Request, values: dict[str, Any], now: int) -> Row:

@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -159,6 +160,44 @@ async def test_the_invoice_at_stripe_says_what_it_is(connect: Connect, sandbox: 
     assert found["collection_method"] == "send_invoice"
     assert outcome.effective_at == at("2026-10-31T23:59:59Z")
     assert len(outcome.request_ids) == 3
+
+
+async def test_the_sellers_own_fields_stand_where_the_account_wants_them(connect: Connect, sandbox: Sandbox) -> None:
+    rules = {
+        "metadata": {"contract.po": "po_number", "product.sku": "sku", "customer.none": "none"},
+        "printed_fields": {"contract.po": "PO number", "customer.region": "Region"},
+    }
+    plain = priced("1.00", "2.00")
+    lines = (replace(plain.lines[0], custom_fields={"product.sku": "S-1"}), plain.lines[1])
+    sent = replace(plain, lines=lines, custom_fields={"contract.po": "4711" + "x" * 600, "customer.other": "y"})
+    await connect("stripe", **rules).deliver(sent, "key")
+    (found,) = sandbox.effects("stripe")
+    assert found["metadata"]["po_number"] == "4711" + "x" * 496
+    assert {"none", "customer.other"}.isdisjoint(found["metadata"])
+    assert [line["metadata"].get("sku") for line in found["lines"]] == ["S-1", None]
+    (shown,) = sandbox.http.get("/v1/invoices", headers={"authorization": "Bearer sk_test_person"}).json()["data"]
+    assert shown["custom_fields"] == [{"name": "PO number", "value": "4711" + "x" * 136}]
+    # Another rule changes what Stripe is told next time, not what the invoice is.
+    assert (await connect("stripe").deliver(sent, "key"))[0].status is OutcomeStatus.DUPLICATE
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("metadata", {"contract.po": "metrograph_invoice_id"}),
+        ("metadata", {"contract.po": "a[b]"}),
+        ("metadata", {"invoice.po": "po"}),
+        ("metadata", {f"contract.k{n}": f"k{n}" for n in range(41)}),
+        ("metadata", "po"),
+        ("printed_fields", {"product.sku": "SKU"}),
+        ("printed_fields", {f"contract.k{n}": f"k{n}" for n in range(5)}),
+        ("printed_fields", {"contract.po": "x" * 41}),
+    ],
+)
+def test_rules_for_fields_are_checked_at_start(key: str, value: object) -> None:
+    with pytest.raises(SettingsError) as failure:
+        StripeConfig.from_table("x", {"api_key": "env:STRIPE_KEY", key: value}, ENVIRON)
+    assert [problem.key for problem in failure.value.problems] == [key]
 
 
 async def test_a_foreign_line_on_the_draft_stops_before_finalizing(connect: Connect, sandbox: Sandbox) -> None:

@@ -1,0 +1,29 @@
+"""The custom fields that travel with an invoice to its provider, as they were when it became final.
+
+Owns their names there: `customer.KEY`, `contract.KEY` and, on lines, `product.KEY`. Which of them a provider is told, and
+under which name, is a setting of the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contracts.frozen import terms_from_json
+from app.invoices.frozen_fields import frozen_fields
+from app.invoices.tables import Invoice, InvoiceInputs
+
+
+async def fields_of_invoice(session: AsyncSession, invoice: Invoice) -> dict[str, str]:
+    """Those of the customer and of the contract."""
+    found = (await frozen_fields(session, [invoice.id]))[invoice.id]
+    return {f"{owner}.{key}": value for owner in sorted(found) for key, value in sorted(found[owner].items())}
+
+
+async def fields_of_products(session: AsyncSession, invoice: Invoice) -> Mapping[UUID, dict[str, str]]:
+    """Those of each product of the invoice's terms."""
+    inputs = await session.get_one(InvoiceInputs, invoice.id)
+    products = terms_from_json(inputs.terms).products
+    return {product.id: {f"product.{key}": value for key, value in product.custom_fields} for product in products}
