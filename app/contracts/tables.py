@@ -28,6 +28,7 @@ class Contract(Row, Unique, table=True):
     """
 
     __tablename__ = "contracts"
+    __table_args__ = (Index("ix_contracts_children", "customer_id", postgresql_where=text("parent_id is not null")),)
     customer_id: UUID = Field(foreign_key="customers.id", index=True)
     rate_card_id: UUID | None = Field(default=None, foreign_key="rate_cards.id", index=True)
     name: str | None = Field(default=None, max_length=200)

@@ -130,6 +130,19 @@ class InvoiceRegeneration(SQLModel, table=True):
     created_at: datetime = instant()
 
 
+class InvoiceConstituent(SQLModel, table=True):
+    """A final statement that goes out with a consolidated invoice, in the order of `position`. Rows are only ever added.
+
+    A consolidated invoice has no lines of its own: it says what its constituents say.
+    """
+
+    __tablename__ = "invoice_constituents"
+    __table_args__ = (UniqueConstraint("consolidated_id", "invoice_id"),)
+    consolidated_id: UUID = Field(foreign_key="invoices.id", primary_key=True)
+    position: int = Field(primary_key=True)
+    invoice_id: UUID = Field(foreign_key="invoices.id", index=True)
+
+
 class Counter(SQLModel, table=True):
     """The next invoice number; one row, taken last before commit so that numbers have no gaps."""
 

@@ -35,7 +35,7 @@ DECIDES_NO_DUE_DATE = {
     *("recurring_grants", "contract_thresholds", "threshold_touches"),
     # Content of invoices, which come with the invoice; deliveries, which come after it; records of what was done.
     *("invoice_lines", "invoice_inputs", "deliveries", "metering_slots", "contract_edits"),
-    *("billing_run_contracts", "billing_run_invoices", "lifetime_billings"),
+    *("billing_run_contracts", "billing_run_invoices", "lifetime_billings", "invoice_constituents"),
     # Where an invoice goes, and who may see it.
     *("billing_configurations", "ingest_aliases", "api_keys", "marketplace_subscriptions"),
 }
@@ -44,6 +44,7 @@ APPEND_ONLY = (
     *("rates", "invoices", "invoice_lines", "invoice_inputs"),
     *("delivery_attempts", "delivery_receipts", "metering_receipts", "audit_entries"),
     *("transfers", "invoice_voids", "invoice_regenerations", "contract_edits", "external_invoice_states"),
+    "invoice_constituents",
 )
 
 
