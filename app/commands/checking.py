@@ -34,7 +34,7 @@ class Finding:
 RULES: dict[str, tuple[str, str]] = {
     "the lines of every invoice add up to its total": (
         "select count(*) from invoices",
-        "select count(*) from invoices i where i.total is distinct from coalesce("
+        "select count(*) from invoices i where i.type <> 'USAGE_CONSOLIDATED' and i.total is distinct from coalesce("
         "(select sum(amount) from invoice_lines l where l.invoice_id = i.id and l.in_total), 0)",
     ),
     "rounding moves half a minor unit at most, once": (
@@ -49,6 +49,22 @@ RULES: dict[str, tuple[str, str]] = {
         "where i.type <> 'USAGE_CONSOLIDATED' "
         "and not exists (select 1 from invoice_voids v where v.invoice_id = i.id) group by 1, 2) s "
         "full join lifetime_billings l using (customer_id, currency) where coalesce(s.total, 0) <> coalesce(l.total, 0)",
+    ),
+    "a consolidated invoice is what its constituents come to, none of which is void while it counts": (
+        "select count(*) from invoices where type = 'USAGE_CONSOLIDATED'",
+        "select count(*) from invoices i where i.type = 'USAGE_CONSOLIDATED' and (i.total is distinct from "
+        "(select sum(p.total) from invoice_constituents c join invoices p on p.id = c.invoice_id "
+        "where c.consolidated_id = i.id) or exists (select 1 from invoice_lines l where l.invoice_id = i.id) "
+        "or not exists (select 1 from invoice_voids v where v.invoice_id = i.id) and exists "
+        "(select 1 from invoice_constituents c join invoice_voids v on v.invoice_id = c.invoice_id "
+        "where c.consolidated_id = i.id))",
+    ),
+    "a statement goes out once: with one consolidated invoice that counts, or by itself": (
+        "select count(*) from invoice_constituents",
+        "select count(*) from (select c.invoice_id from invoice_constituents c where not exists "
+        "(select 1 from invoice_voids v where v.invoice_id = c.consolidated_id) group by 1 having count(*) > 1 "
+        "union select d.invoice_id from deliveries d join invoice_constituents c on c.invoice_id = d.invoice_id "
+        "where d.status not in ('SKIPPED', 'CANCELED')) twice",
     ),
     "invoice numbers run from 1 without gaps": (
         "select count(*) from invoices",

@@ -6,7 +6,7 @@ stays true; the rules are in `hierarchies.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -44,6 +44,26 @@ async def parents_of_customers(session: AsyncSession, customer_ids: Sequence[UUI
         .distinct()
     )
     return set(found)
+
+
+async def families_of(session: AsyncSession, customer_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """For each of some customers one of them that stands for all whose contracts are parents and children of each other."""
+    parent = aliased(Contract)
+    rows = await session.execute(
+        select(Contract.customer_id, parent.customer_id)
+        .join(parent, col(Contract.parent_id) == parent.id)
+        .where(col(Contract.customer_id).in_(customer_ids))
+        .distinct()
+    )
+    found: dict[UUID, UUID] = {customer_id: customer_id for customer_id in customer_ids}
+    pairs: list[tuple[UUID, UUID]] = [(child, above) for child, above in rows]
+    for pair in pairs:
+        # The parent's customer may have nothing due itself, and still stands for its children's.
+        names = {found.get(item, item) for item in pair}
+        first = min(names)
+        found |= dict.fromkeys(pair, first)
+        found = {key: first if name in names else name for key, name in found.items()}
+    return {customer_id: found[customer_id] for customer_id in customer_ids}
 
 
 async def lock_family(session: AsyncSession, customer_id: UUID) -> None:

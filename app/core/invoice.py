@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from app.core.lines import Line, LineType
+from app.core.lines import Line, LineOrigin, LineType
 from app.core.money import ZERO, Unit, canonical, exact, round_total
 from app.core.period import Period
 
@@ -181,6 +181,24 @@ def finalize(draft: Draft) -> FinalInvoice:
     return FinalInvoice(lines=lines, subtotal=draft.subtotal, total=total, unit=draft.unit)
 
 
+def put_together(parts: Sequence[tuple[UUID, FinalInvoice]]) -> FinalInvoice:
+    """Invoices of one unit as one, by id: their lines one after the other, each with its origin, and the sum of totals.
+
+    Every part was rounded by itself, so nothing is rounded here, and the subtotal is the total.
+    """
+    assert parts, "an invoice is made of something"
+    [unit] = {part.unit for _, part in parts}
+    lines = tuple(
+        replace(line, origin=LineOrigin(identifier, position))
+        for identifier, part in parts
+        for position, line in enumerate(part.lines)
+    )
+    with exact():
+        total = sum((part.total for _, part in parts), ZERO)
+    assert _sum_in_total(lines) == total, "the lines of the parts add up to their totals"
+    return FinalInvoice(lines=lines, subtotal=total, total=total, unit=unit)
+
+
 def canonical_content(header: InvoiceHeader, invoice: FinalInvoice) -> bytes:
     """The invoice as one JSON text in UTF-8: keys sorted, no blanks, decimals canonical, instants with Z.
 
@@ -259,6 +277,7 @@ def _later_content(line: Line) -> dict[str, object]:
         "charge": None if line.charge_id is None else str(line.charge_id),
         "charged_at": _optional_instant(line.charged_at),
         "ordinal": line.ordinal or None,
+        "origin": None if line.origin is None else [str(line.origin.invoice_id), line.origin.position],
     }
 
 

@@ -42,6 +42,14 @@ class LineTier:
 
 
 @dataclass(frozen=True, slots=True)
+class LineOrigin:
+    """The line of another invoice that a line repeats."""
+
+    invoice_id: UUID
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One line of an invoice, exact.
 
@@ -51,6 +59,7 @@ class Line:
     count: those in a custom unit, which a `cpu_conversion` line sums up, and what counts towards a postpaid commit.
     A fee or charge names its `subscription_id` or `charge_id`, its date as `charged_at`, and its `ordinal` among those
     of one source and instant.
+    A line of a consolidated invoice has its `origin` in one of its constituents.
     Fields that a type does not need are None or empty.
     """
 
@@ -77,6 +86,7 @@ class Line:
     charge_id: UUID | None = None
     charged_at: datetime | None = None
     ordinal: int = 0
+    origin: LineOrigin | None = None
 
 
 _MERGED = (LineType.COMPOSITE, LineType.MINIMUM, LineType.CPU_CONVERSION)

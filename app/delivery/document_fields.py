@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.frozen import terms_from_json
 from app.invoices.frozen_fields import frozen_fields
+from app.invoices.putting_together import constituents_from_json
 from app.invoices.tables import Invoice, InvoiceInputs
 
 
@@ -23,7 +24,9 @@ async def fields_of_invoice(session: AsyncSession, invoice: Invoice) -> dict[str
 
 
 async def fields_of_products(session: AsyncSession, invoice: Invoice) -> Mapping[UUID, dict[str, str]]:
-    """Those of each product of the invoice's terms."""
+    """Those of each product of the invoice's terms; of a consolidated one by those of its constituents, the first counts."""
     inputs = await session.get_one(InvoiceInputs, invoice.id)
-    products = terms_from_json(inputs.terms).products
+    parts = constituents_from_json(inputs.terms)
+    kept = [inputs] if parts is None else [await session.get_one(InvoiceInputs, part) for part in parts]
+    products = [product for item in reversed(kept) for product in terms_from_json(item.terms).products]
     return {product.id: {f"product.{key}": value for key, value in product.custom_fields} for product in products}

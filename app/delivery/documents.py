@@ -11,16 +11,15 @@ from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
 
 from app.core.grants import PaymentGate
-from app.core.lines import LineType
+from app.core.lines import Line, LineType
 from app.core.money import ZERO, allocate, canonical, fiat
 from app.customers.tables import BillingConfiguration
 from app.delivery import document_fields, gated
 from app.delivery.tables import MeteringSlot
-from app.invoices.numbers import number_text
-from app.invoices.tables import Invoice, InvoiceLine
+from app.invoices import books, numbers, origins
+from app.invoices.tables import Invoice
 from app.store.ids import to_text
 from connectors.base import DocumentLine, InvoiceDocument, MeteringDocument, UsageRecord
 
@@ -31,23 +30,21 @@ async def invoice_document(
     session: AsyncSession, invoice: Invoice, configuration: BillingConfiguration
 ) -> InvoiceDocument:
     """The document of an invoice, for one customer's side of a provider account."""
-    rows = (
-        (
-            await session.execute(
-                select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(col(InvoiceLine.position))
-            )
-        )
-        .scalars()
-        .all()
-    )
+    lines = await books.lines_of(session, invoice.id)
+    found = await origins.origins_of_lines(session, lines)
     return InvoiceDocument(
         reference=to_text("invoice", invoice.id),
-        number=number_text(invoice.number),
+        number=numbers.number_text(invoice.number),
         contract=to_text("contract", invoice.contract_id),
         customer=configuration.settings,
         currency=invoice.currency,
         total=invoice.total,
-        lines=_lines(invoice, rows, await document_fields.fields_of_products(session, invoice)),
+        lines=_lines(
+            invoice,
+            lines,
+            await document_fields.fields_of_products(session, invoice),
+            {key: origin.heading for key, origin in found.items()},
+        ),
         issued_at=invoice.issued_at,
         service_starting_at=None if invoice.ending_before is None else invoice.starting_at,
         service_ending_before=invoice.ending_before,
@@ -80,9 +77,12 @@ def metering_document(slots: Sequence[MeteringSlot]) -> MeteringDocument:
 
 
 def _lines(
-    invoice: Invoice, rows: Sequence[InvoiceLine], fields: Mapping[UUID, Mapping[str, str]]
+    invoice: Invoice,
+    lines: Sequence[Line],
+    fields: Mapping[UUID, Mapping[str, str]],
+    headings: Mapping[UUID, str],
 ) -> tuple[DocumentLine, ...]:
-    counted = [row for row in rows if row.in_total and row.type != LineType.ROUNDING]
+    counted = [line for line in lines if line.in_total and line.type is not LineType.ROUNDING]
     if not counted:
         return (
             DocumentLine(
@@ -92,32 +92,33 @@ def _lines(
                 ending_before=invoice.ending_before,
             ),
         )
-    shares = allocate(invoice.total, [row.amount for row in counted], places=fiat(invoice.currency).places)
+    shares = allocate(invoice.total, [line.amount for line in counted], places=fiat(invoice.currency).places)
     assert sum(shares, ZERO) == invoice.total, "what is sent adds up to the invoice"
     return tuple(
-        _line(row, share, fields.get(row.product_id, {}) if row.product_id else {})
-        for row, share in zip(counted, shares, strict=True)
+        _line(line, share, fields.get(line.product_id, {}) if line.product_id else {}, headings)
+        for line, share in zip(counted, shares, strict=True)
     )
 
 
-def _line(row: InvoiceLine, amount: Decimal, fields: Mapping[str, str]) -> DocumentLine:
+def _line(line: Line, amount: Decimal, fields: Mapping[str, str], headings: Mapping[UUID, str]) -> DocumentLine:
+    heading = "" if line.origin is None else f"{headings[line.origin.invoice_id]}: "
     return DocumentLine(
-        description=description_of(row),
+        description=heading + description_of(line),
         amount=amount,
-        quantity=row.quantity,
-        unit_price=row.unit_price,
-        starting_at=row.starting_at,
-        ending_before=row.ending_before,
-        metadata={} if row.product_id is None else {"product": to_text("product", row.product_id)},
+        quantity=line.quantity,
+        unit_price=line.unit_price,
+        starting_at=line.starting_at,
+        ending_before=line.ending_before,
+        metadata={} if line.product_id is None else {"product": to_text("product", line.product_id)},
         custom_fields=fields,
     )
 
 
-def description_of(row: InvoiceLine) -> str:
+def description_of(line: Line) -> str:
     """`Tokens (model=large, region=eu), tier 2: above 1000`: what the line is, in one sentence."""
-    groups = {**row.pricing, **row.presentation}
+    groups = dict((*line.pricing, *line.presentation))
     values = ", ".join(f"{name}={value if value is not None else '-'}" for name, value in sorted(groups.items()))
-    words = (row.product_name or row.type) + (f" ({values})" if values else "")
-    if row.tier is None:
+    words = (line.product_name or line.type) + (f" ({values})" if values else "")
+    if line.tier is None:
         return words
-    return f"{words}, tier {row.tier['level']}: above {canonical(Decimal(row.tier['starting_at']))}"
+    return f"{words}, tier {line.tier.level}: above {canonical(line.tier.starting_at)}"

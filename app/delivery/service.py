@@ -19,6 +19,7 @@ from app.core.invoice import InvoiceType
 from app.core.money import ZERO
 from app.core.retry import wait_before
 from app.customers.tables import BillingConfiguration
+from app.delivery import families
 from app.delivery.calling import ask
 from app.delivery.documents import invoice_document
 from app.delivery.gated import gates_of
@@ -48,11 +49,11 @@ async def open_deliveries(session: AsyncSession, connections: Connections, *, no
         .where(~select(Delivery.id).where(Delivery.invoice_id == Invoice.id).exists(), ~IS_VOID)
         .order_by(col(Invoice.due_at), col(Invoice.id))
     )
-    rows = found.all()
-    gates = await gates_of(session, [invoice.id for invoice, _ in rows])
+    rows = await families.sent_by_themselves(session, [(invoice, route) for invoice, route in found], now=now)
+    gates = await gates_of(session, [invoice.id for invoice, _, _ in rows])
     made = [
-        _opened(invoice, configuration, connections, gate=gates.get(invoice.id), now=now)
-        for invoice, configuration in rows
+        _opened(invoice, route, connections, gate=gates.get(invoice.id), is_part=is_part, now=now)
+        for invoice, route, is_part in rows
     ]
     session.add_all(made)
     await session.flush()
@@ -103,6 +104,7 @@ def _opened(
     connections: Connections,
     *,
     gate: PaymentGate | None,
+    is_part: bool,
     now: datetime,
 ) -> Delivery:
     connection = connections.find(configuration.connection)
@@ -113,7 +115,9 @@ def _opened(
         status=DeliveryStatus.PENDING, currency=invoice.currency, total=invoice.total, acknowledged=ZERO,
         next_attempt_at=now,
     )  # fmt: skip
-    if connection is None:
+    if is_part:
+        _skip(delivery, "CONSOLIDATED", "It goes out with the consolidated invoice of the contract that pays for it.")
+    elif connection is None:
         _attend(delivery, "NO_CONNECTION", f"No connection {configuration.connection!r} is configured.",
                 "Add it to the connections file and retry.")  # fmt: skip
     elif connection.capabilities.currencies is not None and invoice.currency not in connection.capabilities.currencies:

@@ -21,7 +21,7 @@ from app.core.ledger import Movement, TransferKind
 from app.core.lines import LineType
 from app.core.pots import pots_of
 from app.grants import followed, reading
-from app.invoices import again_statement, books, drafts, giving_back, instead, missing
+from app.invoices import again_statement, books, consolidated_again, drafts, giving_back, instead, missing
 from app.invoices.tables import Invoice
 
 
@@ -48,6 +48,9 @@ async def make_again(
     contract = await session.get_one(Contract, invoice.contract_id, populate_existing=True)
     if contract.archived_at is not None:
         return None
+    if invoice.type == InvoiceType.USAGE_CONSOLIDATED:
+        rated = await consolidated_again.made_again(session, invoice, now=now)
+        return None if rated is None else MadeAgain(rated, ())
     lines = await books.lines_of(session, invoice.id)
     current = await terms.terms_of(session, contract)
     keys = {key_of(line) for line in lines if line.type in fees.BILLING}

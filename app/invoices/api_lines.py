@@ -19,7 +19,7 @@ from app.grants.api_types import Balance
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.values import Interval, KeyValue, Money, described_enum, key_values
-from app.invoices import api_explanations, api_seen
+from app.invoices import api_explanations, api_origins, api_seen
 from app.invoices.api_line_parts import GroupValue, LineTier, Origin, groups
 from app.store import ids
 
@@ -69,6 +69,13 @@ class InvoiceLine:
     )
     line: strawberry.Private[lines.Line]
     origin: strawberry.Private[Origin | UUID]
+
+    @strawberry.field(
+        name="origin",
+        description="Of a line of a consolidated invoice: the line that it repeats; else null.",
+    )
+    async def constituent_line(self, info: Info) -> api_origins.InvoiceLineOrigin | None:
+        return await api_origins.origin_shown(info, self.line.origin)
 
     @strawberry.field(
         description="Why the line is what it is: its dated price, override, balance, tier and metric, the events behind it, "

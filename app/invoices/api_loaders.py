@@ -16,10 +16,9 @@ from app.core import invoice as core
 from app.graphql.context import Context, Info
 from app.graphql.nodes import LOADERS
 from app.graphql.values import described_enum
-from app.invoices import balances, drafts, lifetime, numbers, tables
+from app.invoices import balances, books, drafts, lifetime, numbers, tables
 from app.invoices.api_line_parts import Origin
 from app.invoices.api_lines import InvoiceLine, UnratedUsage, line_shown, unrated_shown
-from app.invoices.books import line_of
 from app.invoices.finding import find_drafts
 from app.invoices.inputs import unrated_to_json
 
@@ -56,22 +55,21 @@ async def load_invoices(context: Context, keys: Sequence[UUID]) -> Sequence[Any]
     missing = set(keys) - set(shown)
     if missing:
         statements = await find_drafts(context.session, missing, now=context.now, customer_id=context.actor.customer_id)
-        books = balances.Books(context.session, now=context.now)
+        every = balances.Books(context.session, now=context.now)
         for identifier, statement in statements.items():
-            shown[identifier] = await books.rate(statement)
+            shown[identifier] = await every.rate(statement)
     return [shown.get(key) for key in keys]
 
 
 async def _lines(context: Context, keys: Sequence[UUID]) -> Sequence[list[InvoiceLine]]:
-    found = await context.session.execute(
-        select(tables.InvoiceLine)
-        .where(col(tables.InvoiceLine.invoice_id).in_(keys))
-        .order_by(col(tables.InvoiceLine.invoice_id), col(tables.InvoiceLine.position))
-    )
-    lines: dict[UUID, list[InvoiceLine]] = {key: [] for key in keys}
-    for row in found.scalars():
-        lines[row.invoice_id].append(line_shown(row.position, line_of(row), row.invoice_id))
-    return [lines[key] for key in keys]
+    found = await books.lines_of_invoices(context.session, keys)
+    return [
+        [
+            line_shown(place, line, key if line.origin is None else line.origin.invoice_id)
+            for place, line in enumerate(found[key])
+        ]
+        for key in keys
+    ]
 
 
 async def _unrated(context: Context, keys: Sequence[UUID]) -> Sequence[list[dict[str, Any]]]:
@@ -127,7 +125,14 @@ async def lines_of(info: Info, invoice: Either) -> list[InvoiceLine]:
     """Its lines, in order."""
     if isinstance(invoice, tables.Invoice):
         return await info.context.load("invoice.lines", invoice.id)
-    return [line_shown(position, line, Origin.of(invoice)) for position, line in enumerate(invoice.draft.lines)]
+    rated = {part.invoice_id: Origin.of(part.draft) for part in invoice.parts if part.draft is not None}
+    own = Origin.of(invoice)
+    return [
+        line_shown(
+            position, line, own if line.origin is None else rated.get(line.origin.invoice_id, line.origin.invoice_id)
+        )
+        for position, line in enumerate(invoice.draft.lines)
+    ]
 
 
 async def unrated_of(info: Info, invoice: Either) -> list[UnratedUsage]:

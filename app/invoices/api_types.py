@@ -107,6 +107,16 @@ class Invoice(Node):
         "tokens of another customer than the one who pays.",
     )
 
+    constituent_invoices = strawberry.field(
+        resolver=api_hierarchies.constituents,
+        description="Of a consolidated invoice: the statements whose lines it repeats, the parent's own first, at most those "
+        "that the caller may see.",
+    )
+    consolidated_into = strawberry.field(
+        resolver=api_hierarchies.consolidated_into,
+        description="The consolidated invoice with which a final statement went out; it is sent to no provider itself.",
+    )
+
     @strawberry.field(description="The usage that it bills; null for a scheduled invoice, which has a date.")
     def service_period(self, invoice: strawberry.Parent[Either]) -> Interval | None:
         period = invoice if isinstance(invoice, tables.Invoice) else invoice.statement.period

@@ -19,9 +19,9 @@ from app.core.ledger import Movement
 from app.core.pots import pots_of
 from app.core.terms import Terms
 from app.grants import entries, reading, sharing
-from app.invoices import draws, finding, missing, rollovers
+from app.invoices import draws, finding, missing, putting_together, rollovers
 from app.invoices.drafts import RatedStatement, rate
-from app.invoices.statements import Statement
+from app.invoices.statements import Constituent, Statement
 from app.usage.metric_hours import HoursReader, hours_of_metrics
 
 
@@ -53,7 +53,9 @@ class CustomerBook:
     ) -> CustomerBook:
         """The book as it stands now, with the invoices that are open by now."""
         customers = sorted(await sharing.sharing_customers(session, customer_id))
-        open_ones = await finding.open_of_customers(session, customers, now=now)
+        found_open = await finding.open_of_customers(session, customers, now=now)
+        # What puts others together draws nothing itself.
+        open_ones = [item for item in found_open if item.type is not InvoiceType.USAGE_CONSOLIDATED]
         renewals = await rollovers.Renewals.of(session, *customers, now=now)
         book = cls(session, hours, open_ones, renewals, frozenset(customers))
         found = await reading.grants_of_customers(session, customers, for_sums=True)
@@ -142,5 +144,12 @@ class Books:
         return self._books[customer_id]
 
     async def rate(self, statement: Statement) -> RatedStatement:
-        """One open invoice."""
-        return await (await self.of(statement.contract.customer_id)).rate(statement)
+        """One open invoice; a consolidated one from those that it puts together."""
+        if statement.type is not InvoiceType.USAGE_CONSOLIDATED:
+            return await (await self.of(statement.contract.customer_id)).rate(statement)
+        drafts = [await self._constituent(part) for part in statement.constituents if not part.is_final]
+        return await putting_together.rated_together(self._session, statement, {item.id: item for item in drafts})
+
+    async def _constituent(self, part: Constituent) -> RatedStatement:
+        book = await self.of(part.contract.customer_id)
+        return await book.rate(next(item for item in book.open if item.id == part.invoice_id))

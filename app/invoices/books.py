@@ -5,6 +5,8 @@ Owns the way back from rows to core values. Recomputing from the frozen inputs i
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC
 from decimal import Decimal
 from uuid import UUID
@@ -13,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.core.invoice import FinalInvoice, InvoiceHeader, InvoiceType, fingerprint
-from app.core.lines import Line, LineTier, LineType
+from app.core.lines import Line, LineOrigin, LineTier, LineType
 from app.core.money import fiat
 from app.core.period import Period
-from app.invoices.tables import Invoice, InvoiceLine
+from app.invoices.tables import Invoice, InvoiceConstituent, InvoiceLine
 from app.store.ids import to_text
 
 
@@ -26,10 +28,7 @@ async def changed_invoices(session: AsyncSession) -> tuple[int, list[str]]:
     stream = await session.stream_scalars(select(Invoice).order_by(col(Invoice.id)).execution_options(yield_per=500))
     async for invoice in stream:
         checked += 1
-        lines = await session.execute(
-            select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(col(InvoiceLine.position))
-        )
-        if fingerprint(header_of(invoice), final_of(invoice, list(lines.scalars()))) != invoice.content_hash:
+        if fingerprint(header_of(invoice), await final_invoice(session, invoice)) != invoice.content_hash:
             changed.append(to_text("invoice", invoice.id))
     return checked, changed
 
@@ -54,10 +53,15 @@ def period_of(invoice: Invoice) -> Period:
     return Period(invoice.starting_at.astimezone(UTC), None if end is None else end.astimezone(UTC))
 
 
-def final_of(invoice: Invoice, rows: list[InvoiceLine]) -> FinalInvoice:
-    """What an invoice says, from its rows."""
+async def final_invoice(session: AsyncSession, invoice: Invoice) -> FinalInvoice:
+    """What an invoice says, from the rows of its lines or of those of its constituents."""
+    return final_of(invoice, await lines_of(session, invoice.id))
+
+
+def final_of(invoice: Invoice, lines: Sequence[Line]) -> FinalInvoice:
+    """What an invoice says: its row, with these lines."""
     return FinalInvoice(
-        lines=tuple(line_of(row) for row in rows),
+        lines=tuple(lines),
         subtotal=invoice.subtotal,
         total=invoice.total,
         unit=fiat(invoice.currency),
@@ -66,10 +70,35 @@ def final_of(invoice: Invoice, rows: list[InvoiceLine]) -> FinalInvoice:
 
 async def lines_of(session: AsyncSession, invoice_id: UUID) -> list[Line]:
     """The lines of a final invoice, in order."""
-    rows = await session.execute(
-        select(InvoiceLine).where(InvoiceLine.invoice_id == invoice_id).order_by(col(InvoiceLine.position))
+    return (await lines_of_invoices(session, [invoice_id]))[invoice_id]
+
+
+async def lines_of_invoices(session: AsyncSession, invoice_ids: Collection[UUID]) -> dict[UUID, list[Line]]:
+    """The lines of each final invoice, in order; a consolidated one repeats those of its constituents."""
+    parts = await session.execute(
+        select(InvoiceConstituent)
+        .where(col(InvoiceConstituent.consolidated_id).in_(invoice_ids))
+        .order_by(col(InvoiceConstituent.consolidated_id), col(InvoiceConstituent.position))
     )
-    return [line_of(row) for row in rows.scalars()]
+    constituents = parts.scalars().all()
+    rows = await session.execute(
+        select(InvoiceLine)
+        .where(col(InvoiceLine.invoice_id).in_({*invoice_ids, *(part.invoice_id for part in constituents)}))
+        .order_by(col(InvoiceLine.invoice_id), col(InvoiceLine.position))
+    )
+    own: dict[UUID, list[Line]] = {}
+    for row in rows.scalars():
+        own.setdefault(row.invoice_id, []).append(line_of(row))
+    found = {invoice_id: own.get(invoice_id, []) for invoice_id in invoice_ids}
+    for part in constituents:
+        found[part.consolidated_id] = [
+            *found[part.consolidated_id],
+            *(
+                replace(line, origin=LineOrigin(part.invoice_id, position))
+                for position, line in enumerate(own.get(part.invoice_id, ()))
+            ),
+        ]
+    return found
 
 
 def line_of(row: InvoiceLine) -> Line:

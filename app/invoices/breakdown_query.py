@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from app.contracts.tables import Contract
 from app.core.breakdown import WindowPair, WindowSize
-from app.core.invoice import InvoiceStatus
+from app.core.invoice import InvoiceStatus, InvoiceType
 from app.core.period import HOUR, Period
 from app.invoices.open import open_statements
 from app.invoices.statements import Statement
@@ -59,6 +59,8 @@ async def final_asked(
     start, end = query.interval.starting_at, query.interval.ending_before
     statement = select(Invoice).where(
         ~IS_VOID,
+        # What it says stands in its constituents, which are listed.
+        Invoice.type != InvoiceType.USAGE_CONSOLIDATED,
         *_conditions(query),
         col(Invoice.starting_at) < end,
         # A scheduled invoice has a date and no end.
@@ -95,7 +97,10 @@ async def open_asked(
     return [
         item
         for item in await open_statements(session, rows, now=now)
-        if query.currency in (None, item.currency) and _overlaps(item.period, query) and _follows(item, after, query)
+        if item.type is not InvoiceType.USAGE_CONSOLIDATED
+        and query.currency in (None, item.currency)
+        and _overlaps(item.period, query)
+        and _follows(item, after, query)
     ]
 
 

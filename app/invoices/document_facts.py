@@ -20,12 +20,16 @@ from app.core.lines import Line
 from app.customers.tables import Customer
 from app.grants.tables import GrantRow
 from app.invoices import balances, books, finding, numbers, standing
+from app.invoices.origins import Origin, origins_of_lines
 from app.invoices.tables import Invoice
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentFacts:
-    """An invoice as its documents tell it. `balance_names` are by id; a draft has no number, issue date and hash."""
+    """An invoice as its documents tell it. `balance_names` are by id; a draft has no number, issue date and hash.
+
+    `origins` of the lines of a consolidated one are by the statement that they come from.
+    """
 
     id: UUID
     status: InvoiceStatus
@@ -43,6 +47,7 @@ class DocumentFacts:
     total: Decimal
     lines: Sequence[Line]
     balance_names: Mapping[UUID, str]
+    origins: Mapping[UUID, Origin]
 
 
 async def facts_of(
@@ -62,7 +67,7 @@ async def facts_of(
         return DocumentFacts(
             row.id, status, row.type, numbers.number_text(row.number), row.currency, customer.name, contract.name,
             row.starting_at, row.ending_before, row.issued_at, row.payment_due_at, row.content_hash, row.subtotal,
-            row.total, lines, await _names(session, lines),
+            row.total, lines, await _names(session, lines), await origins_of_lines(session, lines),
         )  # fmt: skip
     statement = (await finding.find_drafts(session, [identifier], now=now, customer_id=customer_id)).get(identifier)
     if statement is None:
@@ -73,6 +78,9 @@ async def facts_of(
         rated.id, InvoiceStatus.DRAFT, statement.type, None, draft.unit.code, customer.name, statement.contract.name,
         statement.period.starting_at, statement.period.ending_before, None, None, None, draft.subtotal, draft.subtotal,
         draft.lines, await _names(session, draft.lines),
+        await origins_of_lines(
+            session, draft.lines, {part.invoice_id: part.contract.id for part in statement.constituents}
+        ),
     )  # fmt: skip
 
 

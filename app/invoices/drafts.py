@@ -26,10 +26,20 @@ from app.usage import metric_hours, reading
 
 
 @dataclass(frozen=True, slots=True)
+class RatedPart:
+    """A constituent of a consolidated invoice: a draft, or a final invoice with the digest of what it says."""
+
+    invoice_id: UUID
+    draft: RatedStatement | None
+    content_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RatedStatement:
     """An open invoice with its lines: the draft, the inputs that made it, and usage that has no price.
 
     `items` are those of its lines that bill fees and charges; `pots` is what it could draw from, `draws` what it took.
+    `parts` are the constituents of a consolidated one.
     """
 
     statement: Statement
@@ -40,6 +50,7 @@ class RatedStatement:
     usage: Usage
     pots: Sequence[Pot] = ()
     draws: Sequence[Draw] = ()
+    parts: Sequence[RatedPart] = ()
 
     @property
     def is_nothing(self) -> bool:

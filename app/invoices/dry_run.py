@@ -1,7 +1,8 @@
 """A billing run that is taken back: what would become final, by the same services, with nothing stored.
 
 Owns that view. Each customer is finalized in a transaction of its own that is rolled back, so a customer's lock and the
-counter of numbers are held for one customer at a time, and real runs go on beside it.
+counter of numbers are held for one customer at a time, and real runs go on beside it. Customers whose contracts stand
+under each other's are finalized together, since their statements may be put together.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.contracts.tables import Contract
+from app.contracts import family, tables
 from app.core.money import ZERO, exact
 from app.errors import BillingError
-from app.invoices import due, finding
-from app.invoices.service import finalize_due
+from app.invoices import due, finding, service
 from app.invoices.tables import Invoice
 from app.store.engine import Store
+from app.store.locks import lock_customers
 
 log = structlog.get_logger("metrograph.invoices")
 
@@ -48,17 +49,22 @@ async def rehearse(
     async with store.transaction() as session:
         found = Rehearsal(await due.due_contracts(session, as_of=as_of))
         rows = await session.execute(
-            select(Contract.id, Contract.customer_id).where(col(Contract.id).in_(found.contracts))
+            select(tables.Contract.id, tables.Contract.customer_id).where(col(tables.Contract.id).in_(found.contracts))
         )
         owner = {contract_id: customer_id for contract_id, customer_id in rows}  # noqa: C416
-    customers: dict[UUID, list[UUID]] = {}
+        families = await family.families_of(session, set(owner.values()))
+    together: dict[UUID, list[UUID]] = {}
     for contract_id in found.contracts:
-        customers.setdefault(owner[contract_id], []).append(contract_id)
-    for done, contract_ids in enumerate(customers.values(), start=1):
+        together.setdefault(families[owner[contract_id]], []).append(contract_id)
+    done = 0
+    for contract_ids in together.values():
         async with store.transaction() as session:
+            customers = {owner[contract_id] for contract_id in contract_ids}
+            await lock_customers(session, customers | await family.parents_of_customers(session, list(customers)))
             await _finalize(session, contract_ids, found, as_of=as_of, now=now)
             await session.rollback()
-        on_customer(done, len(customers))
+        done += len(customers)
+        on_customer(done, len(families))
     with exact():
         for invoice in found.invoices:
             found.totals[invoice.currency] = found.totals.get(invoice.currency, ZERO) + invoice.total
@@ -72,7 +78,7 @@ async def _finalize(
     for contract_id in [*contract_ids, *again]:
         try:
             async with session.begin_nested():
-                made = [item.invoice for item in await finalize_due(session, contract_id, as_of=as_of, now=now)]
+                made = [item.invoice for item in await service.finalize_due(session, contract_id, as_of=as_of, now=now)]
                 for invoice in made:
                     session.expunge(invoice)
             found.invoices += made

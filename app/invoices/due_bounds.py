@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.tables import Contract
 from app.core.items import with_every_fee
+from app.invoices.consolidating import open_consolidated
 from app.invoices.final import Final, final_of_contracts
 from app.invoices.moved_dates import moved_dates
-from app.invoices.open import open_periods, placed_items
+from app.invoices.open import placed_items
+from app.invoices.open_periods import open_periods
 from app.invoices.placing import terms_with_fees
 from app.invoices.statements import usage_statement
 from app.invoices.trueups import open_true_ups
@@ -69,4 +71,7 @@ async def next_due(session: AsyncSession, contracts: Sequence[Contract], *, hori
         lower(by_id[contract_id], issue_at)
     for statement in await open_true_ups(session, contracts, now=horizon):
         lower(statement.contract, statement.due_at)
+    for statement in await open_consolidated(session, contracts, now=horizon):
+        # Before all its constituents have begun it may be due earlier on the same day.
+        lower(statement.contract, statement.due_at.replace(hour=0, minute=0, second=0, microsecond=0))
     return bounds

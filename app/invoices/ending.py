@@ -59,7 +59,10 @@ async def archive(session: AsyncSession, contract_id: UUID, *, void_invoices: bo
     contract = await changeable_contract(session, contract_id)
     if void_invoices:
         rows = await session.scalars(
-            select(Invoice).where(Invoice.contract_id == contract_id, ~IS_VOID).order_by(col(Invoice.number))
+            select(Invoice)
+            .where(Invoice.contract_id == contract_id, ~IS_VOID)
+            # What puts others together goes before them.
+            .order_by(col(Invoice.type) != InvoiceType.USAGE_CONSOLIDATED, col(Invoice.number))
         )
         for invoice in rows.all():
             await void_invoice(session, invoice.id, reason="The contract was archived.", now=now)

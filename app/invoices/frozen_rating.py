@@ -5,11 +5,12 @@ Owns the way back to core values, which reads no terms, usage or balances of tod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from app.contracts.frozen import terms_from_json
 from app.core import items, rating
-from app.core.invoice import FinalInvoice, InvoiceType, assemble, finalize
+from app.core.invoice import FinalInvoice, InvoiceType, assemble, finalize, put_together
 from app.core.ledger import true_up_line
 from app.core.lines import Line
 from app.core.money import fiat
@@ -18,6 +19,7 @@ from app.core.quantities import usage_from_json
 from app.core.terms import Terms
 from app.invoices.books import period_of
 from app.invoices.frozen_items import items_from_json
+from app.invoices.putting_together import constituents_from_json
 from app.invoices.tables import Invoice, InvoiceInputs
 
 
@@ -25,12 +27,21 @@ class NotRecomputable(Exception):
     """What was frozen is sound, and not enough to compute the invoice from; the text says why."""
 
 
-def rated_again(invoice: Invoice, frozen: InvoiceInputs) -> tuple[FinalInvoice, Sequence[rating.Unrated]]:
+def rated_again(
+    invoice: Invoice, frozen: InvoiceInputs, *, parts: Mapping[UUID, tuple[Invoice, FinalInvoice]]
+) -> tuple[FinalInvoice, Sequence[rating.Unrated]]:
     """What an invoice says by its frozen inputs alone, and its usage without a price.
 
-    Of the invoice itself only type, period and currency count, which are in its id and content hash. Errors:
+    Of the invoice itself only type, period and currency count, which are in its id and content hash. A consolidated one
+    is made of those `parts` that its inputs name, which must be what they were. Errors:
     `NotRecomputable`; `BillingError` of a rater that is not there; any other when the inputs are not what was written.
     """
+    named = constituents_from_json(frozen.terms)
+    if named is not None:
+        assert all(parts[key][0].content_hash == text for key, text in named.items()), (
+            "its constituents are what they were"
+        )
+        return put_together([(key, parts[key][1]) for key in named]), ()
     pots = pots_from_json(frozen.pots)
     if invoice.type == InvoiceType.TRUEUP:
         if not pots:

@@ -19,19 +19,21 @@ from app.core.rating import Unrated
 from app.invoices.drafts import RatedStatement
 from app.invoices.frozen_fields import FIELDS, Fields
 from app.invoices.frozen_items import IMPORTED, ITEMS, items_to_json
+from app.invoices.putting_together import CONSTITUENTS, constituents_to_json
 from app.invoices.tables import InvoiceInputs
 
 
 def inputs_row(rated: RatedStatement, *, fields: Fields, ingest_batch: int, is_imported: bool = False) -> InvoiceInputs:
     """Everything that it was computed from, custom fields as they are shown with it, and the digest of all.
 
-    `is_imported` marks usage that was given, not read.
+    `is_imported` marks usage that was given, not read. Of a consolidated invoice that is its constituents alone.
     """
+    terms = {CONSTITUENTS: constituents_to_json(rated)} if rated.parts else terms_to_json(rated.terms)
     row = InvoiceInputs(
         invoice_id=rated.statement.id,
         terms={
-            **terms_to_json(rated.terms),
-            ITEMS: items_to_json(rated.items),
+            **terms,
+            **({} if rated.parts else {ITEMS: items_to_json(rated.items)}),
             FIELDS: fields,
             **({IMPORTED: True} if is_imported else {}),
         },

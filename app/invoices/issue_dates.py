@@ -44,6 +44,12 @@ async def update_issue_date(
     statement = await finding.find_draft(session, identifier, now=now)
     if statement is None:
         raise NotFound("Invoice", to_text("invoice", identifier), path=("id",))
+    if statement.type is InvoiceType.USAGE_CONSOLIDATED:
+        raise InvalidState(
+            ErrorCode.ILLEGAL_TRANSITION,
+            "It is issued with the last of its constituents; move the issue date of those.",
+            path=("id",),
+        )
     await lock_family(session, statement.contract.customer_id)
     if await session.get(Invoice, identifier, populate_existing=True) is not None:
         raise InvalidState(ErrorCode.ALREADY_FINALIZED, "The invoice has become final by now.", path=("id",))

@@ -13,13 +13,14 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.tables import Contract
-from app.contracts.terms import contract_period, schedule_of
-from app.core.period import Period, statement_periods, uncovered
+from app.core.period import Period
 from app.core.placement import Placed
 from app.core.terms import Terms
 from app.invoices import placing
+from app.invoices.consolidating import open_consolidated
 from app.invoices.final import Final, final_of_contracts
 from app.invoices.moved_dates import moved_dates
+from app.invoices.open_periods import open_periods
 from app.invoices.statements import Statement, order_of, scheduled_invoice, usage_statement
 from app.invoices.trueups import open_true_ups
 
@@ -27,7 +28,8 @@ from app.invoices.trueups import open_true_ups
 async def open_statements(session: AsyncSession, contracts: Sequence[Contract], *, now: datetime) -> list[Statement]:
     """The open invoices of these contracts, in the order in which they become final (golden decision 25).
 
-    By due time, scheduled before usage, then the contracts' priority, start and id; true-ups come last.
+    By due time, scheduled before usage, then the contracts' priority, start and id; true-ups and consolidated ones come
+    last.
     """
     running = [contract for contract in contracts if contract.archived_at is None]
     final = await final_of_contracts(session, [contract.id for contract in running])
@@ -44,15 +46,10 @@ async def open_statements(session: AsyncSession, contracts: Sequence[Contract], 
         ]
         found += [scheduled_invoice(contract, date, items=items) for date, items in placed.alone.items()]
     found += await open_true_ups(session, running, now=now)
+    found += await open_consolidated(session, running, now=now)
     moved = await moved_dates(session, [contract.id for contract in running])
     found = [replace(item, due_at=moved[item.id][1]) if item.id in moved else item for item in found]
     return sorted(found, key=order_of)
-
-
-def open_periods(contract: Contract, done: Final, *, now: datetime) -> list[Period]:
-    """The statement periods of a contract that began by now and are not final, oldest first."""
-    begun = statement_periods(schedule_of(contract), contract=contract_period(contract), begun_by=now)
-    return [part for period in begun for part in uncovered(period, done.statements) if part.starting_at <= now]
 
 
 def placed_items(terms: Terms, done: Final, rest: Sequence[Period], *, now: datetime) -> Placed:

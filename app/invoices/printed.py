@@ -76,9 +76,15 @@ class _Page:
         yield "Currency", of.currency
 
     def groups(self) -> Iterator[dict[str, Any]]:
-        for name, lines in groupby(self.of.lines, key=_heading):
+        for name, lines in groupby(self.of.lines, key=self.heading):
             rows = [self.row(line) for line in lines if line.type is not LineType.ROUNDING]
             yield {"name": name, "rows": rows}
+
+    def heading(self, line: Line) -> str:
+        name = _heading(line)
+        if line.origin is None or not name:
+            return name
+        return f"{self.of.origins[line.origin.invoice_id].heading}: {name}"
 
     def row(self, line: Line) -> dict[str, Any]:
         return {

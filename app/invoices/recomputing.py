@@ -6,22 +6,22 @@ is proven as well, so neither side can be changed unseen.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.core.invoice import canonical_content, fingerprint
+from app.core.invoice import FinalInvoice, canonical_content, fingerprint
+from app.core.lines import Line
 from app.errors import BillingError, NotFound
-from app.invoices import books, inputs
-from app.invoices.content_differences import Difference, differences
+from app.invoices import books, content_differences, inputs, putting_together
 from app.invoices.frozen_rating import NotRecomputable, rated_again
-from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
+from app.invoices.tables import Invoice, InvoiceInputs
 from app.store.ids import to_text
 
 PAGE = 100
@@ -44,7 +44,7 @@ class Recomputed:
 
     invoice_id: UUID
     outcome: Outcome
-    differences: Sequence[Difference] = ()
+    differences: Sequence[content_differences.Difference] = ()
     reason: str | None = None
 
 
@@ -61,11 +61,9 @@ async def recompute(session: AsyncSession, identifiers: Sequence[UUID]) -> list[
             raise NotFound("Invoice", to_text("invoice", identifier), path=("id",))
     kept = await session.execute(select(InvoiceInputs).where(col(InvoiceInputs.invoice_id).in_(identifiers)))
     frozen = {row.invoice_id: row for row in kept.scalars()}
-    lines: dict[UUID, list[InvoiceLine]] = defaultdict(list)
-    rows = select(InvoiceLine).where(col(InvoiceLine.invoice_id).in_(identifiers))
-    for row in (await session.execute(rows.order_by(col(InvoiceLine.position)))).scalars():
-        lines[row.invoice_id].append(row)
-    return [compared(invoices[one], lines[one], frozen.get(one)) for one in identifiers]
+    lines = await books.lines_of_invoices(session, identifiers)
+    parts = await putting_together.parts_of_inputs(session, list(frozen.values()))
+    return [compared(invoices[one], lines[one], frozen.get(one), parts=parts) for one in identifiers]
 
 
 async def page_after(session: AsyncSession, last: UUID | None) -> list[UUID]:
@@ -75,17 +73,23 @@ async def page_after(session: AsyncSession, last: UUID | None) -> list[UUID]:
     return list(rows.scalars())
 
 
-def compared(invoice: Invoice, lines: list[InvoiceLine], frozen: InvoiceInputs | None) -> Recomputed:
-    """One invoice as it is stored beside what its frozen inputs give."""
+def compared(
+    invoice: Invoice,
+    lines: Sequence[Line],
+    frozen: InvoiceInputs | None,
+    *,
+    parts: Mapping[UUID, tuple[Invoice, FinalInvoice]] = MappingProxyType({}),
+) -> Recomputed:
+    """One invoice as it is stored beside what its frozen inputs give; `parts` are the invoices that those may name."""
     if frozen is None:
-        return _different(invoice, [Difference("inputs", None, "terms, usage and balances")])
-    found: list[Difference] = []
+        return _different(invoice, [content_differences.Difference("inputs", None, "terms, usage and balances")])
+    found: list[content_differences.Difference] = []
     digest = inputs.digest_of(frozen)
     if digest != frozen.digest:
-        found.append(Difference("inputs.digest", frozen.digest, digest))
+        found.append(content_differences.Difference("inputs.digest", frozen.digest, digest))
     header = books.header_of(invoice)
     try:
-        computed, unrated = rated_again(invoice, frozen)
+        computed, unrated = rated_again(invoice, frozen, parts=parts)
         bytes_computed, content_hash = canonical_content(header, computed), fingerprint(header, computed)
     except NotRecomputable as error:
         return _different(invoice, found) if found else _not_recomputable(invoice, str(error))
@@ -94,18 +98,20 @@ def compared(invoice: Invoice, lines: list[InvoiceLine], frozen: InvoiceInputs |
         return _different(invoice, found) if found else _not_recomputable(invoice, f"{error.code}: {error.message}")
     except Exception as error:
         # Inputs that were changed may break anything. It is this invoice's difference; the others are still computed.
-        return _different(invoice, [*found, Difference("inputs", "frozen", f"{type(error).__name__}: {error}")])
-    told = differences(canonical_content(header, books.final_of(invoice, lines)), bytes_computed)
+        return _different(
+            invoice, [*found, content_differences.Difference("inputs", "frozen", f"{type(error).__name__}: {error}")]
+        )
+    told = content_differences.differences(canonical_content(header, books.final_of(invoice, lines)), bytes_computed)
     found += islice(told, MAX_DIFFERENCES)
     if content_hash != invoice.content_hash:
-        found.append(Difference("content_hash", invoice.content_hash, content_hash))
+        found.append(content_differences.Difference("content_hash", invoice.content_hash, content_hash))
     forms = [inputs.unrated_to_json(item) for item in unrated]
     if forms != frozen.unrated:
-        found.append(Difference("inputs.unrated", frozen.unrated, forms))
+        found.append(content_differences.Difference("inputs.unrated", frozen.unrated, forms))
     return _different(invoice, found) if found else Recomputed(invoice.id, Outcome.SAME)
 
 
-def _different(invoice: Invoice, found: Sequence[Difference]) -> Recomputed:
+def _different(invoice: Invoice, found: Sequence[content_differences.Difference]) -> Recomputed:
     return Recomputed(invoice.id, Outcome.DIFFERENT, found)
 
 

@@ -22,13 +22,12 @@ from app.core.invoice import (
     InvoiceStatus,
     InvoiceTrigger,
     InvoiceType,
-    finalize,
     next_status,
 )
 from app.core.money import canonical
 from app.customers.routes import paying_configuration
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
-from app.invoices import finding
+from app.invoices import consolidated, finding, putting_together
 from app.invoices.balances import Books
 from app.invoices.drafts import RatedStatement
 from app.invoices.frozen_fields import fields_of_statements
@@ -106,7 +105,15 @@ async def finalize_due(session: AsyncSession, contract_id: UUID, *, as_of: datet
 
 
 async def _finalize_due(session: AsyncSession, contract: Contract, *, as_of: datetime, now: datetime) -> list[Invoice]:
-    """What is due of one contract; true-ups come last, since what rolls over is not billed."""
+    """What is due of one contract; true-ups come last, since what rolls over is not billed, and what is put together.
+
+    That is made with the last of its constituents, whichever contract it is of.
+    """
+    made = await _finalize_own(session, contract, as_of=as_of, now=now)
+    return made + await consolidated.finalize_ready(session, contract, write_invoices, as_of=as_of, now=now)
+
+
+async def _finalize_own(session: AsyncSession, contract: Contract, *, as_of: datetime, now: datetime) -> list[Invoice]:
     due = await _due(session, contract, as_of=as_of)
     made = await _finalize(session, [item for item in due if item.type is not InvoiceType.TRUEUP], now=now)
     await settle(session, contract.customer_id, now=now)
@@ -119,7 +126,8 @@ async def _finalize_due(session: AsyncSession, contract: Contract, *, as_of: dat
 
 
 async def _due(session: AsyncSession, contract: Contract, *, as_of: datetime) -> list[Statement]:
-    due = [item for item in await open_statements(session, [contract], now=as_of) if item.due_at <= as_of]
+    found = await open_statements(session, [contract], now=as_of)
+    due = [item for item in found if item.due_at <= as_of and item.type is not InvoiceType.USAGE_CONSOLIDATED]
     awaited = await waiting_payments(session, due)
     return [item for item in due if item.id not in awaited]
 
@@ -143,8 +151,11 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
             "A commit that pays for this usage waits for its payment; tell its outcome, or void its invoice.",
             path=("id",),
         )
+    if found.type is InvoiceType.USAGE_CONSOLIDATED:
+        return await _finalize_consolidated(session, found, now=now)
     made = [] if await waiting_true_ups(session, [found], now=now) else await _finalize(session, [found], now=now)
     await settle(session, found.contract.customer_id, now=now)
+    await consolidated.finalize_ready(session, found.contract, write_invoices, as_of=now, now=now)
     if not made:
         raise InvalidState(
             ErrorCode.NOT_DUE,
@@ -152,6 +163,23 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
             path=("id",),
         )
     [invoice] = made
+    return _noted(session, invoice)
+
+
+async def _finalize_consolidated(session: AsyncSession, statement: Statement, *, now: datetime) -> Finalized:
+    waits_for = [part.invoice_id for part in statement.constituents if not part.is_final]
+    if waits_for:
+        raise InvalidState(
+            ErrorCode.NOT_DUE,
+            f"It puts {len(statement.constituents)} statements together, and waits until {to_text('invoice', waits_for[0])} "
+            "is final; finalize that first.",
+            path=("id",),
+        )
+    made = await consolidated.finalize_ready(session, statement.contract, write_invoices, as_of=now, now=now)
+    return _noted(session, next(invoice for invoice in made if invoice.id == statement.id))
+
+
+def _noted(session: AsyncSession, invoice: Invoice) -> Finalized:
     note_change(
         session, "invoice", invoice.id, before={"status": InvoiceStatus.DRAFT}, after=finalized_summary(invoice)
     )
@@ -199,7 +227,7 @@ async def write_invoices(
 
     `now` is when the rows are made; the invoices are issued when their statements are due. Imported ones go nowhere.
     """
-    finals = [finalize(item.draft) for item in rated]
+    finals = [putting_together.final_of(item) for item in rated]
     watermark = await EVENTS.watermark(session)
     fields = await fields_of_statements(session, rated)
     inputs = [
@@ -216,8 +244,10 @@ async def write_invoices(
     session.add_all(invoices)
     await session.flush()
     for invoice, final in zip(invoices, finals, strict=True):
-        session.add_all(line_row(invoice.id, position, line) for position, line in enumerate(final.lines))
-    session.add_all(inputs)
+        # A line stands once: what is put together has those of its constituents.
+        own = [(place, line) for place, line in enumerate(final.lines) if line.origin is None]
+        session.add_all(line_row(invoice.id, place, line) for place, line in own)
+    session.add_all([*inputs, *(row for item in rated for row in putting_together.constituent_rows(item))])
     session.add_all(row for item in rated for row in transfer_rows(item, now=now))
     await count_invoices(session, invoices)
     if any(route is not None for route in routes):

@@ -26,6 +26,8 @@ async def final_in(session: AsyncSession, contract: Contract, interval: Period, 
         .where(
             Invoice.contract_id == contract.id,
             ~IS_VOID,
+            # What is put together of others is shown by those.
+            Invoice.type != InvoiceType.USAGE_CONSOLIDATED,
             col(Invoice.starting_at) < interval.ending_before,
             or_(
                 col(Invoice.ending_before) > interval.starting_at,
@@ -43,7 +45,8 @@ async def open_in(session: AsyncSession, contract: Contract, interval: Period, *
     return [
         item
         for item in await open_statements(session, [contract], now=until)
-        if interval.intersect(
+        if item.type is not InvoiceType.USAGE_CONSOLIDATED
+        and interval.intersect(
             Period(item.period.starting_at, item.period.ending_before or item.period.starting_at + HOUR)
         )
     ]

@@ -19,7 +19,7 @@ COLUMNS = (
     "invoice_id", "invoice_number", "status", "invoice_type", "customer", "contract", "period_starting_at",
     "period_ending_before", "issued_at", "payment_due_at", "position", "type", "product", "pricing", "presentation", "tier",
     "starting_at", "ending_before", "charged_at", "quantity", "unit_price", "amount", "unit", "in_total", "balance",
-    "invoice_currency", "invoice_total",
+    "invoice_currency", "invoice_total", "origin_invoice_id", "origin_customer", "origin_contract",
 )  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -35,7 +35,9 @@ def to_csv(facts: DocumentFacts) -> bytes:
         _instant(facts.issued_at), _instant(facts.payment_due_at),
     )  # fmt: skip
     tail = (facts.currency, canonical(facts.total))
-    writer.writerows((*head, place, *_cells(line, facts), *tail) for place, line in enumerate(facts.lines))
+    writer.writerows(
+        (*head, place, *_cells(line, facts), *tail, *_origin(line, facts)) for place, line in enumerate(facts.lines)
+    )
     return out.getvalue().encode()
 
 
@@ -47,6 +49,13 @@ def _cells(line: Line, facts: DocumentFacts) -> tuple[str, ...]:
         _instant(line.charged_at), _decimal(line.quantity), _decimal(line.unit_price), canonical(line.amount),
         _safe(line.unit), "true" if line.in_total else "false", _safe(balance),
     )  # fmt: skip
+
+
+def _origin(line: Line, facts: DocumentFacts) -> tuple[str, str, str]:
+    if line.origin is None:
+        return "", "", ""
+    origin = facts.origins[line.origin.invoice_id]
+    return to_text("invoice", origin.invoice_id), _safe(origin.customer_name), _safe(origin.contract_name or "")
 
 
 def _pairs(pairs: tuple[tuple[str, str | None], ...]) -> str:

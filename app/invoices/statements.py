@@ -18,12 +18,22 @@ from app.core.placement import ScheduledDate
 
 
 @dataclass(frozen=True, slots=True)
+class Constituent:
+    """A statement that goes out with others: the id of the invoice or draft, and whose it is."""
+
+    invoice_id: UUID
+    contract: Contract
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """An open invoice: a usage statement that has begun, a scheduled invoice or a true-up. `id` becomes the invoice's id.
 
     Of the latter two the period has no end: its start is the date. `items` are the fees and charges on it. A true-up is
     that of the commit `grant_id`, and waits for the statements of contracts up to an instant, by contract. With
-    `purchase_of` a scheduled invoice bills what is paid for that commit alone.
+    `purchase_of` a scheduled invoice bills what is paid for that commit alone. A consolidated one is made of its
+    `constituents`, in order, and waits for all of them.
     """
 
     id: UUID
@@ -38,6 +48,7 @@ class Statement:
     grant_id: UUID | None = None
     waits_for: Mapping[UUID, datetime] = field(default_factory=dict[UUID, datetime])
     purchase_of: UUID | None = None
+    constituents: Sequence[Constituent] = ()
 
 
 def usage_statement(
@@ -52,6 +63,27 @@ def usage_statement(
     )
     due = due_at(period, timedelta(hours=contract.grace_hours))
     return Statement(identifier, contract, InvoiceType.USAGE, period, contract.currency, due, 0, regeneration, items)
+
+
+def consolidated_statement(
+    parent: Contract,
+    period: Period,
+    constituents: Sequence[Constituent],
+    *,
+    due: datetime,
+    regeneration: int = 0,
+) -> Statement:
+    """What a parent's statement of one period and those of its children are put together to."""
+    identifier = invoice_id(
+        contract_id=parent.id,
+        invoice_type=InvoiceType.USAGE_CONSOLIDATED,
+        starting_at=period.starting_at,
+        regeneration=regeneration,
+    )
+    return Statement(
+        identifier, parent, InvoiceType.USAGE_CONSOLIDATED, period, parent.currency, due, 0, regeneration,
+        constituents=constituents,
+    )  # fmt: skip
 
 
 def scheduled_invoice(
@@ -76,7 +108,7 @@ def scheduled_invoice(
     )  # fmt: skip
 
 
-_RANK = {InvoiceType.SCHEDULED: 0, InvoiceType.USAGE: 1, InvoiceType.TRUEUP: 2}
+_RANK = {InvoiceType.SCHEDULED: 0, InvoiceType.USAGE: 1, InvoiceType.TRUEUP: 2, InvoiceType.USAGE_CONSOLIDATED: 3}
 
 
 def order_of(item: Statement) -> tuple[object, ...]:

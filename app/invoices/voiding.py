@@ -15,7 +15,7 @@ from app.change import note_change
 from app.contracts.family import lock_family
 from app.core.invoice import InvoiceStatus
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
-from app.invoices import finding, service
+from app.invoices import consolidated, finding, service
 from app.invoices.giving_back import cancel_purchases, give_back
 from app.invoices.lifetime import count_invoices
 from app.invoices.tables import Invoice, InvoiceVoid
@@ -30,7 +30,8 @@ async def void_invoice(
 ) -> Invoice:
     """Void a final invoice for good; `in_provider` asks the provider to take back what was delivered.
 
-    Errors: `NotFound`, NOT_FINALIZED for a draft, ALREADY_VOID, REASON_REQUIRED.
+    Errors: `NotFound`, NOT_FINALIZED for a draft, ALREADY_VOID, REASON_REQUIRED, ILLEGAL_TRANSITION for a statement that
+    went out with a consolidated invoice.
     """
     if not 0 < len(reason.strip()) <= MAX_REASON:
         raise InvalidInput(ErrorCode.REASON_REQUIRED, "Say why, in 1 to 500 characters.", path=("reason",))
@@ -40,6 +41,7 @@ async def void_invoice(
             ErrorCode.ALREADY_VOID, f"Invoice {to_text('invoice', identifier)} is void already.", path=("id",),
             conflicting=invoice,
         )  # fmt: skip
+    await consolidated.refuse_constituent(session, invoice)
     session.add(InvoiceVoid(invoice_id=identifier, created_at=now, reason=reason.strip(), in_provider=in_provider))
     await count_invoices(session, [invoice], void=True)
     await give_back(session, invoice, now=now)
