@@ -26,9 +26,10 @@ from app.core.invoice import (
     fingerprint,
     invoice_id,
     next_status,
+    put_together,
     scheduled_due_at,
 )
-from app.core.lines import Line, LineTier, LineType
+from app.core.lines import Line, LineOrigin, LineTier, LineType
 from app.core.money import allocate, fiat
 from app.core.period import Period
 
@@ -241,3 +242,17 @@ def test_the_content_names_what_a_line_bills() -> None:
     assert (first["charge"], first["charged_at"], first["ordinal"]) == (str(UUID(int=4)), "2025-01-01T00:00:00Z", 1)
     assert second["subscription"] == str(UUID(int=5))
     assert "ordinal" not in json.loads(canonical_content(header(), final())), "what was not there is not named"
+
+
+def test_invoices_put_together_repeat_every_line_and_round_nothing() -> None:
+    first, second = (finalize(assemble([line(amount)], USD)) for amount in ("4.005", "3"))
+    whole = put_together([(UUID(int=7), first), (UUID(int=8), second)])
+    assert (str(whole.subtotal), str(whole.total)) == ("7.01", "7.01")
+    assert [(str(line.amount), line.origin) for line in whole.lines] == [
+        ("4.005", LineOrigin(UUID(int=7), 0)),
+        ("0.005", LineOrigin(UUID(int=7), 1)),
+        ("3", LineOrigin(UUID(int=8), 0)),
+    ]
+    assert b'"origin":["00000000-0000-0000-0000-000000000008",0]' in canonical_content(header(), whole)
+    with pytest.raises(ValueError, match="too many values"):
+        put_together([(UUID(int=7), first), (UUID(int=8), finalize(assemble([], fiat("EUR"))))])

@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from app.commands.checking import RULES
 from app.core.invoice import canonical_content
-from app.invoices.books import final_of, header_of
+from app.invoices.books import final_of, header_of, line_of
 from app.invoices.tables import Invoice, InvoiceLine
 from app.store.engine import Store
 from tests.invoices.changes import DAY, Seller
@@ -42,7 +42,7 @@ async def bytes_of(store: Store) -> dict[UUID, tuple[bytes, tuple[str, ...]]]:
             lines = await session.execute(
                 select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(col(InvoiceLine.position))
             )
-            content = final_of(invoice, list(lines.scalars()))
+            content = final_of(invoice, [line_of(line) for line in lines.scalars()])
             found[invoice.id] = (canonical_content(header_of(invoice), content), rows[invoice.id])
     return found
 
