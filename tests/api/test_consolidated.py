@@ -12,12 +12,15 @@ from sqlalchemy import text
 
 from app.actor import system
 from app.commands.checking import RULES, overlooked
+from app.customers.tables import BillingConfiguration
+from app.delivery.documents import invoice_document
 from app.delivery.service import open_deliveries
 from app.invoices.document_facts import facts_of
 from app.invoices.dry_run import rehearse
 from app.invoices.printed import printed
 from app.invoices.run import run_due
 from app.invoices.spreadsheet import to_csv
+from app.invoices.tables import Invoice
 from app.store.engine import Store
 from app.store.ids import from_text
 from tests.api import accounts
@@ -128,6 +131,12 @@ async def test_statements_go_out_as_one(api: Api, store: Store, now: datetime) -
     assert {window["invoice"]["type"] for window in windows} == {"USAGE"}
     async with store.transaction() as session:
         facts = await facts_of(session, from_text("invoice", draft["id"]), customer_id=None, now=now)
+        row = await session.get_one(Invoice, from_text("invoice", draft["id"]))
+        route = await session.get_one(BillingConfiguration, row.billing_configuration_id)
+        document = await invoice_document(session, row, route)
+    assert [(line.description, str(line.amount)) for line in document.lines] == [
+        ("Group: Tokens", "4.01"), ("branch: Tokens", "3.01"),
+    ]  # fmt: skip
     assert facts is not None
     named = [(parent["id"], "Group")] * 2 + [(branch["id"], "branch")] * 2
     table = to_csv(facts).decode().splitlines()[1:]
