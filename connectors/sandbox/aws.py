@@ -45,6 +45,7 @@ FAILURES = {
     "refuse_500": _error("InternalServiceErrorException", "An internal error has occurred.", 500),
     "throttle_429": _error("ThrottlingException", "The calls to the API are throttled."),
     "reject": _error("InvalidProductCodeException", "The product code is not valid."),
+    "expired": _error("ExpiredTokenException", "The security token is expired.", 403),
     "error_in_200": _error("InternalServiceErrorException", "An internal error has occurred.", 200),
 }
 

@@ -32,6 +32,7 @@ FAILURES = {
     "refuse_500": Answer(500, {"code": "InternalError", "message": "An internal error has occurred."}),
     "throttle_429": Answer(429, {"code": "TooManyRequests", "message": "Slow down."}, {"retry-after": "1"}),
     "reject": Answer(400, {**_BAD, "details": [{"code": "BadArgument", "message": "Refused on request."}]}),
+    "expired": Answer(401, {"code": "Unauthorized", "message": "The token is expired."}),
     "error_in_200": Answer(200, {"error": {"code": "InternalError", "message": "An internal error has occurred."}}),
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -21,8 +21,8 @@ from connectors.sandbox.store import Connection, SandboxStore
 
 KINDS = frozenset(
     {
-        "refuse_500", "throttle_429", "drop_before", "drop_after", "slow", "hang_before", "hang_after", "html_200",
-        "error_in_200", "reject",
+        "refuse_500", "refuse_503", "throttle_429", "throttle_bare", "drop_before", "drop_after", "reset_before",
+        "reset_after", "slow", "hang_before", "hang_after", "html_200", "error_in_200", "reject", "expired",
     }
 )  # fmt: skip
 _HTML = b"<html><body><h1>It works!</h1></body></html>"
@@ -49,6 +49,31 @@ class CutResponse(Response):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"64")]})
 
 
+class ResetResponse(Response):
+    """No answer at all: the connection is torn down, as by a machine that dies."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tear the server's own connection down; under a server that shows none, break off like the other."""
+        transport = getattr(getattr(receive, "__self__", None), "transport", None)
+        if transport is None:
+            await CutResponse()(scope, receive, send)
+        else:
+            transport.abort()
+
+
+BROKEN: dict[str, type[Response]] = {"drop": CutResponse, "reset": ResetResponse}
+"""Kinds that leave the caller without an answer, before the effect or after it."""
+
+
+def worded(kind: str, failures: Mapping[str, Answer]) -> Answer | None:
+    """How a provider words a kind of failure; two of them are those of their sisters but for one detail."""
+    if kind == "refuse_503":
+        return replace(failures["refuse_500"], status=503)
+    if kind == "throttle_bare":
+        return replace(failures["throttle_429"], headers={})
+    return failures.get(kind)
+
+
 async def pass_gate(
     request: Request,
     store: SandboxStore,
@@ -65,18 +90,19 @@ async def pass_gate(
     if kind == "html_200":
         await store.mark_call(call, "done", 200)
         return Response(_HTML, media_type="text/html")
-    if kind == "drop_before":
+    broken, _, place = kind.partition("_")
+    if broken in BROKEN and place == "before":
         await store.mark_call(call, "dropped")
-        return CutResponse()
+        return BROKEN[broken]()
     if kind == "hang_before":
         return await _hang(request, store, call)
     if kind == "slow" and fault is not None:
         await asyncio.sleep(fault.seconds)
     async with store.transaction() as connection:
-        answer = await act(connection, failures.get(kind))
-    if kind == "drop_after":
+        answer = await act(connection, worded(kind, failures))
+    if broken in BROKEN and place == "after":
         await store.mark_call(call, "dropped")
-        return CutResponse()
+        return BROKEN[broken]()
     if kind == "hang_after":
         return await _hang(request, store, call)
     await store.mark_call(call, "done", answer.status)

@@ -36,6 +36,7 @@ FAILURES = {
         429, {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota."}}, {"retry-after": "1"}
     ),
     "reject": _error(400, "INVALID_ARGUMENT", "Refused on request."),
+    "expired": _error(401, "UNAUTHENTICATED", "The access token expired."),
     "error_in_200": Answer(200, {"error": {"code": 500, "status": "INTERNAL", "message": "An error."}}),
 }
 

@@ -37,6 +37,7 @@ _HOOK_FAILURES = {
     "refuse_500": Answer(500, {"message": "An internal error has occurred."}),
     "throttle_429": Answer(429, {"message": "Slow down."}, {"retry-after": "1"}),
     "reject": Answer(422, {"message": "Refused on request."}),
+    "expired": Answer(401, {"message": "The secret is not valid any more."}),
     "error_in_200": Answer(200, {"error": {"message": "An internal error has occurred."}}),
 }
 
@@ -149,6 +150,7 @@ def _aws_failures(*, is_xml: bool) -> dict[str, Answer]:
         "refuse_500": _aws_error("InternalError", "An internal error has occurred.", 500, is_xml=is_xml),
         "throttle_429": _aws_error("ThrottlingException", "Rate exceeded.", is_xml=is_xml),
         "reject": _aws_error("InvalidParameterValue", "Refused on request.", is_xml=is_xml),
+        "expired": _aws_error("ExpiredToken", "The token has expired.", 403, is_xml=is_xml),
         "error_in_200": _aws_error("InternalError", "An internal error has occurred.", 200, is_xml=is_xml),
     }
 

@@ -55,6 +55,7 @@ FAILURES = {
         {"retry-after": "1", "stripe-rate-limited-reason": "global-rate"},
     ),
     "reject": failure(400, "invalid_request_error", "Refused on request.", code="parameter_invalid"),
+    "expired": failure(401, "invalid_request_error", "Expired API key provided.", code="api_key_expired"),
     "error_in_200": Answer(200, {"error": {"type": "api_error", "message": "An unknown error occurred."}}),
 }
 

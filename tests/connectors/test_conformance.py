@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,14 +16,15 @@ from tests.connectors.world import (
     CANARY,
     CUSTOMERS,
     ENVIRON,
+    FORKS,
     Sandbox,
+    deliver_here,
     deliver_until_done,
     document,
     load,
     provider_of,
 )
 
-ROOT = Path(__file__).parents[2]
 STEPS = [
     ("stripe", "invoices.list"),
     ("stripe", "invoices.create"),
@@ -126,11 +124,11 @@ async def test_a_worker_killed_at_any_step_leaves_one_effect(
     provider: str, step: str, kind: str, connect: Connect, sandbox: Sandbox
 ) -> None:
     sandbox.fault(stand_in(provider), kind, match=step)
-    environ = {**os.environ, "DELIVER_TO": sandbox.base, "DELIVER_PROVIDER": provider}
-    worker = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.connectors.world", cwd=ROOT, env=environ)
+    worker = FORKS.Process(target=deliver_here, args=(provider, sandbox.base))
+    worker.start()
     await asyncio.to_thread(sandbox.wait_for, "hanging")
     worker.kill()
-    await worker.wait()
+    await asyncio.to_thread(worker.join)
     await deliver_until_done(connect(provider), document(provider), tries=1)
     assert quantities(sandbox, provider) == expected(provider)
 

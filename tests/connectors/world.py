@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import multiprocessing
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +29,9 @@ from connectors.base import (
 from connectors.sandbox.entra import CLIENT, TENANT
 from connectors.sandbox.receiver import SECRET as RECEIVER_SECRET
 
+FORKS = multiprocessing.get_context("forkserver")
+"""Workers that are killed are forked from a parent that has imported everything."""
+FORKS.set_forkserver_preload([__name__])
 NOW = datetime(2026, 11, 2, 12, 30, tzinfo=UTC)
 PROVIDERS = sorted(entry.name for entry in entry_points(group="metrograph.connectors"))
 CUSTOM = {f"custom_{transport}": "custom" for transport in ("s3", "sqs", "sns")}
@@ -265,7 +268,3 @@ def deliver_here(provider: str, base: str) -> Sequence[Outcome]:
     """Runs one delivery in this process; the crash test kills it half-way."""
     sandbox = Sandbox(base, MovingClock(), httpx.Client())
     return asyncio.run(make(provider, sandbox, timeout_seconds=60).deliver(document(provider), "key"))
-
-
-if os.environ.get("DELIVER_TO"):
-    deliver_here(os.environ["DELIVER_PROVIDER"], os.environ["DELIVER_TO"])
