@@ -20,7 +20,7 @@ from app.access import audit, idempotency
 from app.actor import system
 from app.contracts import recurring_children, threshold_reading
 from app.contracts.threshold_reading import EVALUATE_JOB
-from app.delivery import external, inbound, marketplaces, metering, notice_sweep, payments, service, sync, voids
+from app.delivery import external, inbound, marketplaces, metering, notice_sweep, payments, service, sync, turns, voids
 from app.delivery.actions import SYNC_JOB
 from app.delivery.matching import FOLLOW_JOB
 from app.grants.gates import PAYMENTS_JOB
@@ -54,7 +54,7 @@ async def open_deliveries(runtime: Runtime) -> None:
         now = runtime.clock.now()
         await service.open_deliveries(session, runtime.connections, now=now)
         for due in await service.due_deliveries(session, now=now):
-            lock = f"deliver:{due.billing_configuration_id}"
+            lock = await turns.turn_of(session, runtime.connections, due.billing_configuration_id)
             await enqueue(session, "delivery.deliver", {"delivery": str(due.id)}, lock=lock, once=f"deliver:{due.id}")
 
 

@@ -64,6 +64,8 @@ class Capabilities:
     `window` is how old usage may be, measured from the start of its hour; `month_cutoff_hour` is the UTC hour of the
     1st from which the usage of the month before is refused. `max_quantity` holds for one record or line.
     `notices_kept` is how far back the provider lists what it told; such a connector is a `KeepsNotices` too.
+    `customer_named_by` are the keys of the customer's side that name the customer there, where calls for one customer must
+    follow one another.
     """
 
     mode: Literal["invoice", "metering"]
@@ -75,6 +77,7 @@ class Capabilities:
     accepts_negative: bool = False
     max_quantity: Decimal | None = None
     notices_kept: timedelta | None = None
+    customer_named_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,7 @@ class StripeConnector:
     # (30 days), November 2026.
     capabilities: ClassVar[base.Capabilities] = base.Capabilities(
         mode="invoice", batch_size=1, max_lines=stripe_invoice.MAX_LINES, accepts_negative=True,
-        notices_kept=timedelta(days=30),
+        notices_kept=timedelta(days=30), customer_named_by=("stripeCustomerId",),
     )  # fmt: skip
     Config: ClassVar[type[Any]] = StripeConfig
     CustomerConfig: ClassVar[type[Any]] = stripe_invoice.CustomerConfig

@@ -16,7 +16,7 @@ from sqlmodel import col, select
 from app import actor, failpoints
 from app.access import audit
 from app.change import note_change, take_change
-from app.delivery import calling, gated
+from app.delivery import calling, gated, turns
 from app.delivery.inbound import Handled, Later, NoticeState, Place, Subject, close
 from app.delivery.states import GONE_AT_PROVIDER, VOIDED_AT_PROVIDER, DeliveryStatus
 from app.delivery.tables import Delivery, ExternalInvoiceState, ProviderNotice
@@ -47,9 +47,11 @@ async def refresh(place: Place, subject: Subject) -> Handled:
     if target is None:
         return NoticeState.IGNORED
     delivery_id, configuration_id = target
-    async with locks.hold(place.store, f"deliver:{configuration_id}") as is_ours:
+    async with place.store.transaction() as session:
+        turn = await turns.turn_of(session, place.connections, configuration_id)
+    async with locks.hold(place.store, turn) as is_ours:
         if not is_ours:
-            return Later("Somebody is at this billing configuration.", "BUSY")
+            return Later("Somebody is at this customer.", "BUSY")
         return await _refreshed(place, subject, delivery_id)
 
 

@@ -2,7 +2,7 @@
 
 Owns the order that makes a kill at any step harmless: the intent (document and key, frozen) is committed, the provider
 is called outside any transaction, the receipt is committed. An intent without a receipt is repeated unchanged, and the
-connector looks the effect up by our reference before it makes it again. One holder per billing configuration at a time.
+connector looks the effect up by our reference before it makes it again. One holder per customer of the provider at a time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from app.delivery.gated import gates_of
 from app.delivery.registry import Connection, Connections
 from app.delivery.states import CLOSED, NO_EFFECT, UNKNOWN_EFFECT, DeliveryStatus
 from app.delivery.tables import Delivery, DeliveryAttempt, DeliveryReceipt
+from app.delivery.turns import turn_of
 from app.failpoints import reached
 from app.invoices.tables import IS_VOID, Invoice, InvoiceVoid
 from app.store.engine import Store
@@ -74,13 +75,13 @@ async def due_deliveries(session: AsyncSession, *, now: datetime, at_once: bool 
 
 
 async def deliver(store: Store, connections: Connections, delivery_id: UUID, *, clock: Callable[[], datetime]) -> bool:
-    """Make one try at one delivery. False when it needs none now, or when another worker is at this configuration."""
+    """Make one try at one delivery. False when it needs none now, or when another worker is at this customer."""
     async with store.transaction() as session:
         delivery = await session.get(Delivery, delivery_id)
         if delivery is None or delivery.status in CLOSED or delivery.mode != "invoice":
             return False
-        configuration_id = delivery.billing_configuration_id
-    async with hold(store, f"deliver:{configuration_id}") as is_ours:
+        turn = await turn_of(session, connections, delivery.billing_configuration_id)
+    async with hold(store, turn) as is_ours:
         if not is_ours:
             return False
         reached("delivery.before_intent")

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, or_, select
 
 from app.core.money import ZERO
-from app.delivery import actions, calling
+from app.delivery import actions, calling, turns
 from app.delivery.registry import Connection, Connections
 from app.delivery.states import VOIDED_AT_PROVIDER, DeliveryStatus
 from app.delivery.tables import Delivery, DeliveryAttempt
@@ -32,10 +32,13 @@ CALLED_OFF = "INVOICE_VOID"
 async def settle_voids(store: Store, connections: Connections, *, clock: Callable[[], datetime]) -> int:
     """Call off or take back the deliveries of void invoices; returns how many were decided."""
     async with store.transaction() as session:
-        waiting = await _waiting(session, now=clock())
+        waiting = [
+            (delivery_id, await turns.turn_of(session, connections, configuration_id))
+            for delivery_id, configuration_id in await _waiting(session, now=clock())
+        ]
     done = 0
-    for delivery_id, configuration_id in waiting:
-        async with hold(store, f"deliver:{configuration_id}") as is_ours:
+    for delivery_id, turn in waiting:
+        async with hold(store, turn) as is_ours:
             # Who holds it may be sending this very invoice; the next sweep comes back to it.
             done += is_ours and await _settle(store, connections, delivery_id, clock=clock)
     return done

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import random
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from app.clock import Clock
 from app.delivery.actions import cancel
 from app.delivery.inbound import Place, handle_all
 from app.delivery.notice_sweep import sweep_notices
+from app.delivery.service import deliver
 from app.delivery.tables import Delivery
 from app.invoices.voiding import void_invoice
 from app.web_notices import MAX_BODY, notice_routes
@@ -321,3 +323,31 @@ async def test_stripe_sends_its_events_over_http(world: World) -> None:
             assert await door.states() == [("paid", "PAID")]
         server.should_exit = True
         await serving
+
+
+async def test_one_customer_of_stripe_is_served_by_one_worker_at_a_time(door: Door) -> None:
+    """Two customers of ours, and so two configurations, lead to the same customer there."""
+    for name in ("acme", "other"):
+        await door.world.account("stripe", name=name)
+        await door.world.use(1234, at=NOVEMBER - HOUR, customer=name)
+    await door.world.finalize()
+    await door.world.open()
+    ids = [delivery.id for delivery in await door.world.deliveries()]
+    door.world.sandbox.fault("stripe", "slow", match="invoices.create")
+    tries = [deliver(door.world.store, door.world.connections, one, clock=door.world.sandbox.now) for one in ids]
+    assert sorted(await asyncio.gather(*tries)) == [False, True]
+    await door.world.sweep()
+    assert [one["total"] for one in door.world.sandbox.effects("stripe")] == [1234, 1234]
+
+
+@pytest.mark.parametrize("point", ["notices.read_back", "notices.handled"])
+async def test_a_worker_killed_over_a_notice_leaves_one_effect(door: Door, point: str) -> None:
+    invoice = await delivered(door)
+    door.at_stripe("POST", f"{invoice['id']}/pay")
+    await door.tell(1, "invoice.paid", invoice)
+    code, output = await asyncio.to_thread(lambda: door.world.run("worker", failpoint=point))
+    assert code == -signal.SIGKILL, output
+    await door.handle()
+    assert await door.states() == [("paid", "PAID")]
+    assert await door.rows("select state from provider_notices") == [("HANDLED",)]
+    assert await door.rows("select count(*) from audit_entries where action = 'external_invoice.observe'") == [(1,)]

@@ -24,6 +24,7 @@ from app.core.ledger import GrantStatus, balance_at, status_at
 from app.core.period import Period
 from app.core.terms import ProductType
 from app.core.thresholds import ThresholdKind
+from app.delivery import inbound
 from app.delivery.payments import settle_payments
 from app.delivery.tables import Delivery
 from app.errors import BillingError, ErrorCode, InvalidState
@@ -44,7 +45,8 @@ from app.invoices.regenerating import regenerate_invoice
 from app.invoices.service import finalize_invoice
 from app.invoices.tables import InvoiceVoid
 from app.invoices.voiding import void_invoice
-from app.worker import working
+from app.worker import NOTICE_HANDLERS, working
+from connectors.base import Notification
 from tests.delivery.test_jobs import ask, runtime_of, until
 from tests.delivery.world import ACTOR, HOUR, NOON, NOVEMBER, OCTOBER, World
 
@@ -325,8 +327,9 @@ async def test_a_failed_payment_voids_its_invoice_and_stops_the_threshold(world:
     await assert_sound(world)
 
 
+@pytest.mark.parametrize("by_notice", [True, False], ids=["told by a notice", "asked for"])
 @pytest.mark.parametrize("is_paid", [True, False])
-async def test_stripe_tells_what_became_of_a_payment(world: World, fee: UUID, is_paid: bool) -> None:
+async def test_stripe_tells_what_became_of_a_payment(world: World, fee: UUID, is_paid: bool, by_notice: bool) -> None:
     """Charged at once, however the customer's other invoices are collected; then asked for until it is paid or has failed."""
     settings = {"stripeCustomerId": "cus_Acme", "collectionMethod": "send_invoice", "daysUntilDue": "30"}
     contract = await world.account("stripe", price="1", settings=settings)
@@ -348,8 +351,12 @@ async def test_stripe_tells_what_became_of_a_payment(world: World, fee: UUID, is
         f"/v1/invoices/{delivery.provider_reference}/pay", data=form, headers={"authorization": "Bearer sk_test_1"}
     )
     assert answer.status_code == (200 if is_paid else 402)
-    world.sandbox.fault("stripe", "refuse_500", match="invoices.retrieve")
-    assert [await asked() for _ in range(3)] == [0, 1, 0]
+    if by_notice:
+        await told(world, str(delivery.provider_reference))
+        assert await asked() == 0
+    else:
+        world.sandbox.fault("stripe", "refuse_500", match="invoices.retrieve")
+        assert [await asked() for _ in range(3)] == [0, 1, 0]
     [item] = await grants(world, contract)
     await world.sweep()
     [sent] = world.sandbox.effects("stripe")
@@ -357,6 +364,20 @@ async def test_stripe_tells_what_became_of_a_payment(world: World, fee: UUID, is
     assert (await threshold(world, contract)).is_enabled is is_paid
     assert (await draft_totals(world, contract))[NOVEMBER] == (0 if is_paid else 120)
     await assert_sound(world)
+
+
+async def told(world: World, reference: str) -> None:
+    """Two notices about an invoice at Stripe, and what follows from them."""
+    connection = world.connections.find("stripe-sandbox")
+    assert connection is not None
+    async with world.store.transaction() as session:
+        for number in (1, 2):
+            notice = Notification(
+                event_id=f"evt_{number}", kind="invoice.updated", occurred_at=world.now, provider_reference=reference
+            )
+            await inbound.receive(session, connection, notice, way=inbound.Way.WEBHOOK, now=world.now)
+    place = inbound.Place(world.store, world.connections, world.sandbox.now)
+    assert await inbound.handle_all(place, NOTICE_HANDLERS) == 2
 
 
 def gated(gate: PaymentGate, contract: Contract, fee: UUID, *, at: datetime = NOON) -> NewGrant:
