@@ -37,7 +37,7 @@ from app.invoices import threshold_run
 from app.invoices.balance_books import unbalanced
 from app.invoices.balances import Books
 from app.invoices.ending import archive
-from app.invoices.finding import open_of_customer
+from app.invoices.finding import open_of_customers
 from app.invoices.gates import bill_purchase, release_by_caller
 from app.invoices.importing import HistoricalInvoice, import_invoices
 from app.invoices.purchase_run import bill_unpaid
@@ -93,7 +93,7 @@ async def draft_totals(world: World, contract: Contract) -> dict[datetime, Decim
     """What the open statements ask for, by start."""
     async with world.store.transaction() as session:
         books = Books(session, now=world.now)
-        found = await open_of_customer(session, contract.customer_id, now=world.now)
+        found = await open_of_customers(session, [contract.customer_id], now=world.now)
         return {item.period.starting_at: (await books.rate(item)).draft.subtotal for item in found}
 
 
@@ -275,7 +275,7 @@ async def test_an_awaited_payment_lets_nothing_be_used(world: World, fee: UUID) 
     await world.finalize()
     assert [(item.type, item.total) for item in await world.invoices()] == [("SCHEDULED", 120), ("USAGE", 0)]
     async with world.store.transaction() as session:
-        [waiting] = await open_of_customer(session, contract.customer_id, now=world.now)
+        [waiting] = await open_of_customers(session, [contract.customer_id], now=world.now)
     with pytest.raises(InvalidState) as refused:
         async with world.store.transaction() as session:
             await finalize_invoice(session, waiting.id, now=world.now)
