@@ -178,6 +178,22 @@ def check(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def reconcile(
+    provider: Annotated[SyncTarget, typer.Option(help="Which accounts.")] = SyncTarget.ALL,
+    period: Annotated[
+        str | None, typer.Option(help="A month (2026-10), a day, or FROM..UNTIL; default: the last 31 days.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare our books with the providers'; any difference is exit code 1."""
+    from app.commands import reconciling, shell
+
+    shell.run(
+        lambda runtime: reconciling.reconcile_accounts(runtime, target=provider.value, period=period, as_json=as_json)
+    )
+
+
+@app.command()
 def recompute(
     names: Annotated[list[str] | None, typer.Argument(metavar="INVOICE…", show_default=False)] = None,
     every: Annotated[bool, typer.Option("--all", help="All final invoices, void ones too.")] = False,

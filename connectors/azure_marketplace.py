@@ -120,6 +120,13 @@ class AzureMarketplaceConnector(AzureFulfilment):
         entries = [_entry(row) for row in cast("list[object]", rows)]
         return sorted(entries, key=lambda entry: entry.provider_reference)
 
+    @staticmethod
+    def listed_as(record: UsageRecord) -> str:
+        """Under which reference `list` shows a record: with all of its day, resource, plan and dimension."""
+        customer = AzureCustomer.from_settings(record.customer)
+        day = record.hour.astimezone(UTC).date().isoformat()
+        return "/".join([day, customer.subscription_id, customer.plan_id, record.dimension])
+
     async def status(self, provider_reference: str) -> base.ProviderEntry:
         """Not supported by the metering API."""
         raise base.not_supported(self.name, "usage events have no state after they were accepted")

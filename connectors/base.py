@@ -281,7 +281,11 @@ class Connector(Protocol):
         ...
 
     async def list(self, period: Period) -> Sequence[ProviderEntry]:
-        """Everything of the period, ours or not, for reconciliation."""
+        """Everything of the period, ours or not, for reconciliation.
+
+        Where usage is listed by sums of many records, the class offers `listed_as(record)`, the `provider_reference` of
+        the sum that holds a record.
+        """
         ...
 
     async def status(self, provider_reference: str) -> ProviderEntry:

@@ -70,6 +70,19 @@ def test_a_month_from_preview_to_delivery(deployment: Deployment, seller: dict[s
     assert deployment.run("sync", "all", "--json").document["delivered"] == 0
     assert stripe_calls(deployment) == calls, "a second sync calls nobody"
 
+    compared = deployment.run("reconcile", "--period", "2026-11", "--json")
+    assert compared.code == 0, compared.out
+    accounts = {item["connection"]: item for item in compared.document["accounts"]}
+    assert (accounts["stripe-sandbox"]["ours"], accounts["stripe-sandbox"]["discrepancies"]) == ({"USD": "2.35"}, [])
+    assert "no read" in accounts["aws-sandbox"]["problem"]
+    tamper(deployment, "update deliveries set total = total + 1")
+    compared = deployment.run("reconcile", "--provider", "stripe", "--period", "2026-11-02")
+    assert compared.code == 1
+    assert "AMOUNT" in compared.out
+    tamper(deployment, "update deliveries set total = total - 1")
+    for period in ("2026-13", "yesterday", "2026-11-02..2026-11-01", "2020-01-01..2026-11-01"):
+        assert deployment.run("reconcile", "--period", period).code == 2
+
     checked = deployment.run("check", "--json")
     assert (checked.code, checked.document["ok"]) == (0, True)
     tamper(deployment, "update invoice_lines set amount = amount + 1 where type = 'usage'")

@@ -1,0 +1,58 @@
+"""The report of a reconciliation: one account and period, both sides summed, every difference.
+
+Owns the value; how it comes about is in `reconciling.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from app.core import reconciliation as core
+from app.core.period import Period
+from app.delivery.registry import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """The comparison of one account and period.
+
+    `problem` says why the provider's side was not read, and then only ours was looked at. `ours` and `theirs` are sums
+    by currency, of what is live; `compared` counts our references, `foreign` objects there that carry none of ours.
+    """
+
+    connection: str
+    provider: str
+    period: Period
+    compared: int = 0
+    foreign: int = 0
+    problem: str | None = None
+    ours: Mapping[str | None, Decimal] = field(default_factory=dict[str | None, Decimal])
+    theirs: Mapping[str | None, Decimal] = field(default_factory=dict[str | None, Decimal])
+    discrepancies: Sequence[core.Discrepancy] = ()
+
+
+def report(
+    connection: Connection,
+    period: Period,
+    ours: Sequence[core.Ours],
+    theirs: Sequence[core.Theirs],
+    found: Sequence[core.Discrepancy],
+    *,
+    problem: str | None = None,
+) -> Reconciliation:
+    """Sums of both sides beside what was found to differ."""
+    there = [item for item in ours if item.expected is core.Expected.THERE]
+    live = [item for item in theirs if not item.is_gone and item.reference is not None]
+    return Reconciliation(
+        connection.name,
+        connection.provider,
+        period,
+        compared=len(ours),
+        foreign=sum(item.reference is None for item in theirs),
+        problem=problem,
+        ours=core.totals((item.currency, item.amount) for item in there),
+        theirs=core.totals((item.currency, item.amount) for item in live),
+        discrepancies=found,
+    )
