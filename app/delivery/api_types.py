@@ -32,7 +32,8 @@ DeliveryStatus = described_enum(
         states.DeliveryStatus.DELIVERED: "The provider counts exactly what is owed.",
         states.DeliveryStatus.FAILED: "A try failed; the next one is at nextAttemptAt.",
         states.DeliveryStatus.NEEDS_ATTENTION: "Repeating will not help; somebody must look at lastError.",
-        states.DeliveryStatus.SKIPPED: "The account's settings or the currency say that it is not sent.",
+        states.DeliveryStatus.SKIPPED: "The account's settings or the currency say that it is not sent, or it goes out "
+        "with a consolidated invoice.",
         states.DeliveryStatus.CANCELED: "It was given up by hand.",
     },
 )

@@ -155,7 +155,7 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
         return await _finalize_consolidated(session, found, now=now)
     made = [] if await waiting_true_ups(session, [found], now=now) else await _finalize(session, [found], now=now)
     await settle(session, found.contract.customer_id, now=now)
-    await consolidated.finalize_ready(session, found.contract, write_invoices, as_of=now, now=now)
+    whole = await consolidated.finalize_ready(session, found.contract, write_invoices, as_of=now, now=now)
     if not made:
         raise InvalidState(
             ErrorCode.NOT_DUE,
@@ -163,7 +163,7 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
             path=("id",),
         )
     [invoice] = made
-    return _noted(session, invoice)
+    return _noted(session, invoice, with_it=whole)
 
 
 async def _finalize_consolidated(session: AsyncSession, statement: Statement, *, now: datetime) -> Finalized:
@@ -179,10 +179,11 @@ async def _finalize_consolidated(session: AsyncSession, statement: Statement, *,
     return _noted(session, next(invoice for invoice in made if invoice.id == statement.id))
 
 
-def _noted(session: AsyncSession, invoice: Invoice) -> Finalized:
-    note_change(
-        session, "invoice", invoice.id, before={"status": InvoiceStatus.DRAFT}, after=finalized_summary(invoice)
-    )
+def _noted(session: AsyncSession, invoice: Invoice, *, with_it: Sequence[Invoice] = ()) -> Finalized:
+    after = finalized_summary(invoice)
+    if with_it:
+        after["consolidated"] = [to_text("invoice", item.id) for item in with_it]
+    note_change(session, "invoice", invoice.id, before={"status": InvoiceStatus.DRAFT}, after=after)
     return Finalized(invoice, is_new=True)
 
 

@@ -103,6 +103,9 @@ async def test_statements_go_out_as_one(api: Api, store: Store, now: datetime) -
     await finalized(api, (await october(api, made["other"]))["id"])
     assert await sent(store, now) == {2: ("PENDING", None)}, "the child's statement waits for the parent's"
     await finalized(api, parent["id"])
+    log = "{ auditLog(first: 1) { nodes { action after } } }"
+    [entry] = (await api(log))["auditLog"]["nodes"]
+    assert (entry["action"], entry["after"]["consolidated"]) == ("invoice.finalize", [draft["id"]])
     whole = await shown(api, draft["id"])
     assert (whole["status"], whole["number"], whole["total"]["amount"]) == ("FINALIZED", "INV-000004", "7.02")
     assert (whole["type"], whole["subtotal"]["amount"]) == ("USAGE_CONSOLIDATED", "7.02")

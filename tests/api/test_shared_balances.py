@@ -15,6 +15,7 @@ from tests.api.test_balances import CREATE, LINES, YEAR, credit, listed
 from tests.api.test_hierarchies import child, group
 from tests.api.test_invoice_voids import regenerate, void
 from tests.api.test_invoices import app, drafts_of, finalized
+from tests.api.test_simulations import preview, totals
 from tests.api.test_usage_ingest import event, ingest
 from tests.invoices.recomputed import assert_all_same
 
@@ -182,3 +183,14 @@ async def test_who_cannot_draw_is_refused(api: Api) -> None:
     assert [(error["code"], error["path"]) for error in answer["userErrors"]] == [
         ("INVALID", ["input", "terms", "childAccess"])
     ]
+
+
+async def test_a_preview_of_a_child_draws_on_the_parents_balance(api: Api, store: Store) -> None:
+    """At 0.4 instead of 0.1 the child's October comes to 12, of which the shared 10 pay what they have."""
+    made = await sold(api, "branch")
+    [branch] = made["children"]
+    await finalized(api, (await october(api, branch))["id"])
+    dearer = await build.rate_card(api, "dear", rates=[build.rate(made["product"]["id"], "0.4")])
+    change = {"prices": {"contractId": branch["id"], "rateCardId": dearer["id"]}}
+    found = await preview(api, store, change, interval=build.interval("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z"))
+    assert totals(found) == [("10", "0", "2")]
