@@ -94,12 +94,17 @@ def make_client(service: str, access: AwsAccess, *, region: str = "", **options:
     return session.client(service, config=config, endpoint_url=access.endpoint_url or None)
 
 
-async def call(name: str, method: Callable[..., Mapping[str, Any]], **parameters: Any) -> Mapping[str, Any]:
-    """Make one call. Errors: `Refused` for the service's own coded refusals, and the two failures for the rest."""
+async def call(
+    name: str, method: Callable[..., Mapping[str, Any]], *, own: frozenset[str] = frozenset(), **parameters: Any
+) -> Mapping[str, Any]:
+    """Make one call. Errors: `Refused` for the service's own coded refusals, and the two failures for the rest.
+
+    `own` are codes that the service means otherwise than all others do.
+    """
     try:
         answer = await asyncio.to_thread(lambda: method(**parameters))
     except boto_errors.ClientError as error:
-        _raise_for(name, error)
+        _raise_for(name, error, own)
     except (boto_errors.NoCredentialsError, boto_errors.PartialCredentialsError) as error:
         hint = "Give role_arn or keys, or set boto3's own variables."
         raise Terminal("AUTHENTICATION", "No AWS credentials were found.", hint=hint, stop_connection=True) from error
@@ -131,7 +136,7 @@ def request_id_of(answer: object) -> str:
     return str(member(member(answer, "ResponseMetadata"), "RequestId") or "")
 
 
-def _raise_for(name: str, error: boto_errors.ClientError) -> NoReturn:
+def _raise_for(name: str, error: boto_errors.ClientError, own: frozenset[str]) -> NoReturn:
     response = cast("dict[str, Any]", error.response)
     code = str(member(response.get("Error"), "Code") or "Unknown")
     message = f"AWS: {member(response.get('Error'), 'Message') or code}"
@@ -139,6 +144,8 @@ def _raise_for(name: str, error: boto_errors.ClientError) -> NoReturn:
     log.info("aws %s -> %d %s (%s)", name, status, code, request_id_of(response))
     # "InvalidAccessKeyId" and the like come with a namespace before them from some services.
     bare = code.rsplit(".", 1)[-1]
+    if bare in own:
+        raise Refused(bare, message, request_id=request_id_of(response)) from error
     if bare in SLOW_DOWN or status == 429:
         raise Transient(message) from error
     if bare in NOT_ALLOWED or status in (401, 403):

@@ -57,7 +57,7 @@ class AwsAgreements:
         self._config = config
         self._clock = clock
         self._messages = SnsMessages(
-            topics=config.sns_topics, base=config.sns_base, clock=clock, timeout_seconds=config.timeout_seconds
+            topics=config.sns_topics, base=config.sns_base, clock=clock, timeout_seconds=config.access.timeout_seconds
         )
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Notification:
@@ -107,7 +107,11 @@ class AwsAgreements:
         """The buyer behind the token of the registration page; it must be redeemed at once."""
         try:
             answer = await self._account.call(
-                METERING, self._config.region, "resolve_customer", {"RegistrationToken": token}, bad_record=_BAD_TOKEN
+                METERING,
+                self._config.access.region,
+                "resolve_customer",
+                {"RegistrationToken": token},
+                bad_record=_BAD_TOKEN,
             )
         except BatchRefused as error:
             raise Terminal("INVALID_TOKEN", "AWS does not know this token, or it has expired.") from error

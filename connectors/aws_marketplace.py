@@ -93,7 +93,7 @@ class AwsMarketplaceConnector(AwsAgreements):
 
         def group_of(record: UsageRecord) -> tuple[str, str]:
             customer = customers[record.reference]
-            return customer.region or self._config.region, customer.product_code
+            return customer.region or self._config.access.region, customer.product_code
 
         async def send(batch: Sequence[UsageRecord]) -> list[Outcome]:
             region, product_code = group_of(batch[0])

@@ -164,6 +164,12 @@ RULES: dict[str, tuple[str, str]] = {
         "select count(*) from metering_slots s where quantity <= 0 or quantity <> trunc(quantity) or "
         "(status = 'ACCEPTED' and not exists (select 1 from metering_receipts r where r.slot_id = s.id))",
     ),
+    "no usage is planned for a buyer whose agreement has had its last call": (
+        "select count(*) from marketplace_subscriptions",
+        "select count(*) from metering_slots s join marketplace_subscriptions m using (billing_configuration_id) "
+        "where m.state = 'ENDED' and s.created_at >= m.metering_until and not exists (select 1 from "
+        "marketplace_subscriptions n where n.billing_configuration_id = m.billing_configuration_id and n.id > m.id)",
+    ),
     "no invoice-mode delivery was accepted twice": (
         "select count(*) from deliveries",
         "select count(*) from (select a.delivery_id from delivery_attempts a join delivery_receipts r "

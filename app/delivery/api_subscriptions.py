@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated
 
 import strawberry
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.customers.api_types import BillingConfiguration, Customer
 from app.delivery import matching, states, tables
@@ -26,6 +26,8 @@ from connectors import subscriptions
 
 ROWS = tables.MarketplaceSubscription.__table__.c  # type: ignore[attr-defined]
 SLOTS = tables.MeteringSlot.__table__.c  # type: ignore[attr-defined]
+HALF_GONE = text("metering_slots.deadline - (metering_slots.deadline - metering_slots.created_at) / 2 <= :now")
+"""The rule of `states.alarm_of`, for the database."""
 UNPROVEN = (states.SlotStatus.PENDING, states.SlotStatus.SENDING, states.SlotStatus.NEEDS_ATTENTION)
 
 SubscriptionState = described_enum(
@@ -167,9 +169,8 @@ class SubscriptionsQuery:
     ) -> Connection[MeteringSlot]:
         statement = select(tables.MeteringSlot).where(SLOTS.status.in_(UNPROVEN))
         if only_alarmed:
-            half = SLOTS.deadline - (SLOTS.deadline - SLOTS.created_at) / 2
             needs = SLOTS.status == states.SlotStatus.NEEDS_ATTENTION
-            statement = statement.where(needs | (half <= info.context.now))
+            statement = statement.where(needs | HALF_GONE.bindparams(now=info.context.now))
         sort = [SLOTS.hour, SLOTS.id]
         return await connection(info, statement, sort=sort, descending=False, first=first, after=after)
 

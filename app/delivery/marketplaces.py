@@ -6,6 +6,7 @@ never happens inside a transaction; every step may be repeated, since the market
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -26,6 +27,8 @@ log = structlog.get_logger("metrograph.marketplaces")
 
 REFRESH = timedelta(hours=20)
 """What is older is read again by the hourly sweep, so each subscription is read once a day."""
+FLUSHES, PAUSE_SECONDS = 6, 0.5
+"""How often usage is sent before an operation is answered; a marketplace gives ten seconds."""
 LIMIT = 200
 """Subscriptions that one sweep asks about; the oldest reading first."""
 
@@ -96,7 +99,14 @@ async def _answered(
     if view is None or not view.waits_for_answer:
         return view
     if await _observed(place, connection, view):
-        await _flush(place, connection, view)
+        for _ in range(FLUSHES):
+            if await _flush(place, connection, view):
+                break
+            # Somebody else is sending for this connection.
+            await asyncio.sleep(PAUSE_SECONDS)
+        else:
+            # Silence is acceptance, so nothing is lost by waiting until the usage has gone.
+            raise Transient("Usage under the old plan is still on its way.")
     await market.answer(payload)
     reached("marketplaces.answered")
     return await market.look(payload)
@@ -112,8 +122,8 @@ async def _observed(place: Place, connection: Connection, view: SubscriptionView
     return row is not None
 
 
-async def _flush(place: Place, connection: Connection, view: SubscriptionView) -> None:
-    """Plan and send what a subscription owes, without waiting for the hour."""
+async def _flush(place: Place, connection: Connection, view: SubscriptionView) -> bool:
+    """Plan and send what a subscription owes, without waiting for the hour; False while some of it has no answer."""
     async with place.store.transaction() as session:
         found = await session.execute(
             select(MarketplaceSubscription.billing_configuration_id).where(
@@ -131,6 +141,8 @@ async def _flush(place: Place, connection: Connection, view: SubscriptionView) -
             await metering.plan_slot(session, place.connections, configuration_id, now=place.clock())
     if configurations:
         await metering.send_slots(place.store, place.connections, connection.name, clock=place.clock)
+    async with place.store.transaction() as session:
+        return not await metering.has_open_slots(session, configurations)
 
 
 async def _followed(place: Place, connection: Connection, market: Marketplace, subscription_id: UUID) -> None:

@@ -221,6 +221,8 @@ async def _is_held(
                 ),
                 and_(
                     is_ours,
+                    # Under other settings, such as the plan before, a refusal says nothing.
+                    col(MeteringSlot.record).contains({"customer": configuration.settings}),
                     col(MeteringSlot.status) == SlotStatus.REFUSED,
                     col(MeteringSlot.attempts) > 0,
                     func.coalesce(MeteringSlot.error_code, "").not_in((*LATE, RESOLVED)),
@@ -250,6 +252,19 @@ async def _open_slots(session: AsyncSession, name: str) -> list[UUID]:
         .order_by(col(MeteringSlot.hour), col(MeteringSlot.id))
     )
     return list(found.scalars())
+
+
+async def has_open_slots(session: AsyncSession, configurations: Sequence[UUID]) -> bool:
+    """Whether some slot of these configurations waits to be sent, or for its answer."""
+    found = await session.execute(
+        select(MeteringSlot.id)
+        .where(
+            col(MeteringSlot.billing_configuration_id).in_(configurations),
+            col(MeteringSlot.status).in_([SlotStatus.PENDING, SlotStatus.SENDING]),
+        )
+        .limit(1)
+    )
+    return found.scalar_one_or_none() is not None
 
 
 async def _retire_late(session: AsyncSession, connection: Connection, *, now: datetime) -> set[UUID]:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from html import escape
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1c2024; --soft: #5b6570; --paper: #f6f7f9; --card: #ffffff; --line: #dde2e7;
+:root { color-scheme: light dark; --ink: #1c2024; --soft: #5b6570; --paper: #f6f7f9; --card: #ffffff; --line: #dde2e7; --field: #87919d;
   --accent: #175cd3; --on-accent: #ffffff; --bad: #b42318; }
 @media (prefers-color-scheme: dark) { :root { --ink: #eceef0; --soft: #a3adb8; --paper: #111417; --card: #1a1e23;
-  --line: #2e353d; --accent: #84adff; --on-accent: #0b1220; --bad: #fda29b; } }
+  --line: #2e353d; --field: #6b7683; --accent: #84adff; --on-accent: #0b1220; --bad: #fda29b; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 34rem; margin: 0 auto; padding: 3rem 1.25rem; }
@@ -26,12 +26,12 @@ h1 { font-size: 1.4rem; line-height: 1.25; margin: 0 0 .75rem; }
 h1.bad { color: var(--bad); }
 h2 { font-size: 1rem; margin: 1.75rem 0 .25rem; }
 p { margin: 0 0 .75rem; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .35rem 1.25rem; margin: 1.25rem 0 0; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .35rem 1.25rem; margin: 1.25rem 0 0; font-size: .9375rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 label { display: block; margin: .9rem 0 .25rem; font-weight: 600; }
 label span { color: var(--soft); font-weight: 400; }
 input { width: 100%; padding: .6rem .7rem; font: inherit; color: inherit; background: var(--paper);
-  border: 1px solid var(--line); border-radius: 8px; }
+  border: 1px solid var(--field); border-radius: 8px; }
 button { margin-top: 1.25rem; padding: .65rem 1.2rem; font: inherit; font-weight: 600; color: var(--on-accent);
   background: var(--accent); border: 0; border-radius: 8px; cursor: pointer; }
 input:focus-visible, button:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }

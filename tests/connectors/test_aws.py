@@ -11,6 +11,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from connectors.aws import AwsAccess
 from connectors.aws_account import METERING
 from connectors.aws_marketplace import AwsMarketplaceConfig, AwsMarketplaceConnector
 from connectors.base import Connector, MeteringDocument, OutcomeStatus, Terminal, Transient, UsageRecord
@@ -146,7 +147,9 @@ async def test_aws_without_credentials_stops_the_connection(monkeypatch: pytest.
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    connector = AwsMarketplaceConnector(AwsMarketplaceConfig(endpoint_url="http://127.0.0.1:9"), lambda: NOW)
+    connector = AwsMarketplaceConnector(
+        AwsMarketplaceConfig(access=AwsAccess(endpoint_url="http://127.0.0.1:9")), lambda: NOW
+    )
     with pytest.raises(Terminal) as failure:
         await statuses(connector, record("aws_marketplace"))
     assert failure.value.stop_connection

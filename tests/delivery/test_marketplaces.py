@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from sqlmodel import select
 from starlette.applications import Starlette
 
 from app.clock import Clock
+from app.commands.checking import RULES
 from app.delivery import marketplaces, matching
 from app.delivery.inbound import Place, handle_all
 from app.delivery.states import DeliveryStatus, SlotAlarm, SlotStatus, alarm_of
@@ -430,3 +432,51 @@ async def test_an_outage_loses_nothing_in_silence(world: World, provider: str, f
     else:
         assert (delivery.status, delivery.acknowledged) == (DeliveryStatus.DELIVERED, invoice.total)
     assert world.sandbox.metered(provider) + waiting == int(invoice.total * 100)
+
+
+@pytest.mark.parametrize(
+    ("point", "action"),
+    [
+        ("marketplaces.activated", "activate"),
+        ("marketplaces.looked", "Unsubscribe"),
+        ("metering.called", "Unsubscribe"),
+        ("marketplaces.answered", "ChangePlan"),
+    ],
+)
+async def test_a_worker_killed_at_any_step_leaves_the_same(
+    street: Street, world: World, point: str, action: str
+) -> None:
+    bought = street.order("azure/subscriptions")
+    await street.land(bought["token"])
+    await street.link()
+    await world.use(100, at=NOON - HOUR)
+    if action != "activate":
+        await street.follow()
+        sent = street.order("azure/operations", subscription=bought["subscription"]["id"], action=action, planId="gold")
+        headers = {"authorization": sent["authorization"]}
+        await street.http.post("/webhooks/azure-marketplace/azure-sandbox", json=sent["body"], headers=headers)
+    code, output = world.run("worker", failpoint=point)
+    assert code == -signal.SIGKILL, output
+    for _ in range(2):
+        await street.follow()
+        await street.handle()
+        await world.sweep()
+    row = await street.row()
+    assert (row.state, row.plan) == {
+        "activate": ("ACTIVE", "standard"), "Unsubscribe": ("ENDED", "standard"), "ChangePlan": ("ACTIVE", "gold"),
+    }[action]  # fmt: skip
+    assert world.sandbox.metered(AZURE) == 100
+    assert {slot.status for slot in await world.slots()} == {SlotStatus.ACCEPTED}
+
+
+async def test_the_books_tell_of_usage_after_the_last_call(street: Street, world: World) -> None:
+    how_many, how_many_broken = RULES["no usage is planned for a buyer whose agreement has had its last call"]
+    await world.account(AWS, settings=SETTINGS[AWS])
+    await world.use(100, at=NOON - HOUR)
+    await street.tell_aws(event(DEPROVISIONED, NOON - timedelta(minutes=30)))
+    await street.handle()
+    assert (await street.count(how_many), await street.count(how_many_broken)) == (1, 0)
+    assert world.sandbox.metered(AWS) == 100
+    async with world.store.transaction() as session:
+        await session.execute(text("update marketplace_subscriptions set metering_until = created_at"))
+    assert await street.count(how_many_broken) == 1
