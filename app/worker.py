@@ -20,7 +20,19 @@ from app.access import audit, idempotency
 from app.actor import system
 from app.contracts import recurring_children, threshold_reading
 from app.contracts.threshold_reading import EVALUATE_JOB
-from app.delivery import external, inbound, marketplaces, metering, notice_sweep, payments, service, sync, turns, voids
+from app.delivery import (
+    external,
+    inbound,
+    marketplaces,
+    metering,
+    notice_sweep,
+    payments,
+    service,
+    slot_alarms,
+    sync,
+    turns,
+    voids,
+)
 from app.delivery.actions import SYNC_JOB
 from app.delivery.matching import FOLLOW_JOB
 from app.grants.gates import PAYMENTS_JOB
@@ -71,9 +83,15 @@ async def sync_providers(runtime: Runtime, provider: str | None = None) -> None:
 
 
 async def resend_slots(runtime: Runtime) -> None:
-    """Send slots again whose answer was lost."""
+    """Send slots again whose answer was lost, and tell of those whose time runs out."""
     for connection in runtime.connections.all():
         await metering.send_slots(runtime.store, runtime.connections, connection.name, clock=runtime.clock.now)
+    async with runtime.store.transaction() as session:
+        for found in await slot_alarms.closing(session, now=runtime.clock.now()):
+            log.warning(
+                "metering slots are about to be lost",
+                connection=found.connection, slots=found.slots, first_deadline=found.first_deadline.isoformat(),
+            )  # fmt: skip
 
 
 async def make_children(runtime: Runtime) -> None:

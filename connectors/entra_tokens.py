@@ -26,6 +26,8 @@ REFRESH = timedelta(hours=24)
 """A key that Entra has withdrawn is believed no longer than this."""
 PAUSE = timedelta(minutes=5)
 """An unknown key id is asked about this often at most, so that forged tokens make no load at Entra."""
+AFTER_FAILURE = timedelta(seconds=10)
+"""How long keys that could not be had are not asked for again; meanwhile notices are sent back to come later."""
 
 
 class EntraTokens:
@@ -39,6 +41,7 @@ class EntraTokens:
         self._timeout = timeout_seconds
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at: datetime | None = None
+        self._failed_at: datetime | None = None
         self._lock = threading.Lock()
 
     def verify(self, authorization: str) -> Mapping[str, Any]:
@@ -99,10 +102,19 @@ class EntraTokens:
                 age = now - self._fetched_at
             is_due = age is None or age >= REFRESH or (kid not in self._keys and age >= PAUSE)
             if is_due:
-                self._keys, self._fetched_at = self._fetch(), now
+                self._refresh(now)
             if kid not in self._keys:
                 raise _forged("the token names a key that the tenant does not have")
             return self._keys[kid]
+
+    def _refresh(self, now: datetime) -> None:
+        if self._failed_at is not None and now - self._failed_at < AFTER_FAILURE:
+            raise Transient("Entra's keys could not be read a moment ago")
+        try:
+            self._keys, self._fetched_at, self._failed_at = self._fetch(), now, None
+        except Transient:
+            self._failed_at = now
+            raise
 
     def _fetch(self) -> dict[str, jwt.PyJWK]:
         """The tenant's signing keys, by key id; found through its discovery document."""

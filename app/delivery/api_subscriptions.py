@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Annotated
 
 import strawberry
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from app.customers.api_types import BillingConfiguration, Customer
-from app.delivery import matching, states, tables
+from app.delivery import matching, slot_alarms, tables
 from app.delivery.api_types import DeliveryError, MeteringSlot, error_of
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
@@ -26,10 +26,6 @@ from connectors import subscriptions
 
 ROWS = tables.MarketplaceSubscription.__table__.c  # type: ignore[attr-defined]
 SLOTS = tables.MeteringSlot.__table__.c  # type: ignore[attr-defined]
-HALF_GONE = text("metering_slots.deadline - (metering_slots.deadline - metering_slots.created_at) / 2 <= :now")
-"""The rule of `states.alarm_of`, for the database."""
-UNPROVEN = (states.SlotStatus.PENDING, states.SlotStatus.SENDING, states.SlotStatus.NEEDS_ATTENTION)
-
 SubscriptionState = described_enum(
     subscriptions.SubscriptionState,
     name="MarketplaceSubscriptionState",
@@ -167,10 +163,9 @@ class SubscriptionsQuery:
         first: First = 25,
         after: After = None,
     ) -> Connection[MeteringSlot]:
-        statement = select(tables.MeteringSlot).where(SLOTS.status.in_(UNPROVEN))
+        statement = select(tables.MeteringSlot).where(SLOTS.status.in_(slot_alarms.UNPROVEN))
         if only_alarmed:
-            needs = SLOTS.status == states.SlotStatus.NEEDS_ATTENTION
-            statement = statement.where(needs | HALF_GONE.bindparams(now=info.context.now))
+            statement = statement.where(slot_alarms.is_alarmed(info.context.now))
         sort = [SLOTS.hour, SLOTS.id]
         return await connection(info, statement, sort=sort, descending=False, first=first, after=after)
 

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from app.clock import Clock
 from app.delivery.inbound import Place
 from app.delivery.marketplaces import arrive, follow_all
+from app.delivery.slot_alarms import closing
 from app.main import create_app
 from app.settings import Settings
 from tests.api.conftest import Api
@@ -110,3 +111,6 @@ async def test_what_would_be_lost_first_is_seen_while_there_is_time(api: Api, wo
         assert (slot["deadline"], slot["amount"]["amount"]) == ("2026-11-03T11:00:00Z", "1")
         alarmed = (await api(UNPROVEN, only=True))["unprovenMeteringSlots"]["totalCount"]
         assert alarmed == (alarm != "NONE")
+        async with world.store.transaction() as session:
+            told = [(item.connection, item.slots) for item in await closing(session, now=world.now)]
+        assert told == ([("aws-sandbox", 1)] if alarm == "CLOSING" else [])

@@ -8,11 +8,16 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+from azure.identity import aio as identity
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from connectors.aws_marketplace import AwsMarketplaceConnector
 from connectors.azure_marketplace import AzureMarketplaceConnector
 from connectors.base import Connector, Notification, Terminal, Transient
-from connectors.entra_tokens import PAUSE, REFRESH
+from connectors.entra_tokens import AFTER_FAILURE, PAUSE, REFRESH
 from connectors.http import SettingsError
 from connectors.sandbox.entra import TENANT
 from connectors.sns_messages import SnsMessages
@@ -144,6 +149,16 @@ async def test_keys_that_cannot_be_had_are_no_reason_to_refuse_for_good(connect:
     for base in ("http://127.0.0.1:9", sandbox.base + "/nowhere"):
         with pytest.raises(Transient):
             parse(connect("azure_marketplace", openid_base=base), NOTICE, Authorization=entra(sandbox))
+    connector = connect("azure_marketplace")
+    assert isinstance(connector, AzureMarketplaceConnector)
+    assert connector._tokens is not None
+    good, connector._tokens._openid_base = connector._tokens._openid_base, "http://127.0.0.1:9"
+    for _ in range(2):
+        with pytest.raises(Transient):
+            parse(connector, NOTICE, Authorization=entra(sandbox))
+        connector._tokens._openid_base = good  # it is back, and asked again only after a moment
+    sandbox.clock.now += AFTER_FAILURE
+    parse(connector, NOTICE, Authorization=entra(sandbox))
 
 
 async def test_a_connection_without_an_application_takes_no_notices(sandbox: Sandbox) -> None:
@@ -414,7 +429,7 @@ async def test_azure_on_a_bad_day(kind: str, connect: Connect, sandbox: Sandbox)
         assert (await connector.activate(view)).state is ACTIVE
 
 
-def test_a_certificate_is_a_credential_too(sandbox: Sandbox, tmp_path: Any) -> None:
+async def test_a_certificate_is_a_credential_too(sandbox: Sandbox, tmp_path: Any) -> None:
     guid = CUSTOMERS["azure_marketplace"]["azureSubscriptionId"]
     table = {"tenant_id": guid, "client_id": guid, "credential": "certificate"}
     environ = {name: value for name, value in ENVIRON.items() if "STATIC" not in name}
@@ -427,3 +442,18 @@ def test_a_certificate_is_a_credential_too(sandbox: Sandbox, tmp_path: Any) -> N
     with pytest.raises(SettingsError) as refused:
         AzureMarketplaceConnector(config.from_table("x", table | {"client_certificate": f"file:{broken}"}, environ), sandbox.clock)  # fmt: skip
     assert CANARY not in f"{refused.value!r}"
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "metrograph")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    made = made.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    locked = serialization.BestAvailableEncryption(b"secret")
+    parts = (
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked),
+        made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM),
+    )
+    (tmp_path / "good.pem").write_bytes(b"".join(parts))
+    more = {"client_certificate": f"file:{tmp_path}/good.pem", "certificate_password": "env:PASSWORD"}
+    read = config.from_table("x", table | more, environ | {"PASSWORD": "secret"})
+    connector = AzureMarketplaceConnector(read, sandbox.clock)
+    assert isinstance(connector._account._credential, identity.CertificateCredential)
+    await connector.close()
