@@ -80,8 +80,6 @@ def test_a_month_from_preview_to_delivery(deployment: Deployment, seller: dict[s
     assert compared.code == 1
     assert "AMOUNT" in compared.out
     tamper(deployment, "update deliveries set total = total - 1")
-    for period in ("2026-13", "yesterday", "2026-11-02..2026-11-01", "2020-01-01..2026-11-01"):
-        assert deployment.run("reconcile", "--period", period).code == 2
 
     checked = deployment.run("check", "--json")
     assert (checked.code, checked.document["ok"]) == (0, True)
