@@ -27,7 +27,7 @@ serve: $(STAMP) ## migrate, check settings, serve HTTP
 	$(BIN)/metrograph serve $(ARGS)
 
 test: $(STAMP) ## every test, on a private PostgreSQL
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 	$(BIN)/metrograph scenario run tests/golden --pending tests/golden_pending.txt
 
 stress: $(STAMP) ## the long randomized tests, whole

@@ -6,7 +6,7 @@ the bare response.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 import structlog
 from starlette.applications import Starlette
 
+from app import schema
 from app.clock import Clock
 from app.main import create_app
 from app.settings import Settings
@@ -64,6 +65,14 @@ class Api:
         made = await self(CREATE_KEY, input={"name": "test", "scopes": list(scopes), **options})
         assert made["apiKeyCreate"]["userErrors"] == []
         return self.as_key(made["apiKeyCreate"]["secretOnce"])
+
+
+@pytest.fixture
+def own_schema() -> Iterator[None]:
+    """The schema is built anew for this test, which puts other roots in, and again after it."""
+    schema.build.cache_clear()
+    yield
+    schema.build.cache_clear()
 
 
 @pytest.fixture

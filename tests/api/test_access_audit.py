@@ -129,7 +129,7 @@ class StepPayload(Payload):
 
 
 @pytest.fixture
-def stepping(monkeypatch: pytest.MonkeyPatch, store: Store, now: datetime) -> Starlette:
+def stepping(own_schema: None, monkeypatch: pytest.MonkeyPatch, store: Store, now: datetime) -> Starlette:
     """An application with three more mutations: one that works, one that refuses, one that breaks, each after a write."""
 
     async def write(info: Info, name: str) -> None:

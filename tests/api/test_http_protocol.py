@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -112,7 +111,9 @@ async def test_the_standard_introspection_query_fits_the_limits(api: Api) -> Non
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch, store: Store, settings: Settings, now: datetime) -> Iterator[Starlette]:
+def broken(
+    own_schema: None, monkeypatch: pytest.MonkeyPatch, store: Store, settings: Settings, now: datetime
+) -> Starlette:
     """An application whose schema has two more fields, which fail in their own ways."""
 
     @strawberry.type
@@ -127,9 +128,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, store: Store, settings: Settings, no
             return "never"
 
     monkeypatch.setattr(schema, "Query", Query)
-    schema.build.cache_clear()
-    yield create_app(settings, store, Clock(now.isoformat()))
-    schema.build.cache_clear()
+    return create_app(settings, store, Clock(now.isoformat()))
 
 
 async def test_faults_are_masked_with_the_request_id(broken: Starlette) -> None:

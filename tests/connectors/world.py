@@ -31,7 +31,7 @@ from connectors.sandbox.receiver import SECRET as RECEIVER_SECRET
 
 FORKS = multiprocessing.get_context("forkserver")
 """Workers that are killed are forked from a parent that has imported everything."""
-FORKS.set_forkserver_preload([__name__])
+FORKS.set_forkserver_preload([__name__, *(entry.module for entry in entry_points(group="metrograph.connectors"))])
 NOW = datetime(2026, 11, 2, 12, 30, tzinfo=UTC)
 PROVIDERS = sorted(entry.name for entry in entry_points(group="metrograph.connectors"))
 CUSTOM = {f"custom_{transport}": "custom" for transport in ("s3", "sqs", "sns")}

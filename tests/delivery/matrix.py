@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
@@ -19,7 +20,7 @@ from sqlmodel import col, select
 from app import failpoints
 from app.clock import Clock
 from app.delivery import actions, sync
-from app.delivery.registry import Connections, connect
+from app.delivery.registry import Connections, connect, connector_classes
 from app.delivery.states import DeliveryStatus
 from app.delivery.tables import Delivery
 from app.sandbox import CREDENTIALS, further_tables, tables
@@ -28,7 +29,9 @@ from app.store.engine import Store
 ROUNDS = 6
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__])
-configure_mappers()  # Once, and not in every fork.
+# Once, and not in every fork: the mappers, and the modules of all connectors with their SDKs.
+configure_mappers()
+connector_classes()
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def work(place: Place, failpoint: str | None, timeout: int) -> None:
     """One sync, as a worker does it, until it ends or dies at the point."""
     failpoints.arm(failpoint)
     asyncio.run(_work(place, timeout))
+    os._exit(0)  # Everything is closed; tearing a large process down takes longer than the run.
 
 
 async def _work(place: Place, timeout: int) -> None:
@@ -74,6 +78,14 @@ async def _work(place: Place, timeout: int) -> None:
 def recover(place: Place, told: Pipe) -> None:
     """Sync until nothing is open, retrying by hand what needs attention; then once more, which is to do nothing."""
     told.send(asyncio.run(_recover(place)))
+    told.close()
+    os._exit(0)
+
+
+def work_and_recover(place: Place, told: Pipe) -> None:
+    """A worker that lives and goes on by itself; nothing is told apart from another one, which knows the store alone."""
+    asyncio.run(_work(place, 10))
+    recover(place, told)
 
 
 async def _recover(place: Place) -> Mapping[str, Any]:
