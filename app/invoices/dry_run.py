@@ -18,12 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.contracts import family, tables
+from app.core.invoice import InvoiceType
 from app.core.money import ZERO, exact
 from app.errors import BillingError
 from app.invoices import due, finding, service
 from app.invoices.tables import Invoice
-from app.store.engine import Store
-from app.store.locks import lock_customers
+from app.store import engine, locks
 
 log = structlog.get_logger("metrograph.invoices")
 
@@ -39,7 +39,7 @@ class Rehearsal:
 
 
 async def rehearse(
-    store: Store,
+    store: engine.Store,
     *,
     as_of: datetime,
     now: datetime,
@@ -60,13 +60,15 @@ async def rehearse(
     for contract_ids in together.values():
         async with store.transaction() as session:
             customers = {owner[contract_id] for contract_id in contract_ids}
-            await lock_customers(session, customers | await family.parents_of_customers(session, list(customers)))
+            await locks.lock_customers(session, customers | await family.parents_of_customers(session, list(customers)))
             await _finalize(session, contract_ids, found, as_of=as_of, now=now)
             await session.rollback()
         done += len(customers)
         on_customer(done, len(families))
     with exact():
         for invoice in found.invoices:
+            if invoice.type == InvoiceType.USAGE_CONSOLIDATED:
+                continue  # It was counted with the statements that it puts together.
             found.totals[invoice.currency] = found.totals.get(invoice.currency, ZERO) + invoice.total
     return found
 

@@ -19,6 +19,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.actor import Actor
+from app.core.invoice import InvoiceType
 from app.invoices import due, finding
 from app.invoices.tables import BillingRun, BillingRunContract, BillingRunInvoice, Invoice
 from app.store.locks import lock_named
@@ -163,7 +164,13 @@ async def progress_of(session: AsyncSession, runs: Collection[BillingRun]) -> di
     )
     counted = {row[0]: row for row in counts}
     made = await session.execute(
-        select(col(BillingRunInvoice.run_id), col(Invoice.currency), func.count(), func.sum(col(Invoice.total)))
+        select(
+            col(BillingRunInvoice.run_id),
+            col(Invoice.currency),
+            func.count(),
+            # What is put together of other invoices is counted with those.
+            func.coalesce(func.sum(col(Invoice.total)).filter(col(Invoice.type) != InvoiceType.USAGE_CONSOLIDATED), 0),
+        )
         .join(Invoice, col(Invoice.id) == BillingRunInvoice.invoice_id)
         .where(col(BillingRunInvoice.run_id).in_(ids))
         .group_by(col(BillingRunInvoice.run_id), col(Invoice.currency))

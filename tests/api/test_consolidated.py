@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -202,9 +203,13 @@ async def test_two_workers_put_every_family_together_once(api: Api, store: Store
     await child(api, made, "third", hierarchy=TOGETHER)
     await ingest(api, event("x", customerId="third", timestamp="2026-10-05T10:00:00Z", properties={"n": "7"}))
     told = await rehearse(store, as_of=now, now=now)
-    assert (len(told.invoices), told.failures) == (5, [])
+    assert (len(told.invoices), told.failures, told.totals) == (5, [], {"USD": Decimal("12.72")})
     assert sorted(invoice.type for invoice in told.invoices)[-1] == "USAGE_CONSOLIDATED"
-    await asyncio.gather(*(run_due(store, actor=system("test"), as_of=now, now=now) for _ in range(2)))
+    reports = await asyncio.gather(*(run_due(store, actor=system("test"), as_of=now, now=now) for _ in range(2)))
+    made_by = {run_id: report for report in reports for run_id in report.runs}
+    assert {(report.finalized, report.totals["USD"]) for report in made_by.values()} == {(5, Decimal("12.72"))}, (
+        "what is put together of others is counted with those"
+    )
     async with store.transaction() as session:
         rows = await session.execute(text("select type, total from invoices order by number"))
         found = sorted((kind, f"{total.normalize():f}") for kind, total in rows)
