@@ -67,7 +67,7 @@ async def reconcile_accounts(runtime: Runtime, *, target: str, period: str | Non
             _tell(item)
     if any(item.discrepancies for item in found):
         return Exit.FAILED
-    return Exit.DONE_WITH_FAILURES if any("cannot be read now" in (item.problem or "") for item in found) else None
+    return Exit.DONE_WITH_FAILURES if any(item.is_unread for item in found) else None
 
 
 def _shown(item: Reconciliation) -> dict[str, Any]:
@@ -80,6 +80,7 @@ def _shown(item: Reconciliation) -> dict[str, Any]:
         "compared": item.compared,
         "foreign": item.foreign,
         "problem": item.problem,
+        "isUnread": item.is_unread,
         "ours": _sums(item.ours),
         "theirs": _sums(item.theirs),
         "discrepancies": [_difference(one) for one in item.discrepancies],
@@ -111,7 +112,7 @@ def _tell(item: Reconciliation) -> None:
     say(f"{item.connection} ({item.provider}), {item.period.starting_at:%Y-%m-%d %H:%M}{until}")
     say(f"  ours {sides[0]}; theirs {sides[1] if item.problem is None else 'not read'}; {item.foreign} not ours")
     if item.problem is not None:
-        say(f"  {item.problem}")
+        say(f"  {'cannot be read now: ' if item.is_unread else ''}{item.problem}")
     for one in item.discrepancies[:SHOWN]:
         amounts = f"{one.ours if one.ours is not None else '-'} / {one.theirs if one.theirs is not None else '-'}"
         say(f"  {one.reason}  {one.reference}  {amounts} {one.currency or 'units'}  {REMEDIES[one.reason]}")

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import structlog
 
+from app.core.period import Period
 from app.delivery.registry import Connection
 from connectors.base import Document, Outcome, ProviderEntry, Receipt, Terminal, Transient
 
@@ -50,6 +51,17 @@ async def read_back(connection: Connection, reference: str) -> ProviderEntry | T
     """The object as the provider shows it now, or why it cannot be read."""
     try:
         return _shown(await connection.connector.status(reference))
+    except (Transient, Terminal) as failure:
+        return _storable(failure)
+    except Exception as fault:
+        log.exception("connector failed", connection=connection.name)
+        return Transient(f"The connector failed ({type(fault).__name__})")
+
+
+async def listed(connection: Connection, period: Period) -> Sequence[ProviderEntry] | Transient | Terminal:
+    """Everything that the provider shows of a period, or why it cannot be read."""
+    try:
+        return [_shown(entry) for entry in await connection.connector.list(period)]
     except (Transient, Terminal) as failure:
         return _storable(failure)
     except Exception as fault:

@@ -13,9 +13,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app import actor, failpoints
+from app import actor, change, failpoints
 from app.access import audit
-from app.change import note_change, take_change
+from app.contracts.family import lock_family
 from app.delivery import calling, gated, turns
 from app.delivery.inbound import Handled, Later, NoticeState, Place, Subject, close
 from app.delivery.states import GONE_AT_PROVIDER, VOIDED_AT_PROVIDER, DeliveryStatus
@@ -81,7 +81,8 @@ async def observe(
     at the provider alone needs attention. The caller holds the billing configuration.
     """
     delivery = await session.get_one(Delivery, delivery_id)
-    await locks.lock_customer(session, delivery.customer_id)
+    # A payment that failed voids an invoice, which takes the locks of the parents' customers as well, in one order.
+    await lock_family(session, delivery.customer_id)
     await session.refresh(delivery, with_for_update=True)
     last = await last_state(session, delivery_id)
     seen = ExternalInvoiceState(
@@ -99,8 +100,10 @@ async def observe(
     delivery.provider_reference = delivery.provider_reference or entry.provider_reference
     if entry.provider_status in GONE_AT_PROVIDER and delivery.status == DeliveryStatus.DELIVERED:
         await _missed(session, delivery, entry)
-    note_change(session, "delivery", delivery_id, before=before, after={"status": delivery.status, **_facts(seen)})
-    await audit.record(session, teller, action=ACTION, now=now, change=take_change(session))
+    change.note_change(
+        session, "delivery", delivery_id, before=before, after={"status": delivery.status, **_facts(seen)}
+    )
+    await audit.record(session, teller, action=ACTION, now=now, change=change.take_change(session))
     return True
 
 

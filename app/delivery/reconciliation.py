@@ -12,14 +12,16 @@ from decimal import Decimal
 from app.core import reconciliation as core
 from app.core.period import Period
 from app.delivery.registry import Connection
+from connectors.base import NOT_SUPPORTED, Terminal, Transient
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """The comparison of one account and period.
 
-    `problem` says why the provider's side was not read, and then only ours was looked at. `ours` and `theirs` are sums
-    by currency, of what is live; `compared` counts our references, `foreign` objects there that carry none of ours.
+    `problem` says why the provider's side was not read whole, and what was not read is not called missing; `is_unread`: it
+    can be read and did not answer now. `ours` and `theirs` are sums by currency, of what is live; `compared` counts our
+    references, `foreign` objects there that carry none of ours.
     """
 
     connection: str
@@ -28,6 +30,7 @@ class Reconciliation:
     compared: int = 0
     foreign: int = 0
     problem: str | None = None
+    is_unread: bool = False
     ours: Mapping[str | None, Decimal] = field(default_factory=dict[str | None, Decimal])
     theirs: Mapping[str | None, Decimal] = field(default_factory=dict[str | None, Decimal])
     discrepancies: Sequence[core.Discrepancy] = ()
@@ -40,9 +43,10 @@ def report(
     theirs: Sequence[core.Theirs],
     found: Sequence[core.Discrepancy],
     *,
-    problem: str | None = None,
+    failure: Transient | Terminal | None = None,
 ) -> Reconciliation:
-    """Sums of both sides beside what was found to differ."""
+    """Sums of both sides beside what was found to differ, and the failure that kept some of theirs from being read."""
+    is_unread = failure is not None and not (isinstance(failure, Terminal) and failure.code == NOT_SUPPORTED)
     there = [item for item in ours if item.expected is core.Expected.THERE]
     live = [item for item in theirs if not item.is_gone and item.reference is not None]
     return Reconciliation(
@@ -51,7 +55,8 @@ def report(
         period,
         compared=len(ours),
         foreign=sum(item.reference is None for item in theirs),
-        problem=problem,
+        problem=None if failure is None else failure.message,
+        is_unread=is_unread,
         ours=core.totals((item.currency, item.amount) for item in there),
         theirs=core.totals((item.currency, item.amount) for item in live),
         discrepancies=found,

@@ -6,7 +6,8 @@ Owns which of our rows and of the provider's objects belong to a period; what di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -22,6 +23,7 @@ from app.delivery.tables import Delivery
 from app.store.engine import Store
 from connectors.base import NOT_SUPPORTED, ProviderEntry, Terminal, Transient, UsageRecord
 
+_NO_SUMS = Terminal(NOT_SUPPORTED, "What it lists cannot be told apart.")
 MARGIN = timedelta(days=1)
 """Our time of a delivery and the provider's of its object differ a little; at a period's ends both sides look further."""
 
@@ -36,26 +38,16 @@ async def reconcile(
     return await _invoices(store, connection, period, now=clock())
 
 
-async def _listed(connection: Connection, period: Period) -> Sequence[ProviderEntry] | str:
-    """What the provider shows, or why it cannot be read."""
-    try:
-        return await connection.connector.list(period)
-    except (Transient, Terminal) as failure:
-        is_never = isinstance(failure, Terminal) and failure.code == NOT_SUPPORTED
-        return failure.message if is_never else f"{connection.provider} cannot be read now: {failure.message}"
-
-
 async def _invoices(store: Store, connection: Connection, period: Period, *, now: datetime) -> Reconciliation:
     assert period.ending_before is not None
     wide = Period(period.starting_at - MARGIN, period.ending_before + MARGIN)
-    entries = await _listed(connection, wide)
+    entries = await calling.listed(connection, wide)
     async with store.transaction() as session:
         ours = await books.deliveries(session, connection, period)
-        if isinstance(entries, str):
-            problem = f"{entries}."
+        if isinstance(entries, Transient | Terminal):
             expected = [books.ours_of(row) for row in ours.values()]
             open_ones = [item for item in expected if item.expected is core.Expected.OPEN]
-            return report(connection, period, expected, [], core.discrepancies(open_ones, []), problem=problem)
+            return report(connection, period, expected, [], core.discrepancies(open_ones, []), failure=entries)
         our_objects = {row.provider_reference for row in ours.values()}
         within = [
             entry
@@ -66,14 +58,18 @@ async def _invoices(store: Store, connection: Connection, period: Period, *, now
         ours |= await books.deliveries_of(session, connection, strangers)
     # An object may be older than the margin, when the delivery took days; it is asked for by its own id.
     seen = {entry.provider_reference for entry in within}
+    failure: Transient | Terminal | None = None
+    expected: list[core.Ours] = []
     for row in ours.values():
         if row.status == DeliveryStatus.DELIVERED and row.provider_reference not in {None, *seen}:
             found = await calling.read_back(connection, str(row.provider_reference))
-            if isinstance(found, ProviderEntry):
-                within.append(found)
+            if not isinstance(found, ProviderEntry):
+                failure = found
+                continue
+            within.append(found)
+        expected.append(books.ours_of(row))
     theirs = [_theirs(entry, ours, now=now) for entry in within]
-    expected = [books.ours_of(row) for row in ours.values()]
-    return report(connection, period, expected, theirs, core.discrepancies(expected, theirs))
+    return report(connection, period, expected, theirs, core.discrepancies(expected, theirs), failure=failure)
 
 
 def _is_within(entry: ProviderEntry, period: Period) -> bool:
@@ -98,7 +94,7 @@ def _theirs(entry: ProviderEntry, ours: Mapping[str, Delivery], *, now: datetime
 async def _usage(store: Store, connection: Connection, period: Period) -> Reconciliation:
     """Days of usage where the marketplace shows them, and the invoices of the period that are not covered."""
     listed_as: Callable[[UsageRecord], str] | None = getattr(connection.connector, "listed_as", None)
-    entries = await _listed(connection, period)
+    entries = await calling.listed(connection, period)
     async with store.transaction() as session:
         rows = await days.slots_of(session, connection.name, period)
         open_ones = [
@@ -107,12 +103,10 @@ async def _usage(store: Store, connection: Connection, period: Period) -> Reconc
             if row.status in books.OPEN and row.acknowledged < row.total
         ]
     uncovered = core.discrepancies(open_ones, [])
-    if isinstance(entries, str) or listed_as is None:
-        problem = f"{entries}." if isinstance(entries, str) else "What it lists cannot be told apart."
-        return Reconciliation(
-            connection.name, connection.provider, period, compared=len(rows), problem=problem,
-            ours=days.worth_of(rows), discrepancies=uncovered,
-        )  # fmt: skip
+    if isinstance(entries, Transient | Terminal) or listed_as is None:
+        failure = entries if isinstance(entries, Transient | Terminal) else _NO_SUMS
+        unread = report(connection, period, [], [], uncovered, failure=failure)
+        return replace(unread, compared=len(rows), ours=days.worth_of(rows))
     shown = {entry.provider_reference: entry.amount or Decimal(0) for entry in entries}
     expected = days.days_of(rows, shown, listed_as)
     known = {item.reference for item in expected}

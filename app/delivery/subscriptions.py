@@ -1,8 +1,8 @@
 """The buyers' subscriptions at marketplaces: kept as they were shown last.
 
-Owns what a marketplace changes of the rows; matching them with customers is in `matching.py`. What a marketplace shows is observed here, whichever way it came: a buyer who
-arrives, a notice, a reading by ourselves. Where the marketplace can be asked the last reading holds; where it cannot, the
-time in its notices orders them, so duplicates and any order end the same.
+Owns what a marketplace changes of the rows; matching them with customers is in `matching.py`. What it shows is observed
+here, whichever way it came: a buyer who arrives, a notice, a reading by ourselves. Where it can be asked the last reading
+holds; where it cannot, the time in its notices orders them, so duplicates and any order end the same.
 """
 
 from __future__ import annotations
