@@ -30,6 +30,7 @@ from app.pages.arrival import POLICY, QUESTIONS, page
 from app.settings import Settings
 from app.store import ids
 from app.store.engine import Store
+from app.web_bodies import bounded_body
 from connectors.base import Terminal, Transient
 from connectors.subscriptions import SubscriptionState
 
@@ -159,15 +160,11 @@ def marketplace_routes(settings: Settings, store: Store, clock: Clock, connectio
 
 async def _form(request: Request) -> dict[str, str] | None:
     """The fields of a posted form, the first of each; empty for GET, None when it is too long or no form."""
-    parts: list[bytes] = []
-    size = 0
     try:
-        async for part in request.stream():
-            size += len(part)
-            if size > MAX_BODY:
-                return None
-            parts.append(part)
-        found = parse_qs(b"".join(parts).decode(), keep_blank_values=True, max_num_fields=20)
+        body = await bounded_body(request, at_most=MAX_BODY)
+        if body is None:
+            return None
+        found = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=20)
     except (ClientDisconnect, UnicodeDecodeError, ValueError):
         return None
     return {name: values[0] for name, values in found.items()}

@@ -20,6 +20,7 @@ from app.delivery.inbound import Way, receive
 from app.delivery.registry import Connection, Connections
 from app.errors import BillingError, ErrorCode
 from app.store.engine import Store
+from app.web_bodies import bounded_body
 from connectors.base import NOT_SUPPORTED, Notification, Terminal, Transient
 
 MAX_BODY = 1024 * 1024
@@ -36,7 +37,7 @@ def notice_routes(store: Store, clock: Clock, connections: Connections) -> list[
         if connection is None or connection.provider != request.path_params["provider"].replace("-", "_"):
             return _refusal(HTTPStatus.NOT_FOUND, "NOT_FOUND", "No such connection.")
         try:
-            body = await _bounded_body(request)
+            body = await bounded_body(request, at_most=MAX_BODY)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         if body is None:
@@ -75,18 +76,6 @@ async def _kept(store: Store, connection: Connection, notice: Notification, body
     except BillingError as error:
         return _refusal(error.status, str(error.code), "Try again.")
     return JSONResponse({"received": True, "duplicate": not is_new})
-
-
-async def _bounded_body(request: Request) -> bytes | None:
-    """The raw body, read no further than its limit, whatever Content-Length claims; None when it is longer."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY:
-            return None
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _refusal(status: int, code: str, message: str) -> Response:

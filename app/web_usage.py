@@ -27,6 +27,7 @@ from app.store.engine import Store
 from app.usage.checking import BatchRefused
 from app.usage.incoming import decode
 from app.usage.service import IngestResult, ingest
+from app.web_bodies import bounded_body
 
 MAX_BODY = 8 * 1024 * 1024
 MAX_KEY = 255
@@ -41,7 +42,7 @@ def usage_routes(settings: Settings, store: Store, clock: Clock) -> list[BaseRou
     async def events(request: Request) -> Response:
         try:
             authenticate = door.authenticator(request)
-            body = await _bounded_body(request)
+            body = await _whole_body(request)
             key = _idempotency_key(request)
             async with store.transaction() as session:
                 now = clock.now()
@@ -102,18 +103,14 @@ def _result(found: IngestResult) -> dict[str, Any]:
     }
 
 
-async def _bounded_body(request: Request) -> bytes:
-    """The body, read no further than its limit, whatever Content-Length claims."""
+async def _whole_body(request: Request) -> bytes:
+    """The body; one that is encoded or too long is refused."""
     if request.headers.get("content-encoding", "identity") != "identity":
         raise InvalidInput(ErrorCode.INVALID, "Content-Encoding is not understood; send the body as it is.")
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY:
-            raise LimitExceeded(ErrorCode.LIMIT_EXCEEDED, f"The body is larger than {MAX_BODY} bytes; split the batch.")
-        parts.append(part)
-    return b"".join(parts)
+    body = await bounded_body(request, at_most=MAX_BODY)
+    if body is None:
+        raise LimitExceeded(ErrorCode.LIMIT_EXCEEDED, f"The body is larger than {MAX_BODY} bytes; split the batch.")
+    return body
 
 
 def _idempotency_key(request: Request) -> str | None:

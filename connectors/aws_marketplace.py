@@ -25,11 +25,10 @@ from connectors.base import (
     Problem,
     ProviderEntry,
     Receipt,
-    Terminal,
     UsageRecord,
     not_supported,
 )
-from connectors.http import SettingsError, member, members
+from connectors.http import customer_of, member, members, problems_of
 from connectors.metering import deliver_records
 
 # How often the records that AWS did not process are sent again within one delivery.
@@ -80,16 +79,14 @@ class AwsMarketplaceConnector(AwsAgreements):
     @staticmethod
     def validate_customer(settings: Mapping[str, str]) -> list[Problem]:
         """Every problem of the customer's side: one identification style, complete."""
-        try:
-            AwsCustomer.from_settings(settings)
-        except SettingsError as error:
-            return list(error.problems)
-        return []
+        return problems_of(AwsCustomer.from_settings, settings)
 
     async def deliver(self, document: Document, key: str) -> list[Outcome]:
         """Meter the records; AWS identifies them by customer, dimension and hour, so the key is not used."""
         assert isinstance(document, MeteringDocument), "AWS Marketplace takes usage records"
-        customers = {record.reference: self._customer(record) for record in document.records}
+        customers = {
+            record.reference: customer_of(AwsCustomer.from_settings, record.customer) for record in document.records
+        }
 
         def group_of(record: UsageRecord) -> tuple[str, str]:
             customer = customers[record.reference]
@@ -123,12 +120,6 @@ class AwsMarketplaceConnector(AwsAgreements):
     async def close(self) -> None:
         """Close the regional clients."""
         await self._account.close()
-
-    def _customer(self, record: UsageRecord) -> AwsCustomer:
-        try:
-            return AwsCustomer.from_settings(record.customer)
-        except SettingsError as error:
-            raise Terminal("CUSTOMER_SETTINGS", str(error), hint="Complete the billing configuration.") from error
 
     async def _send(
         self, batch: Sequence[UsageRecord], wires: dict[str, dict[str, Any]], *, region: str, product_code: str

@@ -21,7 +21,7 @@ from connectors import base
 from connectors.azure_account import GUID, AzureAccount, AzureMarketplaceConfig, Credential
 from connectors.azure_fulfilment import AzureFulfilment
 from connectors.base import Outcome, OutcomeStatus, Terminal, Transient, UsageRecord
-from connectors.http import SettingsError, SettingsTable, member, members, wait_from
+from connectors.http import SettingsTable, customer_of, member, members, problems_of, wait_from
 from connectors.metering import BatchRefused, deliver_records
 
 # learn.microsoft.com/partner-center/marketplace-offers/marketplace-metering-service-apis, November 2026. What is not listed is UNKNOWN: a new word must not pass for success or for failure.
@@ -80,16 +80,14 @@ class AzureMarketplaceConnector(AzureFulfilment):
     @staticmethod
     def validate_customer(settings: Mapping[str, str]) -> list[base.Problem]:
         """Every problem of the customer's side: azureSubscriptionId and planId."""
-        try:
-            AzureCustomer.from_settings(settings)
-        except SettingsError as error:
-            return list(error.problems)
-        return []
+        return problems_of(AzureCustomer.from_settings, settings)
 
     async def deliver(self, document: base.Document, key: str) -> list[Outcome]:
         """Meter the records; Azure identifies them by resource, dimension and hour, so the key is not used."""
         assert isinstance(document, base.MeteringDocument), "Azure Marketplace takes usage records"
-        customers = {record.reference: self._customer(record) for record in document.records}
+        customers = {
+            record.reference: customer_of(AzureCustomer.from_settings, record.customer) for record in document.records
+        }
 
         async def send_batch(batch: Sequence[UsageRecord]) -> list[Outcome]:
             wires = [_wire(record, customers[record.reference]) for record in batch]
@@ -134,12 +132,6 @@ class AzureMarketplaceConnector(AzureFulfilment):
     async def close(self) -> None:
         """Close the HTTP client and the credential."""
         await self._account.close()
-
-    def _customer(self, record: UsageRecord) -> AzureCustomer:
-        try:
-            return AzureCustomer.from_settings(record.customer)
-        except SettingsError as error:
-            raise Terminal("CUSTOMER_SETTINGS", str(error), hint="Complete the billing configuration.") from error
 
     async def _send_one(self, record: UsageRecord, wire: dict[str, Any]) -> Outcome:
         """The single call; its 409 carries the event that holds the slot."""

@@ -32,7 +32,7 @@ from connectors.base import (
     not_supported,
 )
 from connectors.custom_transports import Bucket, Message, Queue, Topic, Transport, Webhook
-from connectors.http import Secret, SettingsError, SettingsTable
+from connectors.http import Secret, SettingsTable, problems_of
 from connectors.metering import deliver_records
 from connectors.signing import LIKE, key_of
 
@@ -56,7 +56,6 @@ class CustomConfig:
     aws: AwsAccess = field(default_factory=AwsAccess)
     unit_price: Decimal = Decimal("0.01")
     dimension: str = "usage_fee"
-    timeout_seconds: int = 30
 
     @classmethod
     def from_table(cls, name: str, table: Mapping[str, Any], environ: Mapping[str, str]) -> CustomConfig:
@@ -83,7 +82,7 @@ class CustomConfig:
         if any(key_of(secret) is None for secret in config.signing_secrets):
             read.fault("signing_secrets", f"each must hold {LIKE}")
         read.finish()
-        return replace(config, timeout_seconds=config.aws.timeout_seconds)
+        return config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +116,7 @@ class _Custom:
     @staticmethod
     def validate_customer(settings: Mapping[str, str]) -> list[Problem]:
         """Every problem of the customer's side: customerReference."""
-        try:
-            CustomCustomer.from_settings(settings)
-        except SettingsError as error:
-            return list(error.problems)
-        return []
+        return problems_of(CustomCustomer.from_settings, settings)
 
     async def list(self, period: Period) -> Sequence[ProviderEntry]:
         """Not supported: messages are not read back."""
@@ -219,4 +214,4 @@ def _transport(config: CustomConfig, clock: Clock) -> Transport:
     if config.transport == _SNS:
         return Topic(config.aws, secrets, clock, address=config.topic_arn)
     by_status = config.confirmed_by == "status"
-    return Webhook(config.url, secrets, clock, seconds=config.timeout_seconds, by_status=by_status)
+    return Webhook(config.url, secrets, clock, seconds=config.aws.timeout_seconds, by_status=by_status)

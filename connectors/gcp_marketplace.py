@@ -22,7 +22,17 @@ from app.core.period import Period
 from connectors import base
 from connectors.base import Outcome, OutcomeStatus, Terminal, Transient, UsageRecord
 from connectors.google import GoogleTokens, StaticTokens, Tokens, fault_of
-from connectors.http import Secret, SettingsError, SettingsTable, create_client, member, members, send, wait_from
+from connectors.http import (
+    Secret,
+    SettingsTable,
+    create_client,
+    customer_of,
+    member,
+    members,
+    problems_of,
+    send,
+    wait_from,
+)
 from connectors.metering import BatchRefused, deliver_records
 
 _API_BASE = "https://servicecontrol.googleapis.com"
@@ -133,16 +143,14 @@ class GcpMarketplaceConnector:
     @staticmethod
     def validate_customer(settings: Mapping[str, str]) -> list[base.Problem]:
         """Every problem of the customer's side: gcpServiceName and gcpUsageReportingId."""
-        try:
-            GcpCustomer.from_settings(settings)
-        except SettingsError as error:
-            return list(error.problems)
-        return []
+        return problems_of(GcpCustomer.from_settings, settings)
 
     async def deliver(self, document: base.Document, key: str) -> list[Outcome]:
         """Check each record's entitlement, and report the records of each service together."""
         assert isinstance(document, base.MeteringDocument), "Google Cloud Marketplace takes usage records"
-        customers = {record.reference: self._customer(record) for record in document.records}
+        customers = {
+            record.reference: customer_of(GcpCustomer.from_settings, record.customer) for record in document.records
+        }
 
         async def send_batch(batch: Sequence[UsageRecord]) -> list[Outcome]:
             return await self._send(batch, customers)
@@ -178,12 +186,6 @@ class GcpMarketplaceConnector:
     async def close(self) -> None:
         """Close the HTTP client."""
         await self._client.aclose()
-
-    def _customer(self, record: UsageRecord) -> GcpCustomer:
-        try:
-            return GcpCustomer.from_settings(record.customer)
-        except SettingsError as error:
-            raise Terminal("CUSTOMER_SETTINGS", str(error), hint="Complete the billing configuration.") from error
 
     async def _send(self, batch: Sequence[UsageRecord], customers: Mapping[str, GcpCustomer]) -> list[Outcome]:
         service = quote(customers[batch[0].reference].service_name)

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from connectors.base import Problem, Transient
+from connectors.base import Problem, Terminal, Transient
 
 log = logging.getLogger("metrograph.connectors")
 
@@ -224,6 +224,23 @@ def _address(value: object) -> str | None:
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
         return None
     return parts.geturl().rstrip("/")
+
+
+def problems_of(read: Callable[[Mapping[str, str]], object], settings: Mapping[str, str]) -> list[Problem]:
+    """Every problem that reading a customer's side finds; empty when it is complete."""
+    try:
+        read(settings)
+    except SettingsError as error:
+        return list(error.problems)
+    return []
+
+
+def customer_of(read: Callable[[Mapping[str, str]], T], settings: Mapping[str, str]) -> T:
+    """The customer's side of a frozen document. Error: `Terminal` CUSTOMER_SETTINGS."""
+    try:
+        return read(settings)
+    except SettingsError as error:
+        raise Terminal("CUSTOMER_SETTINGS", str(error), hint="Complete the billing configuration.") from error
 
 
 def create_client(

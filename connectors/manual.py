@@ -24,7 +24,7 @@ from connectors.base import (
     Receipt,
     not_supported,
 )
-from connectors.http import SettingsError, SettingsTable
+from connectors.http import SettingsTable, problems_of
 
 _HANDED_OVER, _VOIDED = "handed over", "voided"
 
@@ -69,16 +69,17 @@ class ManualConnector:
     @staticmethod
     def validate_customer(settings: Mapping[str, str]) -> list[Problem]:
         """Every problem of the customer's side, which may be empty."""
-        try:
-            ManualCustomer.from_settings(settings)
-        except SettingsError as error:
-            return list(error.problems)
-        return []
+        return problems_of(ManualCustomer.from_settings, settings)
 
     async def deliver(self, document: Document, key: str) -> list[Outcome]:
         """Done at once; the reference at the provider is the invoice's number, which a payment will name."""
         assert isinstance(document, InvoiceDocument), "an invoice is handed over"
-        return [_outcome(document, OutcomeStatus.ACCEPTED)]
+        return [
+            Outcome(
+                reference=document.reference, status=OutcomeStatus.ACCEPTED, acknowledged=document.total,
+                provider_reference=document.number, provider_status=_HANDED_OVER,
+            )
+        ]  # fmt: skip
 
     async def find(self, document: Document) -> Outcome | None:
         """Nothing is there before it is delivered, and nothing outside of us afterwards."""
@@ -105,13 +106,3 @@ class ManualConnector:
 
     async def close(self) -> None:
         """Nothing is open."""
-
-
-def _outcome(document: InvoiceDocument, status: OutcomeStatus) -> Outcome:
-    return Outcome(
-        reference=document.reference,
-        status=status,
-        acknowledged=document.total,
-        provider_reference=document.number,
-        provider_status=_HANDED_OVER,
-    )

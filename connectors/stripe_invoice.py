@@ -16,7 +16,7 @@ from typing import Any
 
 from app.core import money
 from connectors.base import DocumentLine, InvoiceDocument, Problem, Terminal, document_to_json
-from connectors.http import SettingsError, SettingsTable
+from connectors.http import SettingsError, SettingsTable, problems_of
 from connectors.stripe_fields import FieldRules
 
 # docs.stripe.com/currencies, November 2026. Stripe's own table; ISO 4217 differs (ISK, UGX, MGA).
@@ -113,11 +113,7 @@ def read_customer(settings: Mapping[str, str], defaults: InvoiceOptions) -> Cust
 
 def customer_problems(settings: Mapping[str, str]) -> list[Problem]:
     """Every problem of the customer's side; empty when it is complete."""
-    try:
-        read_customer(settings, InvoiceOptions())
-    except SettingsError as error:
-        return list(error.problems)
-    return []
+    return problems_of(lambda given: read_customer(given, InvoiceOptions()), settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
