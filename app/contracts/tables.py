@@ -77,6 +77,19 @@ class PackageAlias(Row, table=True):
     ending_before: datetime | None = instant(default=None, nullable=True)
 
 
+class BillingConfigurationUpdateRow(Row, table=True):
+    """From the start of one of its statement periods on, a contract's invoices go through another billing configuration.
+
+    Without one they go through the customer's default. Before the first update the contract's own choice holds.
+    """
+
+    __tablename__ = "billing_configuration_updates"
+    __table_args__ = (UniqueConstraint("contract_id", "starting_at"),)
+    contract_id: UUID = Field(foreign_key="contracts.id")
+    starting_at: datetime = instant()
+    billing_configuration_id: UUID | None = Field(default=None, foreign_key="billing_configurations.id")
+
+
 class OverrideRow(Row, table=True):
     """A contract's own change of list prices. It targets a product, or any of some tags, or what its specifiers say.
 

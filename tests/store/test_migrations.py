@@ -37,7 +37,8 @@ DECIDES_NO_DUE_DATE = {
     *("invoice_lines", "invoice_inputs", "deliveries", "metering_slots", "contract_edits"),
     *("billing_run_contracts", "billing_run_invoices", "lifetime_billings", "invoice_constituents"),
     # Where an invoice goes, and who may see it.
-    *("billing_configurations", "ingest_aliases", "api_keys", "marketplace_subscriptions"),
+    *("billing_configurations", "billing_configuration_updates", "ingest_aliases", "api_keys"),
+    "marketplace_subscriptions",
 }
 """A new table that leads to a contract joins one of the two: then a billing run may count on its bounds."""
 APPEND_ONLY = (
