@@ -101,7 +101,8 @@ class ContractsMutation:
     @mutation_field(
         scope="contracts:write",
         action="contract.set_billing_configuration",
-        description="Choose where a contract's coming invoices go; finalized ones go where they were meant to.",
+        description="Choose where a contract's coming invoices go; finalized ones go where they were meant to. To change it "
+        "from a statement period on, edit the contract with addBillingConfigurationUpdate.",
     )
     async def contract_set_billing_configuration(
         self,

@@ -35,7 +35,7 @@ class ContractEditActor:
 @strawberry.type(description="What one change did to one object: what was agreed before, and after.")
 class ContractChange:
     kind: str = strawberry.field(
-        description="contract, override, usage_filter, scheduled_charge, subscription, quantity_update, seat_change, "
+        description="contract, billing_configuration_update, override, usage_filter, scheduled_charge, subscription, quantity_update, seat_change, "
         "recurring_balance, commit, credit, segment (of a balance), entry (by hand, of a balance) or custom_fields."
     )
     id: strawberry.ID | None = strawberry.field(description="Its id; null for kinds whose objects have none.")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from app.contracts import api_hierarchies, api_thresholds, past, tables
+from app.contracts import api_hierarchies, api_routes, api_thresholds, past, tables
 from app.contracts.api_filters import UsageFilter, shown_filters
 from app.contracts.api_overrides import Override
 from app.contracts.api_past_balances import PastBalance, PastRecurringBalance
 from app.contracts.api_past_subscriptions import PastSubscription, past_subscription
-from app.core.terms import UsageFilter as CoreUsageFilter
+from app.core import routing, terms
 from app.customers.api_types import BillingConfiguration
 from app.errors import ErrorCode, InvalidInput
 from app.grants.tables import GrantRow, RecurringGrantRow, SegmentRow
@@ -47,17 +47,23 @@ class ContractPast:
 
     @object_field(
         scope="customers:read",
-        description="Where its invoices went, as that is today; null left it to the customer's default. "
-        "Scope: customers:read.",
+        description="Where its invoices went whose service began then, as that is today; null left it to the customer's "
+        "default. Scope: customers:read.",
     )
     async def billing_configuration(self, info: Info) -> BillingConfiguration | None:
-        chosen = self.terms.contract.billing_configuration_id
-        return None if chosen is None else await info.context.load("billing_configuration", chosen)
+        return await api_routes.chosen_at(info, self._choices(), self.at)
+
+    @strawberry.field(description="Where its invoices were to go over time, by start.")
+    def billing_configuration_schedule(self) -> list[api_routes.BillingConfigurationSegment]:
+        return api_routes.segments_shown(self.terms.contract, self._choices())
+
+    def _choices(self) -> list[routing.Choice]:
+        return api_routes.known_choices(self.terms.contract, self.terms.of(tables.BillingConfigurationUpdateRow))
 
     @strawberry.field(description="Which of the customer's usage it took, by start.")
     def usage_filters(self) -> list[UsageFilter]:
         rows = sorted(self.terms.of(tables.UsageFilterRow), key=lambda row: row.added)
-        by_start = {row.starting_at: CoreUsageFilter(row.starting_at, row.key, tuple(row.values)) for row in rows}
+        by_start = {row.starting_at: terms.UsageFilter(row.starting_at, row.key, tuple(row.values)) for row in rows}
         return shown_filters([by_start[start] for start in sorted(by_start)])
 
     @strawberry.field(description="Its changes of list prices, in the order in which they were added.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from app.catalog.api_card_types import RateCard
-from app.contracts import api_edits, api_hierarchies, api_past, tables
+from app.contracts import api_edits, api_hierarchies, api_past, api_routes, tables
 from app.contracts.api_overrides import Override, OverridePriority
 from app.contracts.api_rate_schedule import rate_schedule
 from app.contracts.api_standing import ContractStatus, StatementSchedule, schedule_shown, status_at
@@ -181,14 +181,19 @@ class Contract(Node, HasCustomFields):
 
     @object_field(
         scope="customers:read",
-        description="Where its invoices go; null leaves it to the customer's default. Scope: customers:read.",
+        description="Where its invoices go whose service begins now; null leaves it to the customer's default. "
+        "Scope: customers:read.",
     )
     async def billing_configuration(
         self, info: Info, row: strawberry.Parent[tables.Contract]
     ) -> BillingConfiguration | None:
-        if row.billing_configuration_id is None:
-            return None
-        return await info.context.load("billing_configuration", row.billing_configuration_id)
+        choices = await info.context.load("contract.choices", row.id)
+        return await api_routes.chosen_at(info, choices, info.context.now)
+
+    billing_configuration_schedule = strawberry.field(
+        resolver=api_routes.schedule_of_contract,
+        description="Where its invoices go over time, by start, at most 10 segments; each begins with a statement period.",
+    )
 
     @object_field(
         scope="invoices:read",

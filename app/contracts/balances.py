@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checks import Path
 from app.contracts.collecting import check_collecting
-from app.contracts.placement import check_route
+from app.contracts.placement import check_routes
 from app.contracts.tables import Contract
 from app.grants.definitions import NewGrant, billed_in
 from app.grants.service import create_grant
@@ -26,22 +26,25 @@ async def create_balance(
     """A commit or credit of a customer. Errors: those of `create_grant` and `check_billing`."""
     row = await create_grant(session, customer_id, entry, now=now)
     path = ("input", "invoiceContractId")
-    await check_billing(session, directory, entry.invoice_contract_id, entry, path=path)
+    await check_billing(session, directory, entry.invoice_contract_id, entry, path=path, now=now)
     if entry.gate is not None and entry.invoice_contract_id is not None:
         contract = await session.get_one(Contract, entry.invoice_contract_id)
-        await check_collecting(session, directory, contract, path=path)
+        await check_collecting(session, directory, contract, path=path, since=now)
     return row
 
 
 async def check_billing(
-    session: AsyncSession, directory: ProviderDirectory, contract_id: UUID | None, entry: NewGrant, *, path: Path
+    session: AsyncSession,
+    directory: ProviderDirectory,
+    contract_id: UUID | None,
+    entry: NewGrant,
+    *,
+    path: Path,
+    now: datetime,
 ) -> None:
     """The provider of the contract that bills a balance takes its currency. Errors: CURRENCY_MISMATCH."""
     unit = billed_in(entry)
     if contract_id is None or unit is None:
         return
     contract = await session.get_one(Contract, contract_id)
-    await check_route(
-        session, directory, contract, configuration_id=contract.billing_configuration_id, path=path,
-        more_currencies=[unit],
-    )  # fmt: skip
+    await check_routes(session, directory, contract, path=path, more_currencies=[unit], now=now)

@@ -17,7 +17,7 @@ from app.catalog.tables import ProductRow
 from app.change import note_change
 from app.checks import Path, at_most, currency_of
 from app.contracts.charge_rules import NewCharge, check_product, schedule_of, shown_charge
-from app.contracts.placement import check_route
+from app.contracts.placement import check_routes
 from app.contracts.reading import changeable_contract
 from app.contracts.tables import Contract, ScheduledChargeRow
 from app.providers import ProviderDirectory
@@ -46,10 +46,7 @@ async def add_scheduled_charge(
         row.uniqueness_key = uniqueness_key
         contract.revision += 1
         await session.flush()
-    await check_route(
-        session, directory, contract, configuration_id=contract.billing_configuration_id,
-        path=("input", "currency"),
-    )  # fmt: skip
+    await check_routes(session, directory, contract, path=("input", "currency"), now=now)
     note_change(session, "contract", contract.id, after={"scheduledCharge": shown_charge(row)})
     return row
 

@@ -64,12 +64,9 @@ async def edit_terms(
         session, contract, edit.remove_overrides, path=("input", "removeOverrides"), now=now
     )
     for path, unit in _billed(edit.add):
-        await placement.check_route(
-            session, directory, contract, configuration_id=contract.billing_configuration_id, path=path,
-            more_currencies=[unit],
-        )  # fmt: skip
+        await placement.check_routes(session, directory, contract, path=path, more_currencies=[unit], now=now)
     stored = await insert_own_terms(session, contract, edit.add, path=ADD, now=now)
-    await collecting.check_collecting(session, directory, contract, path=ADD)
+    await collecting.check_collecting(session, directory, contract, path=ADD, since=now)
     for index, entry in enumerate(edit.quantity_updates):
         await _change_quantity(session, contract, entry, path=("input", "quantityUpdates", str(index)), now=now)
     parts: dict[str, object] = {

@@ -17,7 +17,7 @@ from app.contracts.family import running_children
 from app.contracts.tables import Contract
 from app.contracts.transitions import NewTransition
 from app.core.hierarchy import MAX_CHILDREN, Consolidation, Payer, UsageStatements
-from app.customers.routes import no_marketplace, paying_configuration
+from app.customers.routes import no_marketplace, routes_from
 from app.errors import ErrorCode, InvalidInput, InvalidState, LimitExceeded, NotFound
 from app.providers import ProviderDirectory
 from app.store.ids import to_text
@@ -92,9 +92,9 @@ async def join(
             conflicting=parent,
         )
     _check_statements(parent, contract, found)
-    configuration = await paying_configuration(session, parent)
-    if configuration is not None and directory.is_metered(configuration.provider):
-        raise no_marketplace(parent, configuration.provider, path=PARENT)
+    for configuration in await routes_from(session, parent, contract.starting_at):
+        if configuration is not None and directory.is_metered(configuration.provider):
+            raise no_marketplace(parent, configuration.provider, path=PARENT)
     await _check_room(session, parent, replaces=None if transition is None else transition.from_id, now=now)
     contract.parent_id, contract.payer, contract.usage_statements = parent.id, found.payer, found.statements
 

@@ -66,41 +66,11 @@ async def check_route(
     path: Path,
     more_currencies: Iterable[str] = (),
 ) -> None:
-    """The configuration, or without one the default, is the customer's own and takes the contract's currency.
+    """A choice, or without one the default, is the customer's own and takes the contract's currency.
 
     So it does for the currencies of its charges and of what its balances ask for, the stored ones and
     `more_currencies`. Where the parent pays it is the parent's. No contract of a hierarchy goes to a marketplace.
     """
-    default = await routes.default_configuration(session, contract.customer_id)
-    chosen = await _chosen(session, contract, configuration_id, default, path=path)
-    if chosen is not None and directory.is_metered(chosen.provider) and await family.is_in_hierarchy(session, contract):
-        raise routes.no_marketplace(contract, chosen.provider, path=path)
-    is_stored = inspect(contract).persistent
-    stored = await billed_units.billed_units(session, contract) if is_stored else set[str]()
-    for currency in sorted({contract.currency, *more_currencies, *stored}):
-        if chosen is not None and not directory.takes_currency(chosen.provider, currency):
-            raise InvalidInput(
-                ErrorCode.CURRENCY_MISMATCH,
-                f"{chosen.provider} takes no invoices in {currency}; choose another billing configuration.",
-                path=path,
-            )
-    if contract.payer == Payer.PARENT:
-        return
-    before = default
-    if contract.billing_configuration_id is not None:
-        before = await routes.get_configuration(session, contract.billing_configuration_id, path=path)
-    if is_stored and before is not None and (chosen is None or chosen.id != before.id):
-        await routes.refuse_if_metered(session, before, path=path)
-
-
-async def _chosen(
-    session: AsyncSession,
-    contract: Contract,
-    configuration_id: UUID | None,
-    default: BillingConfiguration | None,
-    *,
-    path: Path,
-) -> BillingConfiguration | None:
     if contract.payer == Payer.PARENT:
         if configuration_id is not None:
             raise InvalidInput(
@@ -109,9 +79,58 @@ async def _chosen(
                 "the payer be SELF.",
                 path=path,
             )
-        return await routes.paying_configuration(session, contract)
-    if configuration_id is None:
-        return default
+        chosen = await routes.routes_from(session, contract, contract.starting_at)
+    elif configuration_id is None:
+        chosen = [await routes.default_configuration(session, contract.customer_id)]
+    else:
+        chosen = [await _own(session, contract, configuration_id, path=path)]
+    await _check_fit(session, directory, contract, chosen, path=path, more_currencies=more_currencies)
+
+
+async def check_routes(
+    session: AsyncSession,
+    directory: ProviderDirectory,
+    contract: Contract,
+    *,
+    path: Path,
+    more_currencies: Iterable[str] = (),
+    now: datetime,
+) -> None:
+    """The choices of a contract from now on take what was added to it, as `check_route` asks of each."""
+    chosen = await routes.routes_from(session, contract, now)
+    await _check_fit(session, directory, contract, chosen, path=path, more_currencies=more_currencies)
+
+
+async def _check_fit(
+    session: AsyncSession,
+    directory: ProviderDirectory,
+    contract: Contract,
+    chosen: Iterable[BillingConfiguration | None],
+    *,
+    path: Path,
+    more_currencies: Iterable[str],
+) -> None:
+    stored = set[str]()
+    if inspect(contract).persistent:
+        stored = await billed_units.billed_units(session, contract)
+    is_in_hierarchy = await family.is_in_hierarchy(session, contract)
+    for configuration in chosen:
+        if configuration is None:
+            continue
+        if directory.is_metered(configuration.provider) and is_in_hierarchy:
+            raise routes.no_marketplace(contract, configuration.provider, path=path)
+        for currency in sorted({contract.currency, *more_currencies, *stored}):
+            if not directory.takes_currency(configuration.provider, currency):
+                raise InvalidInput(
+                    ErrorCode.CURRENCY_MISMATCH,
+                    f"{configuration.provider} takes no invoices in {currency}; choose another billing configuration.",
+                    path=path,
+                )
+
+
+async def _own(
+    session: AsyncSession, contract: Contract, configuration_id: UUID, *, path: Path
+) -> BillingConfiguration:
     chosen = await routes.get_configuration(session, configuration_id, path=path)
     if chosen.customer_id != contract.customer_id:
         raise InvalidInput(

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
 from app.checks import interval_of, name_of, within
-from app.contracts import collecting, hierarchies, overlaps
+from app.contracts import collecting, hierarchies, overlaps, routing
 from app.contracts.own_terms import OwnTerms, insert_own_terms
 from app.contracts.placement import check_route, currency_for
 from app.contracts.reading import changeable_contract, shown
@@ -92,7 +92,9 @@ async def create_contract(
         session.add(contract)
         await session.flush()
         added = await insert_own_terms(session, contract, own_terms, now=now)
-        await collecting.check_collecting(session, directory, contract, path=("input", "billingConfigurationId"))
+        await collecting.check_collecting(
+            session, directory, contract, path=("input", "billingConfigurationId"), since=start
+        )
     note_change(session, "contract", contract.id, after=shown(contract) | added.counted())
     return CreatedContract(contract, tuple(await overlaps.double_billing(session, contract)))
 
@@ -108,13 +110,16 @@ async def set_billing_configuration(
     """Choose where a contract's coming invoices go; None leaves it to the customer's default.
 
     Invoices that are final already go where they were meant to. Errors: `NotFound`, ARCHIVED, PROVIDER_NOT_CONFIGURED,
-    CURRENCY_MISMATCH, STALE_REVISION.
+    CURRENCY_MISMATCH, STALE_REVISION, ILLEGAL_TRANSITION when usage was metered already, or when it changes over time.
     """
+    path = ("billingConfigurationId",)
     contract = await changeable_contract(session, contract_id, revision=revision)
-    await check_route(session, directory, contract, configuration_id=configuration_id, path=("billingConfigurationId",))
+    await routing.refuse_over_time(session, contract, path=path)
+    await check_route(session, directory, contract, configuration_id=configuration_id, path=path)
+    await routing.refuse_to_leave_metered(session, contract, configuration_id, path=path)
     before = shown(contract)
     contract.billing_configuration_id = configuration_id
-    await collecting.check_collecting(session, directory, contract, path=("billingConfigurationId",))
+    await collecting.check_collecting(session, directory, contract, path=path, since=contract.starting_at)
     contract.revision += 1
     await session.flush()
     note_change(session, "contract", contract.id, before=before, after=shown(contract))

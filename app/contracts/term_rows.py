@@ -21,6 +21,7 @@ from app.store.base import Row
 
 TERMS: Mapping[type[Row], str] = {
     tables.Contract: "contract",
+    tables.BillingConfigurationUpdateRow: "billing_configuration_update",
     tables.OverrideRow: "override",
     tables.UsageFilterRow: "usage_filter",
     tables.ScheduledChargeRow: "scheduled_charge",

@@ -42,7 +42,7 @@ async def set_threshold(
     before = await threshold_reading.threshold_of(session, contract.id, entry.kind)
     shown_before = None if before is None else shown_threshold(before)
     row = await insert_threshold(session, contract, entry, path=("input",), now=now)
-    await collecting.check_collecting(session, directory, contract, path=("input",))
+    await collecting.check_collecting(session, directory, contract, path=("input",), since=now)
     contract.revision += 1
     await session.flush()
     name = f"{entry.kind.lower()}Threshold"

@@ -94,7 +94,7 @@ async def archive_billing_configuration(
     await session.refresh(row)
     if row.archived_at is not None:
         raise archived(row, path=("id",))
-    await refuse_if_named(session, row, path=("id",))
+    await refuse_if_named(session, row, path=("id",), now=now)
     if row.is_default:
         await refuse_if_metered(session, row, path=("id",))
     before = _shown(row)

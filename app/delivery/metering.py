@@ -19,7 +19,6 @@ from sqlalchemy import and_, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
-from app.contracts.tables import Contract
 from app.core.invoice import InvoiceType
 from app.core.money import ZERO, canonical, exact
 from app.customers.tables import BillingConfiguration
@@ -32,7 +31,7 @@ from app.delivery.states import NO_EFFECT, RESOLVED, UNKNOWN_EFFECT, DeliverySta
 from app.delivery.tables import Delivery, MeteringReceipt, MeteringSlot
 from app.failpoints import reached
 from app.invoices.balances import CustomerBook
-from app.invoices.service import route_of
+from app.invoices.service import routes_of
 from app.invoices.tables import IS_VOID, Invoice
 from app.store.engine import Store
 from app.store.ids import to_text
@@ -108,7 +107,8 @@ async def plan_slot(
 
 
 async def owed_through(session: AsyncSession, configuration: BillingConfiguration, *, now: datetime) -> Decimal:
-    """What the customer owes so far over the contracts routed here: finalized invoices, and drafts as they stand.
+    """What the customer owes so far of what is routed here: finalized invoices, and drafts as they stand. A contract that came
+    or left with a period counts with the statements of its time here.
 
     True-ups are never sent to a marketplace, neither as drafts nor when they are final (semantics 7.4 and 7.5). A fee, charge or purchase that is dated later is on a draft already and not owed yet (golden decision 44).
     """
@@ -121,12 +121,9 @@ async def owed_through(session: AsyncSession, configuration: BillingConfiguratio
         )
     )
     owed = Decimal(finalized.scalar_one())
-    contracts = await session.execute(select(Contract).where(Contract.customer_id == configuration.customer_id))
-    routed = [row for row in contracts.scalars() if await route_of(session, row) == configuration.id]
-    ids = {row.id for row in routed}
     book = await CustomerBook.of(session, configuration.customer_id, now=now)
-    for statement in book.open:
-        if statement.contract.id in ids and statement.currency == "USD" and statement.type is not InvoiceType.TRUEUP:
+    for statement, route in zip(book.open, await routes_of(session, book.open), strict=True):
+        if route == configuration.id and statement.currency == "USD" and statement.type is not InvoiceType.TRUEUP:
             draft = (await book.rate(statement)).draft
             later = (line.amount for line in draft.lines if line.charged_at is not None and line.charged_at > now)
             with exact():

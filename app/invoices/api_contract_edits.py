@@ -14,13 +14,13 @@ import strawberry
 from app.contracts.api import ID, ContractPayload
 from app.contracts.api_added_terms import ContractTermsInput, added_terms, coming_subscriptions
 from app.contracts.api_edits import ContractEdit
+from app.contracts.api_routes import BillingConfigurationUpdateInput, update_asked
 from app.contracts.api_subscription_inputs import QuantityUpdateInput
 from app.contracts.api_subscription_links import subscription_of
 from app.contracts.editing import QuantityEdit, TermsEdit
 from app.graphql.context import Info
 from app.graphql.fields import mutation_field
-from app.invoices import contract_edits
-from app.invoices.amendments import amend_contract
+from app.invoices import amendments, contract_edits
 from app.invoices.api_edited_parts import ContractPartsInput, parts_of
 from app.store import ids
 
@@ -62,6 +62,9 @@ class ContractEditInput(ContractPartsInput):
         default=strawberry.UNSET,
         description="Where its coming invoices go; null leaves it to the customer's default. Finalized ones go where they "
         "were meant to.",
+    )
+    add_billing_configuration_update: BillingConfigurationUpdateInput | None = strawberry.field(
+        default=None, description="Where its invoices go from a statement period on; at most 9 such updates."
     )
     uniqueness_key: str | None = strawberry.field(
         default=None, description="Makes the edit safe to repeat: a second use is refused and names the first edit."
@@ -129,7 +132,7 @@ class ContractEditsMutation:
         ] = None,
     ) -> ContractEditPayload:
         context = info.context
-        made = await amend_contract(
+        made = await amendments.amend_contract(
             context.session, context.providers, ids.from_text("contract", id, path=("id",)),
             added_terms(input.add, path=("input", "add")), starting_at=input.starting_at,
             uniqueness_key=input.uniqueness_key, actor=context.actor, revision=revision, now=context.now,
@@ -155,6 +158,7 @@ def edit_asked(found: ContractEditInput) -> contract_edits.ContractEdit:
         terms=_terms_of(found),
         parts=parts_of(found),
         head=head,
+        route=update_asked(found.add_billing_configuration_update),
         allow_ending_before_invoice=found.allow_ending_before_finalized_invoice,
         uniqueness_key=found.uniqueness_key,
     )

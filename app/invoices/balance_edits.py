@@ -47,7 +47,7 @@ async def update_balance(
         await _check_renewed(session, item.row, now=now)
     if "payment" in edit.terms or "invoice_contract_id" in edit.terms:
         billed_on = item.row.contract_id or found.entry.invoice_contract_id
-        await check_billing(session, directory, billed_on, found.entry, path=("input", "payment", "currency"))
+        await check_billing(session, directory, billed_on, found.entry, path=("input", "payment", "currency"), now=now)
     return await write(session, found, now=now)
 
 

@@ -17,23 +17,27 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.actor import Actor
 from app.change import note_change
 from app.checks import beneath, name_of, within
-from app.contracts import editing, history, overlaps, reading, service
+from app.contracts import editing, history, overlaps, reading, routing, service
 from app.contracts.tables import Contract, ContractEditRow
 from app.errors import ErrorCode, InvalidInput
 from app.invoices import edited_parts, ending
 from app.providers import ProviderDirectory
 from app.store import ids, unique
 
+UPDATE = ("input", "addBillingConfigurationUpdate")
+
 
 @dataclass(frozen=True, slots=True)
 class ContractEdit:
     """What one edit changes. `head` has `name`, `net_payment_terms_days`, `ending_before` and
-    `billing_configuration_id`; what it lacks stays. `amends_from` is the start of an amendment, which only adds.
+    `billing_configuration_id`; what it lacks stays. `route` says where invoices go from a period on. `amends_from` is the
+    start of an amendment, which only adds.
     """
 
     terms: editing.TermsEdit = field(default_factory=editing.TermsEdit)
     parts: edited_parts.PartsEdit = field(default_factory=edited_parts.PartsEdit)
     head: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    route: routing.RouteUpdate | None = None
     allow_ending_before_invoice: bool = True
     uniqueness_key: str | None = None
     amends_from: datetime | None = None
@@ -61,13 +65,16 @@ async def edit_contract(
     """Carry out an edit. The end moves first, so what is added meets the new one and is not cut by it.
 
     Errors: `NotFound`, ARCHIVED, STALE_REVISION, REQUIRED for an edit of nothing, UNIQUENESS_KEY_CONFLICT naming the
-    first edit, and those of `edit_terms`, of `edited_parts`, of `update_end_date` and of `set_billing_configuration`, each
-    with the path of its entry.
+    first edit, and those of `edit_terms`, of `edited_parts`, of `update_end_date`, of `set_billing_configuration` and of
+    `update_route`, each with the path of its entry.
     """
     contract = await reading.changeable_contract(session, contract_id, revision=revision)
     before, counted = reading.shown(contract), contract.revision
     async with unique.once(session, ContractEditRow, edit.uniqueness_key):
         changes, warnings = await _edit_head(session, directory, contract, edit)
+        if edit.route is not None:
+            row = await routing.update_route(session, directory, contract, edit.route, path=UPDATE, now=now)
+            changes["billingConfigurationUpdate"] = routing.shown_update(row)
         await edited_parts.take_out(session, contract, edit.parts, now=now)
         changes |= await editing.edit_terms(session, directory, contract, edit.terms, now=now)
         await edited_parts.change(session, directory, contract, edit.parts, now=now)

@@ -25,7 +25,7 @@ from app.core.invoice import (
     next_status,
 )
 from app.core.money import canonical
-from app.customers.routes import paying_configuration
+from app.customers.routes import paying_configurations
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.invoices import consolidated, finding, putting_together
 from app.invoices.balances import Books
@@ -235,7 +235,8 @@ async def write_invoices(
         inputs_row(item, fields=own, ingest_batch=watermark, is_imported=is_imported)
         for item, own in zip(rated, fields, strict=True)
     ]
-    routes = [None if is_imported else await route_of(session, item.statement.contract) for item in rated]
+    statements = [item.statement for item in rated]
+    routes = [None for _ in rated] if is_imported else await routes_of(session, statements)
     # Numbers come last: their counter stays locked to the end of the transaction, for everybody.
     first = await _take_numbers(session, len(rated))
     invoices = [
@@ -257,10 +258,13 @@ async def write_invoices(
     return invoices
 
 
-async def route_of(session: AsyncSession, contract: Contract) -> UUID | None:
-    """The billing configuration that a contract's invoices go to: that of the contract which pays for it."""
-    chosen = await paying_configuration(session, contract)
-    return None if chosen is None else chosen.id
+async def routes_of(session: AsyncSession, statements: Sequence[Statement]) -> list[UUID | None]:
+    """The billing configuration through which each invoice goes: the one that covers the start of its period or its date.
+
+    A date that is moved by hand keeps the one of the schedule, so what was metered stays where it was.
+    """
+    found = await paying_configurations(session, [(item.contract, item.period.starting_at) for item in statements])
+    return [None if chosen is None else chosen.id for chosen in found]
 
 
 async def _take_numbers(session: AsyncSession, count: int) -> int:

@@ -44,7 +44,7 @@ async def buy(
     """Make the commit and its invoice; None when it could not be paid for as agreed, and the threshold is disabled."""
     gate = None if row.gate is None else PaymentGate(row.gate)
     found = await commit_of(session, contract, row, amount, gate, now=now)
-    reason = await obstacle(session, directory, contract, gates=[gate] if gate else [], has_thresholds=True)
+    reason = await obstacle(session, directory, contract, gates=[gate] if gate else [], has_thresholds=True, since=now)
     if found is None:
         reason = reason or f"The contract's rate card converts no {row.unit} any more."
     if found is None or reason is not None:
