@@ -40,7 +40,8 @@ SLICES = (
 KERNEL = frozenset(
     f"app.{name}" for name in ("errors", "clock", "actor", "settings", "failpoints", "change", "checks", "providers")
 )
-CORE_FOR_CONNECTORS = frozenset({"app.core", "app.core.money", "app.core.currencies", "app.core.period"})
+# Messages are signed in one way, whoever sends them.
+CORE_FOR_CONNECTORS = frozenset(f"app.core{part}" for part in ("", ".money", ".currencies", ".period", ".signing"))
 
 # The connectors of this distribution, as registered for the registry to find.
 CONNECTORS = frozenset(
