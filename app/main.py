@@ -47,7 +47,7 @@ def create_app(
     readiness, `routes` come after our own.
     """
     metrics = Metrics()
-    gateway = create_gateway(store, clock, limits=limits, providers=providers)
+    gateway = create_gateway(settings, store, clock, limits=limits, providers=providers)
     endpoint = GraphQLEndpoint(gateway, HttpDoor(settings), with_ide=settings.is_sandbox)
     ours: list[BaseRoute] = [
         *health_routes(metrics, {"database": _database_check(store), **(checks or {})}),
@@ -71,11 +71,16 @@ def create_app(
 
 
 def create_gateway(
-    store: Store, clock: Clock, *, limits: Limits | None = None, providers: ProviderDirectory | None = None
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    *,
+    limits: Limits | None = None,
+    providers: ProviderDirectory | None = None,
 ) -> Gateway:
     """The GraphQL gateway alone, for commands that run documents in process."""
     built, documents = schema.build(limits or Limits())
-    return Gateway(built, documents, store, clock, schema.write_audit, providers or NoProviders())
+    return Gateway(built, documents, store, clock, schema.write_audit, settings, providers or NoProviders())
 
 
 def _database_check(store: Store) -> Check:

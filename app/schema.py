@@ -56,6 +56,8 @@ from app.invoices.api_rebills import RebillsMutation
 from app.invoices.api_runs import RunsMutation, RunsQuery
 from app.invoices.api_simulations import SimulationsQuery
 from app.invoices.api_voids import VoidsMutation, VoidsQuery
+from app.notices import noticing as _noticing  # noqa: F401 - the session tells what it writes
+from app.notices.api import NoticesMutation, NoticesQuery
 from app.usage.api import UsageMutation
 from app.usage.api_reading import UsageReading
 from app.usage.api_search import UsageSearch
@@ -82,6 +84,7 @@ class Query(
     DeliveryQuery,
     ProviderNoticeQuery,
     SubscriptionsQuery,
+    NoticesQuery,
     AccessQuery,
     AuditQuery,
     ServerQuery,
@@ -116,6 +119,7 @@ class Mutation(
     ContractEditsMutation,
     DeliveryMutation,
     SubscriptionsMutation,
+    NoticesMutation,
     AccessMutation,
 ):
     pass

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,11 @@ from app.invoices import run as billing_run
 from app.invoices import threshold_run as billing
 from app.invoices.service import DELIVERIES_JOB
 from app.jobs.service import enqueue
+from app.notices import calendar, retention
+from app.notices import noticing as _noticing  # noqa: F401 - the session tells what it writes
+from app.notices.senders import Senders
+from app.notices.sending import Place
+from app.notices.service import SEND_JOB
 from app.runtime import Runtime
 from app.usage import buckets
 from app.usage.partitions_postgres import create_partitions
@@ -184,6 +189,20 @@ async def follow_marketplaces(runtime: Runtime) -> None:
     await marketplaces.follow_all(inbound.Place(runtime.store, runtime.connections, runtime.clock.now))
 
 
+async def tell_calendar(runtime: Runtime) -> None:
+    """Tell what begins and ends by the calendar."""
+    told = calendar.LIMIT
+    while told == calendar.LIMIT:
+        async with runtime.store.transaction() as session:
+            told = await calendar.tell_calendar(session, now=runtime.clock.now())
+
+
+async def forget_notices(runtime: Runtime) -> None:
+    """Drop notices that were told long ago."""
+    async with runtime.store.transaction() as session:
+        await retention.forget_old(session, now=runtime.clock.now())
+
+
 NOTICE_HANDLERS: dict[str, inbound.Handler] = {"invoice": external.refresh, "metering": marketplaces.follow}
 """What notices lead to, by what the provider takes (`Capabilities.mode`)."""
 
@@ -209,9 +228,12 @@ HANDLERS: dict[str, Handler] = {
     "usage.partitions": make_partitions,
     "audit.seal": seal_audit,
     "access.purge": purge_answers,
+    "notices.calendar": tell_calendar,
+    "notices.forget": forget_notices,
 }
 
 RESCUE = "jobs.rescue"
+NOTICE_SWEEP = "notices.sweep"
 SCHEDULES: dict[str, str] = {
     "delivery.sweep": "* * * * * 15",
     "metering.hour": "0 * * * *",
@@ -227,6 +249,9 @@ SCHEDULES: dict[str, str] = {
     "usage.partitions": "30 */6 * * *",
     "audit.seal": "* * * * * */5",
     "access.purge": "20 * * * *",
+    "notices.calendar": "* * * * * 5",
+    "notices.forget": "40 2 * * *",
+    NOTICE_SWEEP: "* * * * * */15",
     RESCUE: "* * * * * */10",
 }
 """Cron lines in real time; a sixth field, the last, holds the seconds."""
@@ -240,14 +265,16 @@ class WorkerHealth:
     restarts: int = 0
 
 
-def job_app(runtime: Runtime, *, stalled_seconds: float = STALLED_SECONDS) -> procrastinate.App:
+def job_app(runtime: Runtime, senders: Senders, *, stalled_seconds: float = STALLED_SECONDS) -> procrastinate.App:
     """The engine with every handler and schedule registered; not opened."""
     app = procrastinate.App(connector=procrastinate.PsycopgConnector())
     # Every task answers a cancellation with "again", so a stop loses no job. What still fails after some minutes is
     # left to its schedule: the state that asks for the work stays where it is.
     retry = procrastinate.RetryStrategy(max_attempts=8, wait=2, linear_wait=5)
     jobs = {name: _bound(runtime, handler) for name, handler in HANDLERS.items()} | {
-        RESCUE: _rescue(app, stalled_seconds)
+        RESCUE: _rescue(app, stalled_seconds),
+        SEND_JOB: _wake(senders),
+        NOTICE_SWEEP: _wake(senders),
     }
     for name, job in jobs.items():
         options: Any = {"name": name, "retry": retry, "queueing_lock": name if name in SCHEDULES else None}
@@ -270,8 +297,9 @@ async def run_worker(
     A worker whose sign of life is older than `stalled_seconds` is taken for dead, and its jobs are given to others.
     """
     health = health or WorkerHealth()
-    app = job_app(runtime, stalled_seconds=stalled_seconds)
-    async with app.open_async(runtime.store.pool):
+    senders = Senders(Place(runtime.store, runtime.settings, runtime.clock.now))
+    app = job_app(runtime, senders, stalled_seconds=stalled_seconds)
+    async with app.open_async(runtime.store.pool), aclosing(senders):
         while True:
             try:
                 health.is_running = True
@@ -305,6 +333,18 @@ def _bound(runtime: Runtime, handler: Handler) -> Callable[..., Awaitable[None]]
         await handler(runtime, **arguments)
 
     return job
+
+
+def _wake(senders: Senders) -> Callable[..., Awaitable[None]]:
+    """A job only wakes the tasks that send: a slow receiver takes no place of a worker."""
+
+    async def wake(timestamp: int | None = None, endpoint: str | None = None) -> None:
+        if endpoint is None:
+            await senders.sweep()
+        else:
+            senders.wake(UUID(endpoint))
+
+    return wake
 
 
 def _rescue(app: procrastinate.App, stalled_seconds: float) -> Callable[..., Awaitable[None]]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-SLICES = ("custom_fields", "customers", "catalog", "usage", "contracts", "invoices", "delivery", "jobs")
+SLICES = (
+    *("custom_fields", "customers", "catalog", "usage", "contracts", "invoices", "delivery", "jobs"),
+    "notices",
+)
 READS = tuple(f"{name}:read" for name in SLICES)
 WRITES = tuple(f"{name}:write" for name in SLICES)
 SCOPES = frozenset({*READS, *WRITES, "invoices:finalize", "invoices:void", "audit:read", "admin"})

@@ -31,7 +31,7 @@ def read(path: str, variables: str) -> tuple[str, dict[str, Any]]:
 
 async def execute(runtime: Runtime, text: str, variables: dict[str, Any]) -> Exit | None:
     """Run it and print the answer; errors of any kind end with exit code 1."""
-    gateway = create_gateway(runtime.store, runtime.clock, providers=runtime.connections)
+    gateway = create_gateway(runtime.settings, runtime.store, runtime.clock, providers=runtime.connections)
 
     async def authenticate(session: AsyncSession, now: datetime) -> Actor:
         return system("metrograph query", kind="command")

@@ -20,6 +20,7 @@ from app.actor import Actor
 from app.change import Change
 from app.graphql.nodes import LOADERS
 from app.providers import NoProviders, ProviderDirectory
+from app.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Context:
     now: datetime
     request_id: str
     write_audit: AuditWriter
+    settings: Settings = field(default_factory=Settings)
     providers: ProviderDirectory = field(default_factory=NoProviders)
     outcomes: list[Outcome] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)

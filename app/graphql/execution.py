@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 import structlog
@@ -23,6 +23,9 @@ from app.graphql.errors import ApiError, Code, forbidden, public, retryable
 from app.graphql.session import RequestSession
 from app.providers import NoProviders, ProviderDirectory
 from app.store.engine import Store
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 log = structlog.get_logger("metrograph.graphql")
 ATTEMPTS = 3
@@ -70,6 +73,7 @@ class Gateway:
     store: Store
     clock: Clock
     write_audit: AuditWriter
+    settings: Settings
     providers: ProviderDirectory = field(default_factory=NoProviders)
 
     def check(self, operation: Operation, context: Context) -> Prepared:
@@ -99,7 +103,7 @@ class Gateway:
         now = self.clock.now()
         async with self.store.transaction(session_class=RequestSession) as session:
             actor = await authenticate(session, now)
-            yield Context(session, actor, now, request_id, self.write_audit, self.providers)
+            yield Context(session, actor, now, request_id, self.write_audit, self.settings, self.providers)
 
     async def run(
         self,

@@ -6,7 +6,7 @@ connection of the change that needs it. What happens inside a transaction is the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,12 +15,14 @@ from psycopg import errors as pg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from app.errors import ErrorCode, Unavailable
 
 BUSY = (pg.LockNotAvailable, pg.DeadlockDetected, pg.SerializationFailure, pg.QueryCanceled, pg.TooManyConnections)
 GONE = (pg.OperationalError, pg.InterfaceError)
+_LAST = "metrograph.before_commit"
 
 
 class Store:
@@ -63,12 +65,29 @@ class Store:
         try:
             async with session_class(self.engine, expire_on_commit=False) as session, session.begin():
                 yield session
+                await _finish(session)
         except DBAPIError as error:
             if isinstance(error.orig, (*BUSY, *GONE)):
                 raise _unavailable(error.orig) from error
             raise
         except (*BUSY, *GONE) as error:
             raise _unavailable(error) from error
+
+
+def before_commit(session: AsyncSession | Session, name: str, work: Callable[[AsyncSession], Awaitable[None]]) -> None:
+    """Have something done last in the transaction of a session, once for each name, however often it is asked for.
+
+    It is not done when the transaction is rolled back, and it is when a savepoint was: it looks at what is left.
+    """
+    session.info.setdefault(_LAST, {})[name] = work
+
+
+async def _finish(session: AsyncSession) -> None:
+    await session.flush()
+    while found := session.info.pop(_LAST, None):
+        for work in found.values():
+            await work(session)
+        await session.flush()
 
 
 def _unavailable(error: BaseException) -> Unavailable:

@@ -1,0 +1,167 @@
+"""Which changes are told: invoices, deliveries, balances, the calendar; each once, with what it says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import col, select
+
+from app.access import audit
+from app.catalog.products import create_product
+from app.change import Change
+from app.contracts.ending import archive_contract
+from app.contracts.service import create_contract
+from app.core.grants import GrantType
+from app.core.terms import ProductType
+from app.grants.definitions import NewGrant, NewSegment
+from app.grants.service import insert_grants
+from app.invoices.regenerating import regenerate_invoice
+from app.invoices.voiding import void_invoice
+from app.notices.calendar import tell_calendar
+from app.notices.tables import Notice
+from app.store.ids import to_text
+from tests.delivery.world import ACTOR, HOUR, NOVEMBER, World
+
+DAY = timedelta(days=1)
+
+
+async def told(world: World, *families: str) -> list[Notice]:
+    async with world.store.transaction() as session:
+        rows = (await session.execute(select(Notice).order_by(col(Notice.id)))).scalars().all()
+    return [row for row in rows if not families or row.type.startswith(families)]
+
+
+async def gift(world: World) -> UUID:
+    """What a balance is sold as."""
+    async with world.store.transaction() as session:
+        return (await create_product(session, name="Gift", type=ProductType.FIXED, now=world.now)).id
+
+
+async def tick(world: World) -> None:
+    async with world.store.transaction() as session:
+        await tell_calendar(session, now=world.now)
+
+
+def types(rows: list[Notice]) -> list[str]:
+    return sorted(row.type for row in rows)
+
+
+async def test_the_life_of_an_invoice(world: World) -> None:
+    contract = await world.account("stripe")
+    await world.use(1234, at=NOVEMBER - HOUR)
+    await world.finalize()
+    await world.sweep()
+    [invoice] = await world.invoices()
+    async with world.store.transaction() as session:
+        await void_invoice(session, invoice.id, reason="wrong", now=world.now)
+    async with world.store.transaction() as session:
+        await regenerate_invoice(session, invoice.id, now=world.now)
+    found = await told(world, "invoice.", "delivery.")
+    assert types(found) == [
+        "delivery.delivered", "invoice.finalized", "invoice.finalized", "invoice.regenerated", "invoice.voided"
+    ]  # fmt: skip
+    [first] = [row for row in found if row.subject_id == invoice.id and row.type == "invoice.finalized"]
+    assert first.data == {
+        "invoiceId": to_text("invoice", invoice.id), "customerId": to_text("customer", contract.customer_id),
+        "contractId": to_text("contract", contract.id), "number": 1, "invoiceType": "USAGE", "currency": "USD",
+        "total": "12.34", "issuedAt": "2026-11-02T00:00:00Z", "status": "FINALIZED",
+    }  # fmt: skip
+    [again] = [row for row in found if row.type == "invoice.regenerated"]
+    assert again.data["regeneratedFrom"] == to_text("invoice", invoice.id)
+    [void] = [row for row in found if row.type == "invoice.voided"]
+    assert (void.data["reason"], void.data["status"]) == ("wrong", "VOID")
+
+
+async def test_an_invoice_that_its_provider_refuses(world: World) -> None:
+    await world.account("stripe", settings={"stripeCustomerId": "cus_missing"})
+    await world.use(5, at=NOVEMBER - HOUR)
+    await world.finalize()
+    await world.sweep()
+    [delivery] = await world.deliveries()
+    wanted = {
+        "DELIVERED": ["delivery.delivered"],
+        "FAILED": ["delivery.failed"],
+        "NEEDS_ATTENTION": ["delivery.needs_attention", "invoice.billing_provider_error"],
+    }[delivery.status]
+    assert types(await told(world, "delivery.", "invoice.billing")) == wanted
+
+
+async def test_what_begins_and_ends_is_told_once_for_each_date(world: World) -> None:
+    customer = await world.customer()
+    contract = await world.contract(customer, None, ending_before=datetime(2026, 11, 2, 20, tzinfo=UTC))
+    begun = NewSegment(Decimal(10), world.now - HOUR, world.now + 2 * HOUR)
+    later = NewSegment(Decimal(10), world.now + 2 * HOUR, world.now + 3 * HOUR)
+    async with world.store.transaction() as session:
+        entry = NewGrant(type=GrantType.CREDIT, segments=[begun, later], product_id=await gift(world), unit="USD")
+        [row] = await insert_grants(session, contract, [entry], path=("input",), now=world.now)
+    assert types(await told(world)) == ["contract.create", "credit.create"]
+    for _ in range(2):
+        await tick(world)
+    assert types(await told(world, "contract.start", "contract.end", "credit.seg")) == [
+        "contract.start", "credit.segment.start"
+    ]  # fmt: skip
+    for hours in (1, 1, 1, 6, 24):
+        world.sandbox.move(hours=hours)
+        await tick(world)
+    found = await told(world, "contract.start", "contract.end", "credit.seg")
+    assert Counter(types(found)) == {
+        "contract.start": 1, "contract.end": 1, "credit.segment.start": 2, "credit.segment.end": 2
+    }  # fmt: skip
+    segments = [
+        (n.type, n.data["segmentIndex"], n.data["segmentCount"], n.occurred_at) for n in found if "seg" in n.type
+    ]
+    assert sorted(segments) == [
+        ("credit.segment.end", 0, 2, begun.ending_before), ("credit.segment.end", 1, 2, later.ending_before),
+        ("credit.segment.start", 0, 2, begun.starting_at), ("credit.segment.start", 1, 2, later.starting_at),
+    ]  # fmt: skip
+    assert all(n.data["creditId"] == to_text("credit", row.id) for n in found if "seg" in n.type)
+
+
+async def test_edits_and_archives(world: World) -> None:
+    customer = await world.customer()
+    contract = await world.contract(customer, None)
+    async with world.store.transaction() as session:
+        entry = NewGrant(
+            type=GrantType.PREPAID, segments=[NewSegment(Decimal(10), NOVEMBER, NOVEMBER + 40 * DAY)],
+            product_id=await gift(world), unit="USD",
+        )  # fmt: skip
+        [row] = await insert_grants(session, contract, [entry], path=("input",), now=world.now)
+    async with world.store.transaction() as session:
+        change = Change("commit", row.id, {"name": None}, {"name": "new"})
+        await audit.record(session, ACTOR, action="balance.update", now=world.now, change=change)
+        await audit.record(session, ACTOR, action="balance.update", now=world.now, code="INVALID", change=change)
+    async with world.store.transaction() as session:
+        await archive_contract(session, contract.id, now=world.now)
+    assert types(await told(world)) == [
+        "commit.archive", "commit.create", "commit.edit", "contract.archive", "contract.create"
+    ]  # fmt: skip
+    await tick(world)
+    assert await told(world, "contract.start", "commit.segment") == [], "what is archived neither begins nor ends"
+
+
+async def test_a_billing_run_that_is_done(world: World) -> None:
+    await world.account("stripe")
+    await world.use(5, at=NOVEMBER - HOUR)
+    await world.finalize()
+    for _ in range(2):
+        await tick(world)
+    [row] = await told(world, "job.")
+    async with world.store.transaction() as session:
+        run_id = (await session.execute(text("select id from billing_runs"))).scalar_one()
+    assert row.data == {"jobId": to_text("job", run_id)}
+
+
+async def test_what_a_transaction_that_fails_would_have_said(world: World) -> None:
+    customer = await world.customer()
+    with pytest.raises(RuntimeError):
+        async with world.store.transaction() as session:
+            await create_contract(
+                session, world.connections, customer_id=customer, currency="USD", starting_at=NOVEMBER, now=world.now
+            )
+            raise RuntimeError
+    assert await told(world) == []
