@@ -212,3 +212,57 @@ class MarketplaceSubscription(Row, table=True):
     error_message: str | None = Field(default=None, max_length=2000)
     error_hint: str | None = Field(default=None, max_length=2000)
     updated_at: datetime = instant()
+
+
+class ConnectionPause(SQLModel, table=True):
+    """A provider account to which nothing is sent for a while; resuming takes the row away."""
+
+    __tablename__ = "connection_pauses"
+    connection: str = Field(primary_key=True, max_length=128)
+    paused_at: datetime = instant()
+    reason: str = Field(max_length=500)
+
+
+class ConnectionPace(SQLModel, table=True):
+    """When the next call of a provider account may begin, whichever process makes it; in the database's own time."""
+
+    __tablename__ = "connection_paces"
+    connection: str = Field(primary_key=True, max_length=128)
+    next_at: datetime = instant()
+
+
+class ReconciliationRow(Row, table=True):
+    """One comparison of a provider account over a period: asked for, and what came of it.
+
+    Sums are text by currency (`units` for usage). One that was not read whole may be carried out again in place.
+    """
+
+    __tablename__ = "reconciliations"
+    __table_args__ = (Index("ix_reconciliations_connection", "connection", "starting_at"),)
+    provider: str = Field(max_length=64)
+    connection: str = Field(max_length=128)
+    starting_at: datetime = instant()
+    ending_before: datetime = instant()
+    is_scheduled: bool = False
+    state: str = Field(max_length=16)
+    finished_at: datetime | None = instant(default=None, nullable=True)
+    compared: int = 0
+    not_ours: int = 0
+    problem: str | None = Field(default=None, max_length=2000)
+    ours: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    theirs: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    difference_count: int = 0
+
+
+class ReconciliationDifference(SQLModel, table=True):
+    """One difference that a reconciliation found; of which kind, and what each side has."""
+
+    __tablename__ = "reconciliation_differences"
+    reconciliation_id: UUID = Field(foreign_key="reconciliations.id", primary_key=True)
+    position: int = Field(primary_key=True)
+    reason: str = Field(max_length=32)
+    reference: str = Field(max_length=255)
+    provider_references: list[str] = Field(default_factory=list, sa_type=JSONB)
+    ours: Decimal | None = exact(default=None, nullable=True)
+    theirs: Decimal | None = exact(default=None, nullable=True)
+    currency: str | None = Field(default=None, max_length=3)
