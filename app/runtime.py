@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from app import failpoints, sandbox
 from app.clock import Clock
+from app.delivery.pace import share_paces
 from app.delivery.registry import Connections, connect, read_tables
 from app.errors import ErrorCode, Unavailable, settings_problem
 from app.settings import BadSettings, Settings
@@ -61,6 +62,7 @@ async def opened(settings: Settings, *, max_connections: int = 20) -> AsyncItera
         if connections is None:
             connections = await _stand_ins(stack, settings, store, clock)
         stack.push_async_callback(connections.close)
+        share_paces(store, connections)
         yield Runtime(settings, store, clock, connections)
 
 

@@ -33,7 +33,9 @@ from app.contracts.api_threshold_changes import ThresholdsMutation
 from app.custom_fields.api import CustomFieldsMutation, CustomFieldsQuery
 from app.customers.api import CustomersMutation, CustomersQuery
 from app.delivery.api import DeliveryMutation, DeliveryQuery
+from app.delivery.api_connections import ConnectionsMutation, ConnectionsQuery
 from app.delivery.api_external import ProviderNoticeQuery
+from app.delivery.api_reconciliations import ReconciliationsMutation, ReconciliationsQuery
 from app.delivery.api_subscriptions import SubscriptionsMutation, SubscriptionsQuery
 from app.grants.api import BalancesMutation
 from app.grants.api_queries import BalancesQuery
@@ -85,6 +87,8 @@ class Query(
     ProviderNoticeQuery,
     SubscriptionsQuery,
     NoticesQuery,
+    ConnectionsQuery,
+    ReconciliationsQuery,
     AccessQuery,
     AuditQuery,
     ServerQuery,
@@ -120,6 +124,8 @@ class Mutation(
     DeliveryMutation,
     SubscriptionsMutation,
     NoticesMutation,
+    ConnectionsMutation,
+    ReconciliationsMutation,
     AccessMutation,
 ):
     pass

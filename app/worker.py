@@ -27,6 +27,8 @@ from app.delivery import (
     metering,
     notice_sweep,
     payments,
+    reconciliation_runs,
+    reconciliations,
     service,
     slot_alarms,
     sync,
@@ -71,8 +73,9 @@ async def open_deliveries(runtime: Runtime) -> None:
         now = runtime.clock.now()
         await service.open_deliveries(session, runtime.connections, now=now)
         for due in await service.due_deliveries(session, now=now):
-            lock = await turns.turn_of(session, runtime.connections, due.billing_configuration_id)
-            await enqueue(session, "delivery.deliver", {"delivery": str(due.id)}, lock=lock, once=f"deliver:{due.id}")
+            turn = await turns.turn_of(session, runtime.connections, due.billing_configuration_id)
+            lane = turns.lane_of(turn, runtime.connections, due.connection)
+            await enqueue(session, "delivery.deliver", {"delivery": str(due.id)}, lock=lane, once=f"deliver:{due.id}")
 
 
 async def meter_hour(runtime: Runtime) -> None:
@@ -116,6 +119,18 @@ async def handle_notices(runtime: Runtime) -> None:
     """Do what follows from the notices of providers."""
     place = inbound.Place(runtime.store, runtime.connections, runtime.clock.now)
     await inbound.handle_all(place, NOTICE_HANDLERS)
+
+
+async def reconcile(runtime: Runtime, reconciliation: str) -> None:
+    """Make one reconciliation that was asked for."""
+    await reconciliation_runs.carry_out(
+        runtime.store, runtime.connections, UUID(reconciliation), clock=runtime.clock.now
+    )
+
+
+async def reconcile_nightly(runtime: Runtime) -> None:
+    """Compare our books of the last complete days with the providers'."""
+    await reconciliation_runs.reconcile_nightly(runtime.store, runtime.connections, clock=runtime.clock.now)
 
 
 async def sweep_notices(runtime: Runtime) -> None:
@@ -218,6 +233,8 @@ HANDLERS: dict[str, Handler] = {
     inbound.HANDLE_JOB: handle_notices,
     notice_sweep.SWEEP_JOB: sweep_notices,
     FOLLOW_JOB: follow_marketplaces,
+    reconciliations.RECONCILE_JOB: reconcile,
+    reconciliation_runs.NIGHTLY_JOB: reconcile_nightly,
     EVALUATE_JOB: evaluate_thresholds,
     TOUCHED_JOB: evaluate_touched,
     "thresholds.sweep": evaluate_thresholds,
@@ -242,6 +259,8 @@ SCHEDULES: dict[str, str] = {
     PAYMENTS_JOB: "* * * * * 30",
     inbound.HANDLE_JOB: "* * * * * 50",
     notice_sweep.SWEEP_JOB: "17 3 * * *",
+    # After the sweep, so that what it takes in is known.
+    reconciliation_runs.NIGHTLY_JOB: "47 3 * * *",
     FOLLOW_JOB: "25 * * * *",
     "thresholds.sweep": "1 * * * *",
     "invoices.run": "5 * * * *",

@@ -65,7 +65,7 @@ class Capabilities:
     1st from which the usage of the month before is refused. `max_quantity` holds for one record or line.
     `notices_kept` is how far back the provider lists what it told; such a connector is a `KeepsNotices` too.
     `customer_named_by` are the keys of the customer's side that name the customer there, where calls for one customer must
-    follow one another.
+    follow one another. `concurrency` is how many documents are under way at an account at once, whoever sends them.
     """
 
     mode: Literal["invoice", "metering"]
@@ -78,6 +78,7 @@ class Capabilities:
     max_quantity: Decimal | None = None
     notices_kept: timedelta | None = None
     customer_named_by: tuple[str, ...] = ()
+    concurrency: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,36 @@
 """How fast an account may be called: one turn after the other, so that a provider's limit is never met.
 
 Owns the waiting. A limit that is met costs a refused call and a wait that the provider chooses; staying below it costs
-milliseconds. Each process keeps its own pace for each account.
+milliseconds. By itself each process keeps its own pace for each account; a gateway of several gives turns that they share.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from typing import Protocol, runtime_checkable
+
+
+class Turns(Protocol):
+    """Whoever hands out turns."""
+
+    async def turn(self) -> None:
+        """Wait for the own turn."""
+        ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A connector that spaces its calls, by turns of its own or by those that it is given."""
+
+    @property
+    def calls_per_second(self) -> int:
+        """How many calls a second the account may be sent."""
+        ...
+
+    def use_turns(self, turns: Turns) -> None:
+        """Ask these for a turn before each call from now on."""
+        ...
 
 
 class Pace:

@@ -18,7 +18,7 @@ import stripe
 
 from app.core import money
 from app.core.period import Period
-from connectors import base, stripe_fields, stripe_invoice
+from connectors import base, pace, stripe_fields, stripe_invoice
 from connectors.base import Outcome, OutcomeStatus, Terminal
 from connectors.http import Secret, SettingsTable
 from connectors.stripe_calls import (
@@ -112,6 +112,15 @@ class StripeConnector:
             max_network_retries=config.network_retries,
             base_addresses={"api": config.api_base},
         )
+
+    @property
+    def calls_per_second(self) -> int:
+        """`requests_per_second` of the account. Stripe's own limits: docs.stripe.com/rate-limits, November 2026."""
+        return self._config.requests_per_second
+
+    def use_turns(self, turns: pace.Turns) -> None:
+        """See `connectors.pace.Paced`."""
+        self._http.turns = turns
 
     @staticmethod
     def validate_customer(settings: Mapping[str, str]) -> list[base.Problem]:

@@ -19,7 +19,7 @@ import stripe
 
 from connectors.base import Notification, PaymentState, ProviderEntry, Terminal, Transient
 from connectors.http import Secret, member, wait_from
-from connectors.pace import Pace
+from connectors.pace import Pace, Turns
 from connectors.stripe_invoice import INVOICE_KEY, major_units
 
 log = logging.getLogger("metrograph.connectors.stripe")
@@ -50,13 +50,13 @@ class PacedClient(stripe.HTTPXClient):
 
     def __init__(self, per_second: int, *, timeout: int) -> None:
         super().__init__(timeout=timeout)  # pyright: ignore[reportUnknownMemberType]
-        self._pace = Pace(per_second)
+        self.turns: Turns = Pace(per_second)
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """Wait, then ask."""
-        await self._pace.turn()
+        await self.turns.turn()
         return await super().request_async(method, url, headers, post_data)  # pyright: ignore[reportUnknownMemberType]
 
 

@@ -182,8 +182,9 @@ def slice_may_import(module: Module, item: Import) -> bool:
     if within(target, "app.graphql"):
         return module.kind == "api"
     if within(target, "connectors"):
-        # Both are the contract with connectors; `subscriptions` is the part that only marketplaces have.
-        return own == "delivery" and target in {"connectors", "connectors.base", "connectors.subscriptions"}
+        # All are the contract with connectors; `subscriptions` and `pace` are parts that only some have.
+        contract = {"connectors", "connectors.base", "connectors.subscriptions", "connectors.pace"}
+        return own == "delivery" and target in contract
     other, _, part = target.removeprefix("app.").partition(".")
     if other not in SLICES:
         return False

@@ -18,7 +18,7 @@ from app.delivery.calling import CODE, TEXT, storable_text
 from app.delivery.inbound import Handled, Later, NoticeState, Place, Subject
 from app.delivery.registry import Connection
 from app.delivery.subscriptions import observe, to_view
-from app.delivery.tables import MarketplaceSubscription
+from app.delivery.tables import ConnectionPause, MarketplaceSubscription
 from app.failpoints import reached
 from connectors.base import Terminal, Transient
 from connectors.subscriptions import Marketplace, SubscriptionState, SubscriptionView
@@ -63,12 +63,16 @@ async def follow(place: Place, subject: Subject) -> Handled:
 
 
 async def follow_all(place: Place) -> int:
-    """Activate what was linked, and read again what was not read for a day; returns how many were asked about."""
+    """Activate what was linked, and read again what was not read for a day; returns how many were asked about.
+
+    At a paused account nothing is activated.
+    """
     async with place.store.transaction() as session:
         now = place.clock()
         waits = and_(
             MarketplaceSubscription.state == SubscriptionState.PENDING,
             col(MarketplaceSubscription.billing_configuration_id).is_not(None),
+            col(MarketplaceSubscription.connection).not_in(select(ConnectionPause.connection)),
         )
         is_old = and_(
             MarketplaceSubscription.state != SubscriptionState.ENDED,

@@ -28,7 +28,7 @@ from app.delivery.metering_standing import standing_of
 from app.delivery.registry import Connection, Connections
 from app.delivery.settlement import settle
 from app.delivery.states import NO_EFFECT, RESOLVED, UNKNOWN_EFFECT, DeliveryStatus, SlotStatus
-from app.delivery.tables import Delivery, MeteringReceipt, MeteringSlot
+from app.delivery.tables import ConnectionPause, Delivery, MeteringReceipt, MeteringSlot
 from app.failpoints import reached
 from app.invoices.balances import CustomerBook
 from app.invoices.service import routes_of
@@ -132,7 +132,10 @@ async def owed_through(session: AsyncSession, configuration: BillingConfiguratio
 
 
 async def send_slots(store: Store, connections: Connections, name: str, *, clock: Callable[[], datetime]) -> Sent:
-    """Send the planned slots of one connection, and again those whose answer was lost; settle what they cover."""
+    """Send the planned slots of one connection, and again those whose answer was lost; settle what they cover.
+
+    While it is paused, only those whose time has passed are retired.
+    """
     done = Sent()
     connection = connections.find(name)
     if connection is None or connection.capabilities.mode != "metering":
@@ -149,6 +152,8 @@ async def send_slots(store: Store, connections: Connections, name: str, *, clock
             batch = waiting[start : start + size]
             reached("metering.before_intent")
             async with store.transaction() as session:
+                if await session.get(ConnectionPause, name) is not None:
+                    break
                 slots = [await session.get_one(MeteringSlot, slot_id) for slot_id in batch]
                 for slot in slots:
                     slot.status, slot.attempts, slot.updated_at = SlotStatus.SENDING, slot.attempts + 1, clock()

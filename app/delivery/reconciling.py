@@ -18,12 +18,13 @@ from app.delivery import reconciling_invoices as books
 from app.delivery import reconciling_usage as days
 from app.delivery.reconciliation import Reconciliation, report
 from app.delivery.registry import Connection
-from app.delivery.states import GONE_AT_PROVIDER, DeliveryStatus
+from app.delivery.states import GONE_AT_PROVIDER, VOIDED_AT_PROVIDER, DeliveryStatus
 from app.delivery.tables import Delivery
 from app.store.engine import Store
 from connectors.base import NOT_SUPPORTED, ProviderEntry, Terminal, Transient, UsageRecord
 
 _NO_SUMS = Terminal(NOT_SUPPORTED, "What it lists cannot be told apart.")
+NONE_THERE = "deleted"
 MARGIN = timedelta(days=1)
 """Our time of a delivery and the provider's of its object differ a little; at a period's ends both sides look further."""
 
@@ -61,12 +62,19 @@ async def _invoices(store: Store, connection: Connection, period: Period, *, now
     failure: Transient | Terminal | None = None
     expected: list[core.Ours] = []
     for row in ours.values():
-        if row.status == DeliveryStatus.DELIVERED and row.provider_reference not in {None, *seen}:
-            found = await calling.read_back(connection, str(row.provider_reference))
+        reference = row.provider_reference
+        if row.status == DeliveryStatus.DELIVERED and reference is not None and reference not in seen:
+            found = await calling.read_back(connection, reference)
             if not isinstance(found, ProviderEntry):
                 failure = found
                 continue
-            within.append(found)
+            # "deleted" is the answer of a provider that has none of that id: nothing says that it ever had.
+            within += [found] if found.provider_status != NONE_THERE else []
+        elif row.error_code == VOIDED_AT_PROVIDER and reference is not None and reference not in seen:
+            # The provider told that it was taken back; what was deleted is not listed any more.
+            within.append(
+                ProviderEntry(provider_reference=reference, provider_status=row.provider_status or NONE_THERE)
+            )
         expected.append(books.ours_of(row))
     theirs = [_theirs(entry, ours, now=now) for entry in within]
     return report(connection, period, expected, theirs, core.discrepancies(expected, theirs), failure=failure)

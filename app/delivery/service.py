@@ -25,7 +25,7 @@ from app.delivery.documents import invoice_document
 from app.delivery.gated import gates_of
 from app.delivery.registry import Connection, Connections
 from app.delivery.states import CLOSED, NO_EFFECT, UNKNOWN_EFFECT, DeliveryStatus
-from app.delivery.tables import Delivery, DeliveryAttempt, DeliveryReceipt
+from app.delivery.tables import ConnectionPause, Delivery, DeliveryAttempt, DeliveryReceipt
 from app.delivery.turns import turn_of
 from app.failpoints import reached
 from app.invoices.tables import IS_VOID, Invoice, InvoiceVoid
@@ -62,11 +62,12 @@ async def open_deliveries(session: AsyncSession, connections: Connections, *, no
 
 
 async def due_deliveries(session: AsyncSession, *, now: datetime, at_once: bool = False) -> list[Delivery]:
-    """Invoices to be sent now, oldest first. `at_once` takes those that wait for a retry as well."""
+    """Invoices to be sent now, oldest first, without those to paused accounts. `at_once` takes those that wait for a retry."""
     statement = select(Delivery).where(
         Delivery.mode == "invoice",
         col(Delivery.status).in_([DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.FAILED]),
         ~select(InvoiceVoid.invoice_id).where(InvoiceVoid.invoice_id == Delivery.invoice_id).exists(),
+        col(Delivery.connection).not_in(select(ConnectionPause.connection)),
     )
     if not at_once:
         statement = statement.where(col(Delivery.next_attempt_at) <= now)
@@ -138,6 +139,8 @@ async def _intent(
     delivery = await session.get_one(Delivery, delivery_id, with_for_update=True)
     # A void invoice is not sent any more; `voids.py` decides what becomes of it.
     if delivery.status in CLOSED or await session.get(InvoiceVoid, delivery.invoice_id) is not None:
+        return None
+    if await session.get(ConnectionPause, delivery.connection) is not None:
         return None
     connection = connections.find(delivery.connection)
     if connection is None:

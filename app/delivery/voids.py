@@ -18,7 +18,7 @@ from app.core.money import ZERO
 from app.delivery import actions, calling, turns
 from app.delivery.registry import Connection, Connections
 from app.delivery.states import VOIDED_AT_PROVIDER, DeliveryStatus
-from app.delivery.tables import Delivery, DeliveryAttempt
+from app.delivery.tables import ConnectionPause, Delivery, DeliveryAttempt
 from app.invoices.tables import InvoiceVoid
 from app.store.engine import Store
 from app.store.ids import to_text
@@ -80,6 +80,8 @@ async def _settle(store: Store, connections: Connections, delivery_id: UUID, *, 
         if delivery.mode != "invoice" or (not delivered and not await actions.may_be_there(session, delivery)):
             _close(delivery, void, now=clock())
             return True
+        if await session.get(ConnectionPause, delivery.connection) is not None:
+            return False
         connection = connections.find(delivery.connection)
         attempts = await session.execute(
             select(DeliveryAttempt)

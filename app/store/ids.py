@@ -41,6 +41,7 @@ PREFIXES = {
     "webhook_endpoint": "whe",
     "notice": "msg",
     "notice_delivery": "ndl",
+    "reconciliation": "rcn",
     "ingest_batch": "ibt",
     "api_key": "key",
     "audit_entry": "aud",

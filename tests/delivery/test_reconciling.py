@@ -91,8 +91,15 @@ async def test_what_has_not_arrived_is_told_and_so_is_what_is_past_due(billed: W
     world = billed
     world.sandbox.reset("effects")
     found = await reconciled(world, "stripe")
-    assert reasons(found) == [Reason.VOIDED_THERE] * 9, "Stripe says of each that there is none"
-    await say(world, "update deliveries set status = 'NEEDS_ATTENTION', delivered_at = null, provider_reference = null")
+    assert reasons(found) == [Reason.MISSING] * 9, "Stripe says of each that there is none"
+    told = "update deliveries set status = 'NEEDS_ATTENTION', error_code = 'VOIDED_AT_PROVIDER', provider_status = 'deleted'"
+    await say(world, told)
+    assert reasons(await reconciled(world, "stripe")) == [Reason.VOIDED_THERE] * 9, "Stripe told of each when it went"
+    await say(
+        world,
+        "update deliveries set status = 'NEEDS_ATTENTION', error_code = null, delivered_at = null, "
+        "provider_reference = null",
+    )
     found = await reconciled(world, "stripe")
     assert reasons(found) == [Reason.NOT_DELIVERED] * 9
     assert sum(item.difference for item in found.discrepancies) == -45
