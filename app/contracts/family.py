@@ -66,9 +66,9 @@ async def families_of(session: AsyncSession, customer_ids: Collection[UUID]) -> 
     return {customer_id: found[customer_id] for customer_id in customer_ids}
 
 
-async def lock_family(session: AsyncSession, customer_id: UUID) -> None:
-    """Take the locks of a customer and of all whose contracts are parents of its contracts.
+async def lock_family(session: AsyncSession, *customer_ids: UUID) -> None:
+    """Take the locks of some customers and of all whose contracts are parents of their contracts.
 
-    Whatever becomes final of the customer may draw on their balances, and be put together with their statements.
+    Whatever becomes final of the customers may draw on their balances, and be put together with their statements.
     """
-    await lock_customers(session, {customer_id, *await parents_of_customers(session, [customer_id])})
+    await lock_customers(session, {*customer_ids, *await parents_of_customers(session, customer_ids)})
