@@ -6,6 +6,7 @@ balances stay with that customer.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import union
@@ -87,10 +88,10 @@ async def check_sharing(session: AsyncSession, contract: Contract | None, found:
         raise NotFound("Child contract", to_text("contract", missing[0]), path=place)
 
 
-async def sharing_customers(session: AsyncSession, customer_id: UUID) -> set[UUID]:
-    """A customer and all whose open invoices hang together with its own, since children draw on balances of parents.
+async def sharing_customers(session: AsyncSession, customer_ids: Collection[UUID]) -> list[frozenset[UUID]]:
+    """These customers and all whose open invoices hang together with theirs, since children draw on balances of parents.
 
-    Whom two of them share a parent's balances with is among them, and so on.
+    Those that hang together are one set: whom two of them share a parent's balances with is in it, and so on.
     """
     parent = aliased(Contract)
     is_shared = (
@@ -107,12 +108,16 @@ async def sharing_customers(session: AsyncSession, customer_id: UUID) -> set[UUI
         .join(parent, col(Contract.parent_id) == parent.id)
         .where(col(Contract.archived_at).is_(None), is_shared)
     )
-    found, fresh = {customer_id}, {customer_id}
+    found = {customer_id: frozenset([customer_id]) for customer_id in customer_ids}
+    fresh = set(found)
     while fresh:
         # Two questions, as one index answers each.
         upwards = pairs.where(col(Contract.customer_id).in_(fresh))
         downwards = pairs.where(col(parent.customer_id).in_(fresh))
         rows = await session.execute(union(upwards, downwards))
-        fresh = {item for pair in rows for item in pair} - found
-        found |= fresh
-    return found
+        known = set(found)
+        for one, other in rows:
+            together = found.get(one, frozenset([one])) | found.get(other, frozenset([other]))
+            found |= dict.fromkeys(together, together)
+        fresh = set(found) - known
+    return list(dict.fromkeys(found.values()))

@@ -6,21 +6,19 @@ the core; stored movements come from the grants slice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contracts.terms import terms_of_contracts
 from app.core.invoice import InvoiceType
 from app.core.ledger import Movement
 from app.core.pots import pots_of
-from app.core.terms import Terms
 from app.grants import entries, reading, sharing
 from app.invoices import draws, finding, missing, putting_together, rollovers
-from app.invoices.drafts import RatedStatement, rate
+from app.invoices.drafts import RatedStatement, ReadAhead, rate, read_ahead
 from app.invoices.statements import Constituent, Statement
 from app.usage.metric_hours import HoursReader, hours_of_metrics
 
@@ -43,7 +41,7 @@ class CustomerBook:
     customers: frozenset[UUID] = frozenset()
     provisional: set[UUID] = field(default_factory=set[UUID])
     _grants: dict[UUID, reading.StoredGrant] = field(default_factory=dict[UUID, reading.StoredGrant])
-    _terms: dict[UUID, Terms] = field(default_factory=dict[UUID, Terms])
+    _known: ReadAhead = field(default_factory=ReadAhead)
     _rated: dict[UUID, RatedStatement] = field(default_factory=dict[UUID, RatedStatement])
     _moved: dict[UUID, list[Movement]] = field(default_factory=dict[UUID, list[Movement]])
 
@@ -52,21 +50,21 @@ class CustomerBook:
         cls, session: AsyncSession, customer_id: UUID, *, now: datetime, hours: HoursReader = hours_of_metrics
     ) -> CustomerBook:
         """The book as it stands now, with the invoices that are open by now."""
-        customers = sorted(await sharing.sharing_customers(session, customer_id))
-        found_open = await finding.open_of_customers(session, customers, now=now)
-        # What puts others together draws nothing itself.
-        open_ones = [item for item in found_open if item.type is not InvoiceType.USAGE_CONSOLIDATED]
-        renewals = await rollovers.Renewals.of(session, *customers, now=now)
-        book = cls(session, hours, open_ones, renewals, frozenset(customers))
-        found = await reading.grants_of_customers(session, customers, for_sums=True)
-        book._grants = {item.row.id: item for item in found}
-        book._moved = {item.row.id: list(item.movements) for item in book.grants}
-        return book
+        return (await open_books(session, [customer_id], now=now, hours=hours))[customer_id]
 
     @property
     def grants(self) -> list[reading.StoredGrant]:
         """The balances, by id."""
         return list(self._grants.values())
+
+    def take_in(self, found: Sequence[reading.StoredGrant]) -> None:
+        """The balances, as they are stored."""
+        self._grants = {item.row.id: item for item in found}
+        self._moved = {item.row.id: list(item.movements) for item in found}
+
+    def know(self, found: ReadAhead) -> None:
+        """Terms and usage that were read for many books at once."""
+        self._known = found
 
     async def suppose(self, moved: Callable[[UUID, Sequence[Movement]], Sequence[Movement]]) -> None:
         """Read the books otherwise than they are, before anything is rated; `moved` is given them entry by entry."""
@@ -106,16 +104,18 @@ class CustomerBook:
             return
         self._roll_over(before=statement)
         pots = pots_of([item.grant for item in self._serving(statement)], self._moved)
-        if not self._terms:
-            contracts = {item.contract.id: item.contract for item in self.open}
-            self._terms = await terms_of_contracts(self.session, list(contracts.values()))
-        terms = self._terms.get(statement.contract.id)
+        if not self._known.terms:
+            self._known = await read_ahead(self.session, self.open, hours=self.hours)
+        terms = self._known.terms.get(statement.contract.id)
         if statement.type is InvoiceType.TRUEUP:
             assert statement.grant_id is not None, "a true-up is that of a commit"
             grant = self._grants[statement.grant_id].grant
-            rated = missing.rated_true_up(statement, grant, self._moved[grant.id], self._terms[statement.contract.id])
+            rated = missing.rated_true_up(
+                statement, grant, self._moved[grant.id], self._known.terms[statement.contract.id]
+            )
         else:
-            rated = await rate(self.session, statement, pots=pots, hours=self.hours, terms=terms)
+            usage = self._known.usage.get(statement.id)
+            rated = await rate(self.session, statement, pots=pots, hours=self.hours, terms=terms, usage=usage)
         self._rated[statement.id] = rated
         for draw in rated.draws:
             self._moved[draw.pot.grant_id].append(draws.draft_movement(draw, statement))
@@ -128,6 +128,29 @@ class CustomerBook:
         return [item for item in self.grants if item.may_serve(statement.contract)]
 
 
+async def open_books(
+    session: AsyncSession, customer_ids: Collection[UUID], *, now: datetime, hours: HoursReader = hours_of_metrics
+) -> dict[UUID, CustomerBook]:
+    """The books of some customers, and of all with whom they share one, by customer; in as many statements as for one."""
+    groups = await sharing.sharing_customers(session, customer_ids)
+    group_of = {customer_id: group for group in groups for customer_id in group}
+    open_ones: dict[frozenset[UUID], list[Statement]] = {group: [] for group in groups}
+    for item in await finding.open_of_customers(session, sorted(group_of), now=now):
+        # What puts others together draws nothing itself.
+        if item.type is not InvoiceType.USAGE_CONSOLIDATED:
+            open_ones[group_of[item.contract.customer_id]].append(item)
+    renewals = await rollovers.Renewals.of(session, *sorted(group_of), now=now)
+    grants: dict[frozenset[UUID], list[reading.StoredGrant]] = {group: [] for group in groups}
+    for grant in await reading.grants_of_customers(session, sorted(group_of), for_sums=True):
+        grants[group_of[grant.row.customer_id]].append(grant)
+    books: dict[UUID, CustomerBook] = {}
+    for group in groups:
+        book = CustomerBook(session, hours, open_ones[group], renewals.of_customers(group), group)
+        book.take_in(grants[group])
+        books |= dict.fromkeys(group, book)
+    return books
+
+
 class Books:
     """Rates open invoices of any customers, each from what earlier ones left; every customer's book is opened once."""
 
@@ -138,10 +161,24 @@ class Books:
 
     async def of(self, customer_id: UUID) -> CustomerBook:
         """The book of one customer."""
-        if customer_id not in self._books:
-            book = await CustomerBook.of(self._session, customer_id, now=self._now, hours=self._hours)
-            self._books |= dict.fromkeys(book.customers, book)
-        return self._books[customer_id]
+        return (await self.of_customers([customer_id]))[customer_id]
+
+    async def of_customers(self, customer_ids: Collection[UUID]) -> Mapping[UUID, CustomerBook]:
+        """The books of these customers, and all others that were opened."""
+        unknown = [customer_id for customer_id in dict.fromkeys(customer_ids) if customer_id not in self._books]
+        if unknown:
+            self._books |= await open_books(self._session, unknown, now=self._now, hours=self._hours)
+        return self._books
+
+    async def rate_many(self, statements: Sequence[Statement]) -> list[RatedStatement]:
+        """Several open invoices, none of which is consolidated; terms and usage are read for all at once."""
+        books = await self.of_customers([item.contract.customer_id for item in statements])
+        concerned = {id(book): book for book in (books[item.contract.customer_id] for item in statements)}.values()
+        open_ones = [item for book in concerned for item in book.open]
+        found = await read_ahead(self._session, open_ones, statements, hours=self._hours)
+        for book in concerned:
+            book.know(found)
+        return [await books[item.contract.customer_id].rate(item) for item in statements]
 
     async def rate(self, statement: Statement) -> RatedStatement:
         """One open invoice; a consolidated one from those that it puts together."""

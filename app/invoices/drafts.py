@@ -6,13 +6,13 @@ shows what the final invoice will say. Which invoices are open is told by `open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contracts.terms import terms_of
+from app.contracts.terms import terms_of, terms_of_contracts
 from app.core.grants import Pot
 from app.core.invoice import Draft, InvoiceType, assemble
 from app.core.items import fees_and_charges, item_lines
@@ -80,11 +80,12 @@ async def rate(
     pots: Sequence[Pot] = (),
     hours: metric_hours.HoursReader = metric_hours.hours_of_metrics,
     terms: Terms | None = None,
+    usage: Usage | None = None,
 ) -> RatedStatement:
     """Rate an open invoice from the usage in sight, or from what a preview reads in its place.
 
-    `pots` are the segments that serve its contract; `balances.py` knows what earlier invoices left in them. `terms` are
-    read unless they are at hand.
+    `pots` are the segments that serve its contract; `balances.py` knows what earlier invoices left in them. `terms` and
+    `usage` are read unless they are at hand.
     """
     if terms is None:
         terms = await terms_of(session, statement.contract)
@@ -95,14 +96,52 @@ async def rate(
         draft = assemble([*rating.lines, *charges], fiat(statement.currency))
         return RatedStatement(statement, draft, items, (), terms, {}, pots, rating.draws)
     terms = await with_elsewhere(session, statement.contract, terms, statement.period, hours=hours)
-    usage = await reading.usage_of_products(
-        session,
-        customer_id=statement.contract.customer_id,
-        products=terms.products,
-        period=statement.period,
-        filters=terms.usage_filters,
-        hours=hours,
-    )
+    if usage is None:
+        found = await _usage(session, [statement], {statement.contract.id: terms}, hours=hours)
+        usage = found[statement.id]
     rating = rate_statement(terms, statement.period, usage, pots=pots, fees=fees)
     draft = assemble([*rating.lines, *charges], terms.unit)
     return RatedStatement(statement, draft, items, rating.unrated, terms, usage, pots, rating.draws)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAhead:
+    """What was read for many statements at once: terms by contract, and the usage of statements by their id."""
+
+    terms: Mapping[UUID, Terms] = field(default_factory=dict[UUID, Terms])
+    usage: Mapping[UUID, Usage] = field(default_factory=dict[UUID, Usage])
+
+
+async def read_ahead(
+    session: AsyncSession,
+    open_ones: Iterable[Statement],
+    asked: Sequence[Statement] = (),
+    *,
+    hours: metric_hours.HoursReader,
+) -> ReadAhead:
+    """The terms of the contracts of open statements, and the usage of those asked for; in as many queries as for one."""
+    contracts = {item.contract.id: item.contract for item in (*open_ones, *asked)}
+    terms = await terms_of_contracts(session, list(contracts.values()))
+    return ReadAhead(terms, await _usage(session, asked, terms, hours=hours))
+
+
+async def _usage(
+    session: AsyncSession,
+    statements: Sequence[Statement],
+    terms: Mapping[UUID, Terms],
+    *,
+    hours: metric_hours.HoursReader,
+) -> dict[UUID, Usage]:
+    """Of those that are usage statements, by id."""
+    asking = [item for item in statements if item.type is InvoiceType.USAGE]
+    asked = [
+        reading.UsageAsked(
+            item.contract.customer_id,
+            terms[item.contract.id].products,
+            item.period,
+            terms[item.contract.id].usage_filters,
+        )
+        for item in asking
+    ]
+    found = await reading.usage_of_many(session, asked, hours=hours)
+    return {item.id: usage for item, usage in zip(asking, found, strict=True)}

@@ -5,7 +5,7 @@ Owns that view; amounts are worked out in the grants slice, and `settling.py` po
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -33,6 +33,10 @@ class Renewals:
         """Those that took effect by now."""
         found = await unsettled(session, customer_ids, now=now)
         return cls([(row, await session.get_one(Contract, row.contract_id)) for row in found])
+
+    def of_customers(self, customer_ids: Collection[UUID]) -> Renewals:
+        """Those of some of the customers alone."""
+        return Renewals([item for item in self.waiting if item[1].customer_id in customer_ids])
 
     def predecessors(self, contract_id: UUID) -> list[UUID]:
         """The contracts of which something may roll into this one, through others too; oldest first."""

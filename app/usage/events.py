@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -69,6 +69,17 @@ class FoundEvent:
     event: Event
 
 
+class BucketsAsked(NamedTuple):
+    """Metrics that add up, over one period with an end, of the usage under some references."""
+
+    metric_ids: Sequence[UUID]
+    references: Sequence[str]
+    period: Period
+
+
+HoursOfMetrics = Mapping[UUID, Mapping[str, Sequence[HourQuantity]]]
+"""By metric and group (canonical JSON text), hours ascending, zero hours left out."""
+
 Steps = Sequence[tuple[datetime, Mapping[Group, Decimal]]]
 """Quantities by group, for each hour or window in which something happened."""
 
@@ -80,16 +91,8 @@ class EventStore(Protocol):
         """Store a batch without repeated ids; what is accepted here is billable when the transaction commits."""
         ...
 
-    async def hours(
-        self,
-        session: AsyncSession,
-        *,
-        metric_ids: Sequence[UUID],
-        references: Sequence[str],
-        starting_at: datetime,
-        ending_before: datetime,
-    ) -> Mapping[UUID, Mapping[str, Sequence[HourQuantity]]]:
-        """Hourly quantities by metric and group (canonical JSON text), hours ascending, zero hours left out."""
+    async def hours(self, session: AsyncSession, asked: Sequence[BucketsAsked]) -> list[HoursOfMetrics]:
+        """Hourly quantities for each question; an answer may hold metrics that only another question asked for."""
         ...
 
     async def hourly(

@@ -14,14 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog.metrics import metric_of
 from app.catalog.tables import MetricRow
-from app.core.filters import Filters, takes
+from app.core.filters import takes
 from app.core.metering import Event, HoursByGroup, added, fold
 from app.core.period import Period
 from app.core.quantities import MetricSplit
 from app.errors import ErrorCode, InvalidInput, LimitExceeded
 from app.usage.checking import check
 from app.usage.incoming import IncomingEvent
-from app.usage.metric_hours import MetricReading, hours_of_metrics
+from app.usage.metric_hours import HoursAsked, hours_of_metrics
 from app.usage.service import EVENTS
 
 MAX_GIVEN = 100
@@ -37,28 +37,24 @@ class GivenUsage:
     replaces: bool
 
     async def hours_of_metrics(
-        self,
-        session: AsyncSession,
-        readings: Iterable[MetricReading],
-        references: Sequence[str],
-        period: Period,
-        *,
-        filters: Filters = (),
-    ) -> dict[MetricSplit, HoursByGroup]:
-        """In the place of `reading.hours_of_metrics`; given events count as sent last.
+        self, session: AsyncSession, asked: Sequence[HoursAsked]
+    ) -> list[dict[MetricSplit, HoursByGroup]]:
+        """In the place of `metric_hours.hours_of_metrics`; given events count as sent last.
 
         Errors: `LimitExceeded` when more than 100,000 stored events would have to be folded again; NOT_SUPPORTED for an
         SQL metric.
         """
-        wanted = list(readings)
-        for reading in wanted:
+        return [await self._hours(session, item) for item in asked]
+
+    async def _hours(self, session: AsyncSession, asked: HoursAsked) -> dict[MetricSplit, HoursByGroup]:
+        for reading in asked.readings:
             _refuse_queries(reading.row)
-        additive = [item for item in wanted if metric_of(item.row).aggregation.is_additive and not self.replaces]
-        stored = await hours_of_metrics(session, additive, references, period, filters=filters)
-        own = [event for event in self.events if period.contains(event.timestamp) and takes(filters, event)]
+        additive = [one for one in asked.readings if metric_of(one.row).aggregation.is_additive and not self.replaces]
+        [stored] = await hours_of_metrics(session, [asked._replace(readings=additive)])
+        own = [event for event in self.events if asked.period.contains(event.timestamp) and takes(asked.filters, event)]
         known: list[Event] | None = None
         found: dict[MetricSplit, HoursByGroup] = {}
-        for reading in wanted:
+        for reading in asked.readings:
             metric = metric_of(reading.row)
             if reading.split in stored:
                 found[reading.split] = added(stored[reading.split], fold(metric, own))
@@ -66,7 +62,8 @@ class GivenUsage:
                 found[reading.split] = fold(metric, own, by=None if metric.aggregation.is_additive else reading.by)
             else:
                 if known is None:
-                    known = [item for item in await _stored(session, references, period) if takes(filters, item)]
+                    every = await _stored(session, asked.references, asked.period)
+                    known = [item for item in every if takes(asked.filters, item)]
                 found[reading.split] = fold(metric, [*known, *own], by=reading.by)
         return found
 

@@ -6,28 +6,43 @@ core.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.catalog.metrics import metric_of
 from app.catalog.tables import MetricRow
 from app.core.filters import Filters
 from app.core.metering import HourQuantity, HoursByGroup
 from app.core.period import Period
 from app.core.quantities import MetricSplit, UsageKey, at_the_end, split_of, usage_of, versions_in
 from app.core.terms import Aggregation, Product, SqlGranularity
-from app.usage.metric_hours import HoursReader, MetricReading, hours_of_metrics
-from app.usage.references import references_of
+from app.usage.metric_hours import HoursAsked, HoursReader, MetricReading, hours_of_metrics
+from app.usage.references import references_of_customers
+
+
+@dataclass(frozen=True, slots=True)
+class UsageAsked:
+    """Some products of a customer over one period, of the usage that the filters let through."""
+
+    customer_id: UUID
+    products: Sequence[Product]
+    period: Period
+    filters: Filters = ()
+
+    def splits(self) -> dict[MetricSplit, None]:
+        """What must be read of which metric, in the order of the products."""
+        ordered = sorted(self.products, key=lambda item: item.id)
+        return dict.fromkeys(split_of(version) for one in ordered for version in versions_in(one, self.period))
 
 
 async def usage_of_products(
     session: AsyncSession,
     *,
     customer_id: UUID,
-    products: Iterable[Product],
+    products: Sequence[Product],
     period: Period,
     filters: Filters = (),
     hours: HoursReader = hours_of_metrics,
@@ -36,23 +51,45 @@ async def usage_of_products(
 
     Hours ascend within each group. `hours` reads those of metrics.
     """
-    ordered = sorted(products, key=lambda item: item.id)
-    splits = dict.fromkeys(split_of(version) for product in ordered for version in versions_in(product, period))
-    readings = await _readings(session, splits)
-    references = await references_of(session, customer_id)
-    different = {reading.split: reading for reading in readings.values()}
-    read = await hours(session, different.values(), references, period, filters=filters)
+    [usage] = await usage_of_many(session, [UsageAsked(customer_id, products, period, filters)], hours=hours)
+    return usage
+
+
+async def usage_of_many(
+    session: AsyncSession, asked: Sequence[UsageAsked], *, hours: HoursReader = hours_of_metrics
+) -> list[dict[UsageKey, list[HourQuantity]]]:
+    """The answer of `usage_of_products` to each question, in as many statements as for one where buckets answer."""
+    splits = [item.splits() for item in asked]
+    readings = await _readings(session, dict.fromkeys(split for found in splits for split in found))
+    references = await references_of_customers(session, {item.customer_id for item in asked})
+    # Only sums may be read by more properties than the product uses, and so once for several products.
+    questions = [
+        HoursAsked(
+            list({readings[split].split: readings[split] for split in found}.values()),
+            references[item.customer_id],
+            item.period,
+            item.filters,
+        )
+        for item, found in zip(asked, splits, strict=True)
+    ]
+    answers = await hours(session, questions)
+    return [_usage(item, answer, readings) for item, answer in zip(asked, answers, strict=True)]
+
+
+def _usage(
+    asked: UsageAsked, read: Mapping[MetricSplit, HoursByGroup], readings: Mapping[MetricSplit, MetricReading]
+) -> dict[UsageKey, list[HourQuantity]]:
     usage: dict[UsageKey, list[HourQuantity]] = {}
-    for product in ordered:
-        versions = versions_in(product, period)
+    for product in sorted(asked.products, key=lambda item: item.id):
+        versions = versions_in(product, asked.period)
         hours_by_split: dict[MetricSplit, HoursByGroup] = {}
         for split in dict.fromkeys(split_of(version) for version in versions):
             found = read[readings[split].split]
             # How the quantity is spread is one choice for a whole statement: that of its last hour.
-            is_sql = metric_of(readings[split].row).query is not None
+            is_sql = readings[split].row.query is not None
             is_whole = is_sql and versions[-1].sql_granularity is SqlGranularity.SERVICE_PERIOD
-            hours_by_split[split] = at_the_end(found, period) if is_whole else found
-        usage.update(usage_of(product, hours_by_split, period))
+            hours_by_split[split] = at_the_end(found, asked.period) if is_whole else found
+        usage.update(usage_of(product, hours_by_split, asked.period))
     return usage
 
 
@@ -62,7 +99,6 @@ async def _readings(session: AsyncSession, splits: Iterable[MetricSplit]) -> dic
     ids = {metric_id for metric_id, _ in wanted}
     found = await session.execute(select(MetricRow).where(col(MetricRow.id).in_(ids)))
     rows = {row.id: row for row in found.scalars()}
-    # Only sums may be read by more properties than the product uses, and so once for several products.
     return {
         (metric_id, split): MetricReading(
             rows[metric_id], () if Aggregation(rows[metric_id].aggregation).is_additive else split

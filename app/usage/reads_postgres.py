@@ -19,28 +19,38 @@ from app.core.metering import Event, HourQuantity
 from app.core.period import Period
 from app.core.terms import Group, Metric
 from app.core.windows import UsageQuery, WindowValues
-from app.usage.events import FoundEvent
+from app.usage.events import BucketsAsked, FoundEvent, HoursOfMetrics
 from app.usage.folding_postgres import hourly_from_events
 from app.usage.single_postgres import PROPERTIES, events_behind, find_events
 from app.usage.windows_postgres import window_values
 
-# One row for each group: a row for each hour costs five times as much to read.
+# One row for each group: a row for each hour costs five times as much to read. Each question is answered by itself, by the
+# index of references, however many there are.
 HOURS = """
-select metric_id, group_values, array_agg(hour order by hour), array_agg(quantity order by hour)
-from (
-    select metric_id, group_values, hour, sum(quantity) as quantity
+select asked.place, found.* from (
+    select place, array_agg(reference) as refs, min(starting_at) as starting_at, min(ending_before) as ending_before
+    from unnest(
+        cast(:places as integer[]), cast(:references as text[]),
+        cast(:starting_at as timestamptz[]), cast(:ending_before as timestamptz[])
+    ) as given (place, reference, starting_at, ending_before)
+    group by place
+) asked cross join lateral (
+    select metric_id, group_values, array_agg(hour order by hour), array_agg(quantity order by hour)
     from (
-        select metric_id, group_values, hour, quantity from bucket_hours
-        where metric_id = any(cast(:metric_ids as uuid[])) and reference = any(:references)
-          and hour >= :starting_at and hour < :ending_before
-        union all
-        select metric_id, group_values, hour, quantity from bucket_deltas
-        where metric_id = any(cast(:metric_ids as uuid[])) and reference = any(:references)
-          and hour >= :starting_at and hour < :ending_before
-    ) both_halves
-    group by metric_id, group_values, hour having sum(quantity) <> 0
-) by_hour
-group by metric_id, group_values order by metric_id, group_values
+        select metric_id, group_values, hour, sum(quantity) as quantity
+        from (
+            select metric_id, group_values, hour, quantity from bucket_hours
+            where metric_id = any(cast(:metric_ids as uuid[])) and reference = any(asked.refs)
+              and hour >= asked.starting_at and hour < asked.ending_before
+            union all
+            select metric_id, group_values, hour, quantity from bucket_deltas
+            where metric_id = any(cast(:metric_ids as uuid[])) and reference = any(asked.refs)
+              and hour >= asked.starting_at and hour < asked.ending_before
+        ) both_halves
+        group by metric_id, group_values, hour having sum(quantity) <> 0
+    ) by_hour
+    group by metric_id, group_values
+) found order by place, metric_id, group_values
 """
 EARLIER = """
 select reference, event_type, occurred_at, cast(properties as text) from events
@@ -55,32 +65,28 @@ order by occurred_at, batch, place limit cast(:limit as bigint)
 class PostgresReads:
     """Answers for what is stored; see `EventStore`."""
 
-    async def hours(
-        self,
-        session: AsyncSession,
-        *,
-        metric_ids: Sequence[UUID],
-        references: Sequence[str],
-        starting_at: dt.datetime,
-        ending_before: dt.datetime,
-    ) -> Mapping[UUID, Mapping[str, Sequence[HourQuantity]]]:
-        """Hourly quantities by metric and group; folded and unfolded parts in one statement, so in one snapshot."""
-        found = await session.execute(
+    async def hours(self, session: AsyncSession, asked: Sequence[BucketsAsked]) -> list[HoursOfMetrics]:
+        """Folded and unfolded parts in one statement, so in one snapshot."""
+        given = [(place, reference, item.period) for place, item in enumerate(asked) for reference in item.references]
+        # Rows are read as they come: there may be very many.
+        connection = await session.connection()
+        rows = await connection.execute(
             text(HOURS),
             {
-                "metric_ids": list(metric_ids),
-                "references": list(references),
-                "starting_at": starting_at,
-                "ending_before": ending_before,
+                "places": [place for place, _, _ in given],
+                "references": [reference for _, reference, _ in given],
+                "starting_at": [period.starting_at for _, _, period in given],
+                "ending_before": [period.ending_before for _, _, period in given],
+                "metric_ids": list({metric_id for item in asked for metric_id in item.metric_ids}),
             },
         )
-        groups: dict[UUID, dict[str, list[HourQuantity]]] = {}
-        for metric_id, group_values, hours, quantities in found:
-            groups.setdefault(metric_id, {})[group_values] = [
+        found: list[dict[UUID, dict[str, list[HourQuantity]]]] = [{} for _ in asked]
+        for place, metric_id, group_values, hours, quantities in rows:
+            found[place].setdefault(metric_id, {})[group_values] = [
                 HourQuantity(hour.astimezone(dt.UTC), quantity)
                 for hour, quantity in zip(hours, quantities, strict=True)
             ]
-        return groups
+        return list[HoursOfMetrics](found)
 
     async def hourly(
         self,

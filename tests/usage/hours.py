@@ -10,7 +10,7 @@ from app.catalog.tables import MetricRow
 from app.core.filters import Filters
 from app.core.metering import HoursByGroup
 from app.core.period import Period
-from app.usage.metric_hours import MetricReading, hours_of_metrics
+from app.usage.metric_hours import HoursAsked, MetricReading, hours_of_metrics
 
 
 async def read_hours(
@@ -24,4 +24,5 @@ async def read_hours(
 ) -> HoursByGroup:
     """Hourly quantities by group."""
     reading = MetricReading(row, tuple(by))
-    return (await hours_of_metrics(session, [reading], references, period, filters=filters))[reading.split]
+    [found] = await hours_of_metrics(session, [HoursAsked([reading], references, period, filters)])
+    return found[reading.split]
