@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.tables import AuditEntry
 from app.actor import Actor
 from app.change import Change
+from app.store.bulk import insert_rows
+from app.store.ids import new_id
 from app.store.locks import lock_named
 
 GENESIS = "0" * 64
@@ -37,25 +40,40 @@ async def record(
     change: Change | None = None,
 ) -> AuditEntry:
     """Write the entry of one mutation in its own transaction. `code` tells why it was refused; None when it was not."""
-    entry = AuditEntry(
-        created_at=now,
-        actor_kind=actor.kind,
-        actor_name=actor.name,
-        key_id=actor.key_id,
-        ip_address=actor.ip_address,
-        user_agent=_printable(actor.user_agent, 400),
-        request_id=_printable(actor.request_id, 100),
-        action=action,
-        outcome="ok" if code is None else "refused",
-        code=code,
-        object_kind=change.kind if change else None,
-        object_id=change.identifier if change else None,
-        before=_json(change.before) if change else None,
-        after=_json(change.after) if change else None,
-    )
+    entry = AuditEntry(**_columns(actor, action=action, now=now, code=code, change=change))
     session.add(entry)
     await session.flush()
     return entry
+
+
+async def record_many(
+    session: AsyncSession, actor: Actor, *, action: str, now: datetime, changes: Sequence[Change]
+) -> None:
+    """Write an entry for each change of many objects in one transaction. The session does not notice these entries."""
+    await insert_rows(
+        session,
+        AuditEntry,
+        [{"id": new_id(), **_columns(actor, action=action, now=now, code=None, change=item)} for item in changes],
+    )
+
+
+def _columns(actor: Actor, *, action: str, now: datetime, code: str | None, change: Change | None) -> dict[str, Any]:
+    return {
+        "created_at": now,
+        "actor_kind": actor.kind,
+        "actor_name": actor.name,
+        "key_id": actor.key_id,
+        "ip_address": actor.ip_address,
+        "user_agent": _printable(actor.user_agent, 400),
+        "request_id": _printable(actor.request_id, 100),
+        "action": action,
+        "outcome": "ok" if code is None else "refused",
+        "code": code,
+        "object_kind": change.kind if change else None,
+        "object_id": change.identifier if change else None,
+        "before": _json(change.before) if change else None,
+        "after": _json(change.after) if change else None,
+    }
 
 
 async def seal(session: AsyncSession, *, now: datetime, at_most: int = BATCH) -> int:

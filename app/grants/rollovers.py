@@ -21,10 +21,10 @@ from app.grants.reading import stored_grants
 from app.grants.tables import GrantRow
 
 
-async def make_rollovers(session: AsyncSession, customer_id: UUID, *, now: datetime) -> list[GrantRow]:
-    """The balances into which something may roll by now and that are not there yet; the caller holds the lock."""
+async def make_rollovers(session: AsyncSession, *customer_ids: UUID, now: datetime) -> list[GrantRow]:
+    """The balances into which something may roll by now and that are not there yet; the caller holds the locks."""
     made: list[GrantRow] = []
-    for transition in await unsettled(session, [customer_id], now=now):
+    for transition in await unsettled(session, customer_ids, now=now):
         there = await session.execute(
             select(GrantRow.rolled_from_id, GrantRow.rolled_from_segment).where(
                 GrantRow.contract_id == transition.contract_id, col(GrantRow.rolled_from_id).is_not(None)

@@ -6,7 +6,7 @@ customer, which everybody takes who makes a statement of the family final.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -18,7 +18,7 @@ from sqlmodel import col, select
 from app.contracts.tables import Contract
 from app.errors import ErrorCode, InvalidState
 from app.invoices import numbers, putting_together
-from app.invoices.consolidating import open_consolidated, parent_that_consolidates
+from app.invoices.consolidating import open_consolidated, parents_that_consolidate
 from app.invoices.drafts import RatedStatement
 from app.invoices.statements import Statement
 from app.invoices.tables import IS_VOID, Invoice, InvoiceConstituent
@@ -37,24 +37,24 @@ class Write(Protocol):
 
 
 async def finalize_ready(
-    session: AsyncSession, contract: Contract, write: Write, *, as_of: datetime, now: datetime
+    session: AsyncSession, contracts: Sequence[Contract], write: Write, *, as_of: datetime, now: datetime
 ) -> list[Invoice]:
-    """Put together what is due by `as_of` and all of whose statements are final, of the family of a contract."""
-    parent = await parent_that_consolidates(session, contract)
-    if parent is None or not await _ready(session, parent, as_of=as_of):
+    """Put together what is due by `as_of` and all of whose statements are final, of the families of some contracts."""
+    parents = await parents_that_consolidate(session, contracts)
+    if not parents or not await _ready(session, parents, as_of=as_of):
         return []
     # Nobody decides meanwhile to send one of the statements by itself.
     await lock_named(session, DELIVERIES)
     rated = [
-        await putting_together.rated_together(session, item, {}) for item in await _ready(session, parent, as_of=as_of)
+        await putting_together.rated_together(session, item, {}) for item in await _ready(session, parents, as_of=as_of)
     ]
     return await write(session, rated, now=now)
 
 
-async def _ready(session: AsyncSession, parent: Contract, *, as_of: datetime) -> list[Statement]:
+async def _ready(session: AsyncSession, parents: Sequence[Contract], *, as_of: datetime) -> list[Statement]:
     return [
         item
-        for item in await open_consolidated(session, [parent], now=as_of)
+        for item in await open_consolidated(session, parents, now=as_of)
         if item.due_at <= as_of and all(part.is_final for part in item.constituents)
     ]
 

@@ -79,12 +79,18 @@ async def held_back(session: AsyncSession, invoices: Iterable[Invoice], *, now: 
     return {part.invoice_id for statement in open_ones for part in statement.constituents}
 
 
-async def parent_that_consolidates(session: AsyncSession, contract: Contract) -> Contract | None:
-    """The contract with whose statements those of a contract may go out: its parent, or itself; None without any."""
-    if contract.usage_statements == UsageStatements.CONSOLIDATE:
-        contract = await session.get_one(Contract, contract.parent_id)
-    is_parent = contract.consolidation == Consolidation.CONCATENATE and contract.archived_at is None
-    return contract if is_parent else None
+async def parents_that_consolidate(session: AsyncSession, contracts: Sequence[Contract]) -> list[Contract]:
+    """The contracts with whose statements those of some contracts may go out: their parents, or themselves; by id."""
+    consolidated = [one.parent_id for one in contracts if one.usage_statements == UsageStatements.CONSOLIDATE]
+    parents = {one.id: one for one in contracts if one.usage_statements != UsageStatements.CONSOLIDATE}
+    if consolidated:
+        rows = await session.execute(select(Contract).where(col(Contract.id).in_(consolidated)))
+        parents |= {row.id: row for row in rows.scalars()}
+    return [
+        parent
+        for _, parent in sorted(parents.items())
+        if parent.consolidation == Consolidation.CONCATENATE and parent.archived_at is None
+    ]
 
 
 def _joins(child: _Part, parent: _Part) -> bool:

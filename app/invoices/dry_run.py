@@ -80,7 +80,7 @@ async def _finalize(
     for contract_id in [*contract_ids, *again]:
         try:
             async with session.begin_nested():
-                made = [item.invoice for item in await service.finalize_due(session, contract_id, as_of=as_of, now=now)]
+                made = await service.finalize_due(session, [contract_id], as_of=as_of, now=now)
                 for invoice in made:
                     session.expunge(invoice)
             found.invoices += made

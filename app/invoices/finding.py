@@ -43,15 +43,19 @@ async def find_drafts(
 
 async def open_of_customers(session: AsyncSession, customer_ids: Collection[UUID], *, now: datetime) -> list[Statement]:
     """The open invoices of all contracts of some customers, in the order in which they become final."""
+    return await open_statements(session, await contracts_of(session, customer_ids), now=now)
+
+
+async def make_children_of(session: AsyncSession, *customer_ids: UUID, now: datetime) -> None:
+    """Make what began by now, for all contracts of customers whose locks are held: children, and what rolls over."""
+    await make_children(session, await contracts_of(session, customer_ids), now=now)
+    await make_rollovers(session, *customer_ids, now=now)
+
+
+async def contracts_of(session: AsyncSession, customer_ids: Collection[UUID]) -> Sequence[Contract]:
+    """The contracts of some customers that still make invoices, by id."""
     contracts = select(Contract).where(col(Contract.customer_id).in_(customer_ids), col(Contract.archived_at).is_(None))
-    rows = await session.execute(contracts.order_by(col(Contract.id)))
-    return await open_statements(session, rows.scalars().all(), now=now)
-
-
-async def make_children_of(session: AsyncSession, contract: Contract, *, now: datetime) -> None:
-    """Make what began by now, for all contracts of a customer whose lock is held: children, and what rolls over."""
-    await make_children(session, await running_contracts(session, customer_id=contract.customer_id), now=now)
-    await make_rollovers(session, contract.customer_id, now=now)
+    return (await session.execute(contracts.order_by(col(Contract.id)))).scalars().all()
 
 
 async def running_contracts(session: AsyncSession, *, customer_id: UUID | None = None) -> Sequence[Contract]:

@@ -6,6 +6,7 @@ Owns the mapping of core values to rows. When they are written is left to `servi
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from app.core.grants import SegmentKey
@@ -18,13 +19,11 @@ from app.grants.tables import TransferRow
 from app.grants.transfers import draw_rows, invoice_account, transfer
 from app.invoices.drafts import RatedStatement
 from app.invoices.draws import drawn_at
-from app.invoices.tables import Invoice, InvoiceLine
+from app.invoices.tables import Invoice
 
 
-def invoice_row(
-    rated: RatedStatement, final: FinalInvoice, *, route: UUID | None, number: int, now: datetime
-) -> Invoice:
-    """The invoice itself, with the digest of what it says."""
+def invoice_row(rated: RatedStatement, final: FinalInvoice, *, route: UUID | None, now: datetime) -> Invoice:
+    """The invoice itself, with the digest of what it says; it has no number yet."""
     statement, contract = rated.statement, rated.statement.contract
     header = InvoiceHeader(
         invoice_id=statement.id,
@@ -40,7 +39,7 @@ def invoice_row(
     return Invoice(
         id=statement.id,
         created_at=now,
-        number=number,
+        number=0,
         customer_id=contract.customer_id,
         contract_id=contract.id,
         billing_configuration_id=route,
@@ -77,8 +76,8 @@ def transfer_rows(rated: RatedStatement, *, now: datetime) -> list[TransferRow]:
     )
 
 
-def line_row(invoice_id: UUID, position: int, line: Line) -> InvoiceLine:
-    """One of its lines."""
+def line_columns(invoice_id: UUID, position: int, line: Line) -> dict[str, Any]:
+    """The row of one of its lines, by column."""
     tier = None
     if line.tier is not None:
         tier = {
@@ -86,30 +85,30 @@ def line_row(invoice_id: UUID, position: int, line: Line) -> InvoiceLine:
             "starting_at": canonical(line.tier.starting_at),
             "size": None if line.tier.size is None else canonical(line.tier.size),
         }
-    return InvoiceLine(
-        invoice_id=invoice_id,
-        position=position,
-        type=line.type,
-        product_id=line.product_id,
-        product_name=line.product_name,
-        unit=line.unit,
-        quantity=line.quantity,
-        unit_price=line.unit_price,
-        amount=line.amount,
-        starting_at=line.starting_at,
-        ending_before=line.ending_before,
-        pricing=dict(line.pricing),
-        presentation=dict(line.presentation),
-        tier=tier,
-        rate_id=line.rate_id,
-        override_id=line.override_id,
-        in_total=line.in_total,
-        grant_id=line.grant_id,
-        segment=line.segment,
-        applied_to=line.applied_to,
-        converted_unit=line.converted_unit,
-        subscription_id=line.subscription_id,
-        charge_id=line.charge_id,
-        charged_at=line.charged_at,
-        ordinal=line.ordinal,
-    )
+    return {
+        "invoice_id": invoice_id,
+        "position": position,
+        "type": line.type,
+        "product_id": line.product_id,
+        "product_name": line.product_name,
+        "unit": line.unit,
+        "quantity": line.quantity,
+        "unit_price": line.unit_price,
+        "amount": line.amount,
+        "starting_at": line.starting_at,
+        "ending_before": line.ending_before,
+        "pricing": dict(line.pricing),
+        "presentation": dict(line.presentation),
+        "tier": tier,
+        "rate_id": line.rate_id,
+        "override_id": line.override_id,
+        "in_total": line.in_total,
+        "grant_id": line.grant_id,
+        "segment": line.segment,
+        "applied_to": line.applied_to,
+        "converted_unit": line.converted_unit,
+        "subscription_id": line.subscription_id,
+        "charge_id": line.charge_id,
+        "charged_at": line.charged_at,
+        "ordinal": line.ordinal,
+    }

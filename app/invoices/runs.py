@@ -13,9 +13,8 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.actor import Actor
@@ -100,52 +99,11 @@ async def _new_run(
     return run
 
 
-async def claim(session: AsyncSession, run_id: UUID, *, after: int) -> BillingRunContract | None:
-    """The next open contract behind a position, locked to the end of the transaction; None when there is none.
-
-    Those that others are at are passed over. Contracts that come again are open when all others are done.
-    """
-    first = aliased(BillingRunContract)
-    is_first_open = (
-        select(col(first.run_id))
-        .where(col(first.run_id) == run_id, col(first.done_at).is_(None), col(first.is_second).is_(False))
-        .exists()
-    )
-    found = await session.execute(
-        select(BillingRunContract)
-        .where(
-            col(BillingRunContract.run_id) == run_id,
-            IS_OPEN,
-            col(BillingRunContract.position) > after,
-            or_(col(BillingRunContract.is_second).is_(False), ~is_first_open),
-        )
-        .order_by(col(BillingRunContract.position))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    return found.scalar_one_or_none()
-
-
 async def note_start(session: AsyncSession, run_id: UUID, *, now: datetime) -> BillingRun:
     """The run, begun."""
     begin = update(BillingRun).where(col(BillingRun.id) == run_id, col(BillingRun.started_at).is_(None))
     await session.execute(begin.values(started_at=now))
     return await session.get_one(BillingRun, run_id, populate_existing=True)
-
-
-async def note_failure(
-    session: AsyncSession, run_id: UUID, position: int, *, code: str, message: str, now: datetime
-) -> None:
-    """A contract is done for this run, and its invoices are not made."""
-    await session.execute(
-        update(BillingRunContract)
-        .where(
-            col(BillingRunContract.run_id) == run_id,
-            col(BillingRunContract.position) == position,
-            col(BillingRunContract.done_at).is_(None),
-        )
-        .values(done_at=now, failure_code=code, failure=message)
-    )
 
 
 async def progress_of(session: AsyncSession, runs: Collection[BillingRun]) -> dict[UUID, Progress]:

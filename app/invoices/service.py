@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
 
 from app.change import note_change
 from app.contracts.family import lock_family
@@ -31,16 +32,17 @@ from app.invoices import consolidated, finding, putting_together
 from app.invoices.balances import Books
 from app.invoices.drafts import RatedStatement
 from app.invoices.frozen_fields import fields_of_statements
-from app.invoices.inputs import inputs_row
+from app.invoices.inputs import inputs_columns
 from app.invoices.lifetime import count_invoices
 from app.invoices.open import open_statements
 from app.invoices.rollovers import Renewals
-from app.invoices.rows import invoice_row, line_row, transfer_rows
+from app.invoices.rows import invoice_row, line_columns, transfer_rows
 from app.invoices.settling import settle
 from app.invoices.statements import Statement, order_of
-from app.invoices.tables import Invoice
+from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
 from app.invoices.waiting import waiting_payments, waiting_true_ups
 from app.jobs.service import enqueue
+from app.store.bulk import insert_rows
 from app.store.ids import to_text
 from app.usage.service import EVENTS
 
@@ -81,52 +83,64 @@ def _dated(statement: Statement) -> str:
     return f"The statement ends at {statement.period.ending_before:%Y-%m-%dT%H:%MZ}, has a grace period"
 
 
-async def finalize_due(session: AsyncSession, contract_id: UUID, *, as_of: datetime, now: datetime) -> list[Finalized]:
-    """Finalize every statement of a contract that is due by `as_of`, oldest first.
+async def finalize_due(
+    session: AsyncSession, contract_ids: Sequence[UUID], *, as_of: datetime, now: datetime
+) -> list[Invoice]:
+    """Finalize every statement of some contracts that is due by `as_of`, oldest first; gives the new invoices.
 
+    No two of the contracts are of customers of one family, since what becomes final of one may decide what another says.
     A true-up waits until the statements that count towards its commit are final.
 
-    What is due of contracts that this one renews goes first. Errors: NOT_DUE when `as_of` lies in the future, since usage
+    What is due of contracts that these renew goes first. Errors: NOT_DUE when `as_of` lies in the future, since usage
     up to it may still arrive.
     """
     if as_of > now:
         raise InvalidInput(ErrorCode.NOT_DUE, f"asOf {as_of.isoformat()} lies after now; nothing is due then yet.")
-    contract = await session.get_one(Contract, contract_id)
-    await lock_family(session, contract.customer_id)
-    await session.refresh(contract)
-    await finding.make_children_of(session, contract, now=now)
+    is_one = col(Contract.id).in_(contract_ids)
+    customers = sorted((await session.execute(select(Contract.customer_id).where(is_one))).scalars())
+    await lock_family(session, *customers)
+    found = await session.execute(select(Contract).where(is_one).execution_options(populate_existing=True))
+    contracts = sorted(found.scalars(), key=lambda one: contract_ids.index(one.id))
+    await finding.make_children_of(session, *customers, now=now)
     # What rolls over from an old contract is known, and can be drawn, when its last statement is final.
-    renewals = await Renewals.of(session, contract.customer_id, now=now)
-    before = [await session.get_one(Contract, old_id) for old_id in renewals.predecessors(contract.id)]
-    made = [
-        invoice for item in (*before, contract) for invoice in await _finalize_due(session, item, as_of=as_of, now=now)
-    ]
-    return [Finalized(invoice, is_new=True) for invoice in made]
+    renewals = await Renewals.of(session, *customers, now=now)
+    old = {one.id: renewals.predecessors(one.id) for one in contracts}
+    made = await _finalize_due(session, [one for one in contracts if not old[one.id]], as_of=as_of, now=now)
+    for contract in contracts:
+        for contract_id in (*old[contract.id], contract.id) if old[contract.id] else ():
+            made += await _finalize_due(session, [await session.get_one(Contract, contract_id)], as_of=as_of, now=now)
+    return made
 
 
-async def _finalize_due(session: AsyncSession, contract: Contract, *, as_of: datetime, now: datetime) -> list[Invoice]:
-    """What is due of one contract; true-ups come last, since what rolls over is not billed, and what is put together.
+async def _finalize_due(
+    session: AsyncSession, contracts: Sequence[Contract], *, as_of: datetime, now: datetime
+) -> list[Invoice]:
+    """What is due of these; true-ups come last, since what rolls over is not billed, and what is put together.
 
     That is made with the last of its constituents, whichever contract it is of.
     """
-    made = await _finalize_own(session, contract, as_of=as_of, now=now)
-    return made + await consolidated.finalize_ready(session, contract, write_invoices, as_of=as_of, now=now)
+    made = await _finalize_own(session, contracts, as_of=as_of, now=now)
+    return made + await consolidated.finalize_ready(session, contracts, write_invoices, as_of=as_of, now=now)
 
 
-async def _finalize_own(session: AsyncSession, contract: Contract, *, as_of: datetime, now: datetime) -> list[Invoice]:
-    due = await _due(session, contract, as_of=as_of)
+async def _finalize_own(
+    session: AsyncSession, contracts: Sequence[Contract], *, as_of: datetime, now: datetime
+) -> list[Invoice]:
+    due = await _due(session, contracts, as_of=as_of)
     made = await _finalize(session, [item for item in due if item.type is not InvoiceType.TRUEUP], now=now)
-    await settle(session, contract.customer_id, now=now)
-    if all(item.type is not InvoiceType.TRUEUP for item in due):
+    await settle(session, *(contract.customer_id for contract in contracts), now=now)
+    with_true_ups = {item.contract.id: item.contract for item in due if item.type is InvoiceType.TRUEUP}
+    if not with_true_ups:
         return made
     # Of what has rolled over nothing may be missing any more.
-    true_ups = [item for item in await _due(session, contract, as_of=as_of) if item.type is InvoiceType.TRUEUP]
+    again = await _due(session, list(with_true_ups.values()), as_of=as_of)
+    true_ups = [item for item in again if item.type is InvoiceType.TRUEUP]
     waiting = await waiting_true_ups(session, true_ups, now=as_of)
     return made + await _finalize(session, [item for item in true_ups if item.id not in waiting], now=now)
 
 
-async def _due(session: AsyncSession, contract: Contract, *, as_of: datetime) -> list[Statement]:
-    found = await open_statements(session, [contract], now=as_of)
+async def _due(session: AsyncSession, contracts: Sequence[Contract], *, as_of: datetime) -> list[Statement]:
+    found = await open_statements(session, contracts, now=as_of)
     due = [item for item in found if item.due_at <= as_of and item.type is not InvoiceType.USAGE_CONSOLIDATED]
     awaited = await waiting_payments(session, due)
     return [item for item in due if item.id not in awaited]
@@ -155,7 +169,7 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
         return await _finalize_consolidated(session, found, now=now)
     made = [] if await waiting_true_ups(session, [found], now=now) else await _finalize(session, [found], now=now)
     await settle(session, found.contract.customer_id, now=now)
-    whole = await consolidated.finalize_ready(session, found.contract, write_invoices, as_of=now, now=now)
+    whole = await consolidated.finalize_ready(session, [found.contract], write_invoices, as_of=now, now=now)
     if not made:
         raise InvalidState(
             ErrorCode.NOT_DUE,
@@ -175,7 +189,7 @@ async def _finalize_consolidated(session: AsyncSession, statement: Statement, *,
             "is final; finalize that first.",
             path=("id",),
         )
-    made = await consolidated.finalize_ready(session, statement.contract, write_invoices, as_of=now, now=now)
+    made = await consolidated.finalize_ready(session, [statement.contract], write_invoices, as_of=now, now=now)
     return _noted(session, next(invoice for invoice in made if invoice.id == statement.id))
 
 
@@ -214,10 +228,10 @@ async def _finalize(session: AsyncSession, statements: Sequence[Statement], *, n
     if not statements:
         return []
     books = Books(session, now=now)
-    every = [await books.rate(statement) for statement in statements]
-    book = await books.of(statements[0].contract.customer_id)
+    every = await books.rate_many(statements)
+    provisional = {item for book in (await books.of_customers(())).values() for item in book.provisional}
     drawn = {draw.pot.grant_id for item in every for draw in item.draws}
-    assert drawn.isdisjoint(book.provisional), "only what is posted is drawn"
+    assert drawn.isdisjoint(provisional), "only what is posted is drawn"
     return await write_invoices(session, [item for item in every if not item.is_nothing], now=now)
 
 
@@ -228,28 +242,35 @@ async def write_invoices(
 
     `now` is when the rows are made; the invoices are issued when their statements are due. Imported ones go nowhere.
     """
+    if not rated:
+        return []
     finals = [putting_together.final_of(item) for item in rated]
     watermark = await EVENTS.watermark(session)
     fields = await fields_of_statements(session, rated)
     inputs = [
-        inputs_row(item, fields=own, ingest_batch=watermark, is_imported=is_imported)
+        inputs_columns(item, fields=own, ingest_batch=watermark, is_imported=is_imported)
         for item, own in zip(rated, fields, strict=True)
+    ]
+    lines = [
+        # A line stands once: what is put together has those of its constituents.
+        line_columns(item.id, place, line)
+        for item, final in zip(rated, finals, strict=True)
+        for place, line in enumerate(final.lines)
+        if line.origin is None
     ]
     statements = [item.statement for item in rated]
     routes = [None for _ in rated] if is_imported else await routes_of(session, statements)
+    invoices = [
+        invoice_row(item, final, route=route, now=now) for item, final, route in zip(rated, finals, routes, strict=True)
+    ]
     # Numbers come last: their counter stays locked to the end of the transaction, for everybody.
     first = await _take_numbers(session, len(rated))
-    invoices = [
-        invoice_row(item, final, route=route, number=first + place, now=now)
-        for place, (item, final, route) in enumerate(zip(rated, finals, routes, strict=True))
-    ]
+    for place, invoice in enumerate(invoices):
+        invoice.number = first + place
     session.add_all(invoices)
-    await session.flush()
-    for invoice, final in zip(invoices, finals, strict=True):
-        # A line stands once: what is put together has those of its constituents.
-        own = [(place, line) for place, line in enumerate(final.lines) if line.origin is None]
-        session.add_all(line_row(invoice.id, place, line) for place, line in own)
-    session.add_all([*inputs, *(row for item in rated for row in putting_together.constituent_rows(item))])
+    await insert_rows(session, InvoiceLine, lines)
+    await insert_rows(session, InvoiceInputs, inputs)
+    session.add_all(row for item in rated for row in putting_together.constituent_rows(item))
     session.add_all(row for item in rated for row in transfer_rows(item, now=now))
     await count_invoices(session, invoices)
     if any(route is not None for route in routes):

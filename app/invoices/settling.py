@@ -22,12 +22,12 @@ from app.invoices.rollovers import Renewals, counts_before
 from app.store.engine import Store
 
 
-async def settle(session: AsyncSession, customer_id: UUID, *, now: datetime) -> int:
-    """Post what rolls over of every renewal of which it is known; returns how many. The caller holds the lock."""
-    renewals = await Renewals.of(session, customer_id, now=now)
+async def settle(session: AsyncSession, *customer_ids: UUID, now: datetime) -> int:
+    """Post what rolls over of every renewal of which it is known; returns how many. The caller holds the locks."""
+    renewals = await Renewals.of(session, *customer_ids, now=now)
     if not renewals.waiting:
         return 0
-    await make_rollovers(session, customer_id, now=now)
+    await make_rollovers(session, *customer_ids, now=now)
     old = [row.from_id for row, _ in renewals.waiting]
     is_child = and_(col(Contract.parent_id).in_(old), col(Contract.archived_at).is_(None))
     rows = await session.execute(select(Contract).where(or_(col(Contract.id).in_(old), is_child)))
@@ -38,7 +38,7 @@ async def settle(session: AsyncSession, customer_id: UUID, *, now: datetime) -> 
         if row.from_id in late or any(counts_before(item, row) for item in open_ones):
             late.add(contract.id)
             continue
-        grants = {item.row.id: item for item in await grants_of_customer(session, customer_id)}
+        grants = {item.row.id: item for item in await grants_of_customer(session, contract.customer_id)}
         for found in rollovers(contract, grants, {key: item.movements for key, item in grants.items()}):
             post_rollover(session, found, row, now=now)
         row.settled_at = now

@@ -91,7 +91,7 @@ async def simulate(
     async with rehearse(session) as other:
         before = {} if contract_id is None else await _today(other, contract_id, interval, now=now, until=until)
         contract = await other.get_one(Contract, await change(other), populate_existing=True)
-        await finding.make_children_of(other, contract, now=until)
+        await finding.make_children_of(other, contract.customer_id, now=until)
         after = await _changed(other, contract, interval, hours=hours or hours_of_metrics, now=now, until=until)
     found: list[tuple[datetime, UUID, Simulated]] = []
     for identifier in dict.fromkeys([*before, *after]):

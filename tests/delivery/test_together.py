@@ -112,8 +112,8 @@ async def test_a_rolled_back_finalization_leaves_no_gap(world: World) -> None:
 
     async def fails() -> None:
         async with world.store.transaction() as session:
-            [made] = await finalize_due(session, contracts[0].id, as_of=world.now, now=world.now)
-            assert made.invoice.number == 1
+            [made] = await finalize_due(session, [contracts[0].id], as_of=world.now, now=world.now)
+            assert made.number == 1
             taken.set()
             await asyncio.sleep(0.2)
             raise RuntimeError("after the number was taken")
@@ -121,8 +121,8 @@ async def test_a_rolled_back_finalization_leaves_no_gap(world: World) -> None:
     async def waits() -> int:
         await taken.wait()
         async with world.store.transaction() as session:
-            [made] = await finalize_due(session, contracts[1].id, as_of=world.now, now=world.now)
-        return made.invoice.number
+            [made] = await finalize_due(session, [contracts[1].id], as_of=world.now, now=world.now)
+        return made.number
 
     failed, number = await asyncio.gather(fails(), waits(), return_exceptions=True)
     assert isinstance(failed, RuntimeError)

@@ -158,7 +158,7 @@ async def agreed(seller: Seller, name: str) -> tuple[UUID, UUID, list[UUID]]:
 
 async def finalized(store: Store, contract_id: UUID) -> None:
     async with store.transaction() as session:
-        await finalize_due(session, contract_id, as_of=NOW, now=NOW)
+        await finalize_due(session, [contract_id], as_of=NOW, now=NOW)
 
 
 async def entered(store: Store, grant_id: UUID, amount: int) -> None:

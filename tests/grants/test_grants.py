@@ -54,8 +54,7 @@ async def of_customer(world: World, customer_id: UUID, entry: NewGrant) -> UUID:
 async def finalized(world: World, contract: Contract) -> list[Invoice]:
     """What is due of one contract, made final in a transaction of its own."""
     async with world.store.transaction() as session:
-        made = await finalize_due(session, contract.id, as_of=world.now, now=world.now)
-        return [item.invoice for item in made]
+        return await finalize_due(session, [contract.id], as_of=world.now, now=world.now)
 
 
 async def left(world: World, customer_id: UUID) -> list[Decimal]:

@@ -147,7 +147,7 @@ async def test_many_workers_post_it_once(world: World) -> None:
     world.sandbox.set_clock(DECEMBER + DAY)
     with pytest.raises(RuntimeError):
         async with world.store.transaction() as session:
-            await finalize_due(session, new.id, as_of=world.now, now=world.now)
+            await finalize_due(session, [new.id], as_of=world.now, now=world.now)
             raise RuntimeError("killed")
     assert await posted(world) == []
     made = await asyncio.gather(*(finalized(world, item) for item in (old, new) * 3))

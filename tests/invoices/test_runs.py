@@ -57,7 +57,7 @@ async def test_a_run_tells_how_far_it_is(world: World) -> None:
             raise asyncio.CancelledError
 
     try:
-        await run.work(world.store, record.id, actor=ACTOR, now=world.now, on_step=stop)
+        await run.work(world.store, record.id, actor=ACTOR, now=world.now, on_step=stop, at_once=1)
     except asyncio.CancelledError:
         found = await progress(world, record.id)
     assert (found.status, found.done, found.invoices, found.totals) == (RunStatus.RUNNING, 2, 2, {"USD": 3})
