@@ -37,6 +37,14 @@ async def gates_of(session: AsyncSession, invoice_ids: Collection[UUID]) -> dict
     return {invoice_id: PaymentGate(gate) for invoice_id, gate in rows if gate is not None}
 
 
+async def collected_elsewhere(session: AsyncSession, customer_id: UUID) -> set[UUID]:
+    """The commits of a customer whose payment the caller collects; what asks for it is sent to no provider."""
+    rows = await session.scalars(
+        select(GrantRow.id).where(GrantRow.customer_id == customer_id, GrantRow.gate == PaymentGate.EXTERNAL)
+    )
+    return set(rows)
+
+
 async def settle_by(
     session: AsyncSession, invoice_id: UUID, entry: ProviderEntry, *, actor: Actor, now: datetime
 ) -> bool:

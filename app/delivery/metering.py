@@ -24,6 +24,7 @@ from app.core.money import ZERO, canonical, exact
 from app.customers.tables import BillingConfiguration
 from app.delivery.calling import Answer, ask
 from app.delivery.documents import metering_document
+from app.delivery.gated import collected_elsewhere
 from app.delivery.metering_standing import standing_of
 from app.delivery.registry import Connection, Connections
 from app.delivery.settlement import settle
@@ -110,20 +111,24 @@ async def owed_through(session: AsyncSession, configuration: BillingConfiguratio
     """What the customer owes so far of what is routed here: finalized invoices, and drafts as they stand. A contract that came
     or left with a period counts with the statements of its time here.
 
-    True-ups are never sent to a marketplace, neither as drafts nor when they are final (semantics 7.4 and 7.5). A fee, charge or purchase that is dated later is on a draft already and not owed yet (golden decision 44).
+    True-ups are never sent to a marketplace, neither as drafts nor when they are final (semantics 7.4 and 7.5), nor is what
+    the caller collects. A fee, charge or purchase that is dated later is on a draft already and not owed yet (golden decision 44).
     """
+    elsewhere = await collected_elsewhere(session, configuration.customer_id)
     finalized = await session.execute(
         select(func.coalesce(func.sum(Invoice.total), 0)).where(
             Invoice.billing_configuration_id == configuration.id,
             Invoice.currency == "USD",
             Invoice.type != InvoiceType.TRUEUP,
+            or_(col(Invoice.purchase_of).is_(None), col(Invoice.purchase_of).not_in(elsewhere)),
             ~IS_VOID,
         )
     )
     owed = Decimal(finalized.scalar_one())
     book = await CustomerBook.of(session, configuration.customer_id, now=now)
     for statement, route in zip(book.open, await routes_of(session, book.open), strict=True):
-        if route == configuration.id and statement.currency == "USD" and statement.type is not InvoiceType.TRUEUP:
+        is_metered = statement.type is not InvoiceType.TRUEUP and statement.purchase_of not in elsewhere
+        if route == configuration.id and statement.currency == "USD" and is_metered:
             draft = (await book.rate(statement)).draft
             later = (line.amount for line in draft.lines if line.charged_at is not None and line.charged_at > now)
             with exact():

@@ -13,11 +13,13 @@ from uuid import UUID
 import pytest
 from sqlmodel import select
 
+from app.catalog.products import create_product
 from app.contracts.ending import archive_contract
 from app.contracts.own_terms import OwnTerms
 from app.contracts.tables import Contract
-from app.core.grants import GrantType
+from app.core.grants import GateStatus, GrantType, PaymentGate
 from app.core.rates import Tier, Tiered
+from app.core.terms import ProductType
 from app.customers.billing import archive_billing_configuration
 from app.delivery.metering import REFUSAL_PAUSE, is_past_window, plan_slot, send_slots
 from app.delivery.slot_actions import resolve_slot
@@ -26,10 +28,12 @@ from app.errors import InvalidState
 from app.grants.definitions import NewGrant, NewSegment
 from app.invoices.drafts import rate
 from app.invoices.open import open_statements
+from app.invoices.purchase_run import bill_unpaid
 from connectors.aws_marketplace import AwsMarketplaceConnector
 from connectors.azure_marketplace import AzureMarketplaceConnector
 from connectors.base import MeteringDocument, UsageRecord
-from tests.delivery.world import HOUR, NO_BUYER, NOON, NOVEMBER, OCTOBER, SETTINGS, World
+from tests.delivery.test_thresholds import buy, gated, tell
+from tests.delivery.world import ACTOR, HOUR, NO_BUYER, NOON, NOVEMBER, OCTOBER, SETTINGS, World
 
 AWS, AZURE = "aws_marketplace", "azure_marketplace"
 DAY = timedelta(days=1)
@@ -151,6 +155,26 @@ async def test_a_true_up_is_never_metered(world: World, provider: str) -> None:
     assert (skipped.status, skipped.error_code, skipped.acknowledged) == (DeliveryStatus.SKIPPED, "TRUEUP", 0)
     assert skipped.error_message is not None
     assert "settle it directly" in skipped.error_message
+
+
+async def test_a_payment_that_the_caller_collects_is_not_metered(world: World) -> None:
+    """A commit of 250.00 that waits for its payment elsewhere, before and after it was paid; 1.00 of usage is metered."""
+    contract = await world.account(AWS, starting_at=NOVEMBER)
+    async with world.store.transaction() as session:
+        fee = (await create_product(session, name="Prepayment", type=ProductType.FIXED, now=world.now)).id
+    grant_id = await buy(world, contract, gated(PaymentGate.EXTERNAL, contract, fee))
+    await world.use(100, at=NOON - HOUR)
+    await world.sweep()
+    assert await bill_unpaid(world.store, actor=ACTOR, now=world.now) == 1
+    for _ in range(2):
+        world.sandbox.move(hours=1)
+        await world.sweep()
+    assert await sent(world) == [100]
+    await tell(world, grant_id, GateStatus.PAID)
+    world.sandbox.move(hours=1)
+    await world.sweep()
+    assert await sent(world) == [100], "what was metered stays; the commit pays for what follows"
+    assert [item.error_code for item in await world.deliveries()] == ["PAID_ELSEWHERE"]
 
 
 async def test_invoices_are_covered_in_the_order_in_which_they_are_due(world: World) -> None:
