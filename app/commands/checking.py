@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import verify_chain
+from app.commands.provider_rules import PROVIDER_RULES
 from app.commands.shell import Exit, emit, say
 from app.contracts.past import misremembered
 from app.invoices import due
@@ -175,6 +176,7 @@ RULES: dict[str, tuple[str, str]] = {
         "select count(*) from (select a.delivery_id from delivery_attempts a join delivery_receipts r "
         "on r.attempt_id = a.id where r.outcome = 'ACCEPTED' group by 1 having count(*) > 1) twice",
     ),
+    **PROVIDER_RULES,
 }
 
 
