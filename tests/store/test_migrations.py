@@ -35,6 +35,7 @@ DECIDES_NO_DUE_DATE = {
     *("recurring_grants", "contract_thresholds", "threshold_touches"),
     # Content of invoices, which come with the invoice; deliveries, which come after it; records of what was done.
     *("invoice_lines", "invoice_inputs", "deliveries", "metering_slots", "contract_edits"),
+    *("carried_metrics", "carried_outcomes"),
     *("billing_run_contracts", "billing_run_invoices", "lifetime_billings", "invoice_constituents"),
     # Where an invoice goes, and who may see it.
     *("billing_configurations", "billing_configuration_updates", "ingest_aliases", "api_keys"),
@@ -45,7 +46,7 @@ APPEND_ONLY = (
     *("rates", "invoices", "invoice_lines", "invoice_inputs"),
     *("delivery_attempts", "delivery_receipts", "metering_receipts", "audit_entries"),
     *("transfers", "invoice_voids", "invoice_regenerations", "contract_edits", "external_invoice_states"),
-    "invoice_constituents",
+    *("invoice_constituents", "carried_metrics", "carried_outcomes"),
 )
 
 
@@ -109,7 +110,7 @@ def test_a_kill_half_way_leaves_the_old_schema(empty_url: str, table: str) -> No
 def test_models_and_migrations_say_the_same(database_url: str) -> None:
     for slice_tables in sorted((ROOT / "app").glob("*/tables.py")):
         import_module(f"app.{slice_tables.parent.name}.tables")
-    raw = ("procrastinate_", "component_versions", "alembic_version", "event_ids", "events", "bucket_")
+    raw = ("procrastinate_", "component_versions", "alembic_version", "event_ids", "events", "bucket_", "carried_")
 
     def include(name: str | None, kind: str, _parents: object) -> bool:
         return not (kind == "table" and name is not None and name.startswith(raw))
