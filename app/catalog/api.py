@@ -16,6 +16,7 @@ from app.catalog.api_inputs import (
     BillableMetricCreateInput,
     ProductCreateInput,
     money_of,
+    outcome_of,
     property_filters,
 )
 from app.catalog.api_measuring import ProductVersionInput, conversion_of, rounding_of
@@ -65,6 +66,7 @@ class CatalogMutation(RateCardMutation):
             filters=property_filters(input.filters),
             group_keys=input.group_keys,
             money=money_of(input.money),
+            outcome=outcome_of(input.session, input.latest_state),
             custom_fields=custom_fields_in(input.custom_fields),
             uniqueness_key=input.uniqueness_key,
             now=info.context.now,

@@ -12,6 +12,7 @@ import strawberry
 from app.catalog.api_composites import CompositeInput
 from app.catalog.api_measuring import QuantityConversionInput, QuantityRoundingInput, SqlBreakdownGranularity
 from app.catalog.api_types import Aggregation, ProductType
+from app.catalog.outcomes import NewOutcome
 from app.core.terms import MoneyOf, PropertyFilter, SqlGranularity
 from app.core.terms import ProductType as CoreProductType
 from app.errors import ErrorCode, InvalidInput
@@ -41,6 +42,24 @@ class MeasuredMoneyInput:
     )
 
 
+@strawberry.input(description="What SESSION_COUNT counts.")
+class SessionInput:
+    key: list[str] = strawberry.field(
+        description="The properties that together tell participants apart; an event that lacks one opens no session."
+    )
+    window: str = strawberry.field(
+        default="PT24H",
+        description="How long a session lasts from its first event, as ISO 8601 writes it: PT1M to P31D.",
+    )
+
+
+@strawberry.input(description="What COUNT_LATEST counts.")
+class LatestStateInput:
+    entity_property: str = strawberry.field(description="The property that names a case.")
+    state_property: str = strawberry.field(description="The property that holds its state.")
+    counted_states: list[str] = strawberry.field(description="The states that count, at least one.")
+
+
 @strawberry.input(description="A new billable metric. Its definition never changes.")
 class BillableMetricCreateInput:
     name: str = strawberry.field(description="What people call it, 1 to 200 characters.")
@@ -55,7 +74,8 @@ class BillableMetricCreateInput:
         "characters.",
     )
     aggregation_key: str | None = strawberry.field(
-        default=None, description="The property that is read; none for COUNT, needed for all others."
+        default=None,
+        description="The property that is read; needed for SUM, MAX, UNIQUE and LATEST, and none for all others.",
     )
     event_types: list[str] | None = strawberry.field(default=None, description="Event types that count; default: all.")
     event_types_not_in: list[str] | None = strawberry.field(
@@ -72,6 +92,12 @@ class BillableMetricCreateInput:
     money: MeasuredMoneyInput | None = strawberry.field(
         default=None,
         description="What makes its quantity money, of which a price can be a percentage; default: it is none.",
+    )
+    session: SessionInput | None = strawberry.field(
+        default=None, description="Needed for SESSION_COUNT, and for no other."
+    )
+    latest_state: LatestStateInput | None = strawberry.field(
+        default=None, description="Needed for COUNT_LATEST, and for no other."
     )
     custom_fields: list[KeyValueInput] = strawberry.field(
         default_factory=list, description="Values of its custom fields, whose keys are registered."
@@ -119,6 +145,17 @@ def money_of(found: MeasuredMoneyInput | None) -> MoneyOf | None:
     if found is None:
         return None
     return MoneyOf(found.currency or None, found.currency_property or None)
+
+
+def outcome_of(session: SessionInput | None, latest: LatestStateInput | None) -> NewOutcome | None:
+    """What a metric counts, as the catalogue reads it. Error: INVALID for both."""
+    if session is not None and latest is not None:
+        raise InvalidInput(ErrorCode.INVALID, "Give session or latestState, not both.", path=("input", "latestState"))
+    if session is not None:
+        return NewOutcome(keys=tuple(session.key), window=session.window)
+    if latest is None:
+        return None
+    return NewOutcome(entity=latest.entity_property, state=latest.state_property, counted=tuple(latest.counted_states))
 
 
 def property_filters(inputs: Sequence[PropertyFilterInput]) -> list[PropertyFilter]:

@@ -19,6 +19,7 @@ from app.catalog.api_measuring import (
     rounding_shown,
 )
 from app.catalog.composites import composite_of
+from app.core.outcomes import LatestState, Sessions, window_text
 from app.core.terms import Aggregation as CoreAggregation
 from app.core.terms import ProductType as CoreProductType
 from app.core.terms import SqlGranularity
@@ -37,6 +38,8 @@ Aggregation = described_enum(
         CoreAggregation.MAX: "The highest value of one property in a statement period; only a new high is billed.",
         CoreAggregation.UNIQUE: "How many different values of one property there were in a statement period.",
         CoreAggregation.LATEST: "The latest value of one property; billed as it moves, down as well as up.",
+        CoreAggregation.SESSION_COUNT: "How many sessions began: each lasts a fixed time from its first event.",
+        CoreAggregation.COUNT_LATEST: "How many cases count by the latest of their states; one that flips comes off again.",
         CoreAggregation.SQL: "What a query says; billed as its value moves, down as well as up.",
     },
 )
@@ -70,6 +73,25 @@ class MeasuredMoney:
     currency_property: str | None = strawberry.field(description="The property that names the currency of a value.")
 
 
+@strawberry.type(
+    description="What SESSION_COUNT counts: a session of a participant lasts a fixed time from its first event, and is "
+    "billed where it began."
+)
+class SessionDefinition:
+    key: list[str] = strawberry.field(description="The properties that together tell participants apart.")
+    window: str = strawberry.field(description="How long a session lasts, as ISO 8601 writes it.")
+
+
+@strawberry.type(
+    description="What COUNT_LATEST counts: cases by their latest state. One that was billed in an earlier statement of "
+    "the contract and flips is taken back where it flips; one that is confirmed again counts no second time."
+)
+class LatestStateDefinition:
+    entity_property: str = strawberry.field(description="The property that names a case.")
+    state_property: str = strawberry.field(description="The property that holds its state.")
+    counted_states: list[str] = strawberry.field(description="The states that count.")
+
+
 @node_type(
     "metric", of=tables.MetricRow, scope="catalog:read",
     description="How raw events become a quantity. Its definition never changes.",
@@ -86,7 +108,7 @@ class BillableMetric(Node, HasCustomFields):
 
     sql: str | None = strawberry.field(description="The query, as it was written; null for metrics without one.")
 
-    @strawberry.field(description="The property that is read; null for COUNT and SQL.")
+    @strawberry.field(description="The property that is read; null for those that read none.")
     def aggregation_key(self, row: strawberry.Parent[tables.MetricRow]) -> str | None:
         return row.key
 
@@ -104,6 +126,21 @@ class BillableMetric(Node, HasCustomFields):
             return None
         currency = None if row.money_currency is None else CurrencyCode(row.money_currency)
         return MeasuredMoney(currency=currency, currency_property=row.money_currency_property)
+
+    @strawberry.field(description="What SESSION_COUNT counts; null for all others.")
+    def session(self, row: strawberry.Parent[tables.MetricRow]) -> SessionDefinition | None:
+        if not isinstance(row.outcome, Sessions):
+            return None
+        return SessionDefinition(key=list(row.outcome.keys), window=window_text(row.outcome.window))
+
+    @strawberry.field(description="What COUNT_LATEST counts; null for all others.")
+    def latest_state(self, row: strawberry.Parent[tables.MetricRow]) -> LatestStateDefinition | None:
+        found = row.outcome
+        if not isinstance(found, LatestState):
+            return None
+        return LatestStateDefinition(
+            entity_property=found.entity, state_property=found.state, counted_states=list(found.counted)
+        )
 
     @strawberry.field(description="Conditions on properties; an event must meet all of them.")
     def filters(self, row: strawberry.Parent[tables.MetricRow]) -> list[PropertyFilter]:

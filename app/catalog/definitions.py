@@ -28,7 +28,7 @@ MAX_PARTS = 100
 
 
 def checked_aggregation(aggregation: str | None, key: str | None, *, is_query: bool) -> Aggregation:
-    """The aggregation, when the key fits it: COUNT counts events and has none, the others read one property."""
+    """The aggregation, when the key fits it: most read one property; COUNT and those of outcomes have none."""
     if is_query:
         return Aggregation.SQL
     if aggregation is None or aggregation == Aggregation.SQL:
@@ -44,9 +44,10 @@ def checked_aggregation(aggregation: str | None, key: str | None, *, is_query: b
             path=("input", "aggregation"),
         ) from error
     path = ("input", "aggregationKey")
-    if found is Aggregation.COUNT:
+    if not found.has_key:
         if key is not None:
-            raise InvalidInput(ErrorCode.INVALID, "COUNT counts events and takes no aggregationKey.", path=path)
+            what = "outcomes" if found.is_outcome else "events"
+            raise InvalidInput(ErrorCode.INVALID, f"{found} counts {what} and takes no aggregationKey.", path=path)
     elif key is None:
         raise InvalidInput(
             ErrorCode.REQUIRED, f"{found} needs the property that it reads as aggregationKey.", path=path
@@ -101,7 +102,7 @@ def check_money(money: MoneyOf | None, *, aggregation: str | None, group_keys: S
     path = ("input", "money")
     if money is None:
         return
-    if aggregation in (Aggregation.COUNT, Aggregation.UNIQUE):
+    if aggregation in (Aggregation.COUNT, Aggregation.UNIQUE, Aggregation.SESSION_COUNT, Aggregation.COUNT_LATEST):
         raise InvalidInput(ErrorCode.INVALID, f"{aggregation} counts and measures no money.", path=path)
     if money.currency is not None:
         currency_of(money.currency, path=(*path, "currency"))

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import func, select
 
 from app.catalog.definitions import check_filters, check_keys, check_money, checked_aggregation, checked_values
+from app.catalog.outcomes import NewOutcome, checked_outcome, outcome_shown
 from app.catalog.sql_compiling import query_alone
 from app.catalog.tables import MetricRow
 from app.change import note_change
@@ -20,8 +21,7 @@ from app.checks import name_of
 from app.core.terms import Aggregation, Metric, MoneyOf, PropertyFilter
 from app.custom_fields.service import insert_custom_fields
 from app.jobs.service import enqueue
-from app.store.locks import lock_named
-from app.store.unique import once
+from app.store import locks, unique
 from app.usage.tables import IngestBatch
 
 BACKFILL_JOB = "usage.backfill"
@@ -51,6 +51,7 @@ def metric_of(row: MetricRow) -> Metric:
         ),
         group_keys=tuple(tuple(names) for names in row.group_keys),
         money=money_of(row),
+        outcome=row.outcome,
         query=row.query,
     )
 
@@ -74,6 +75,7 @@ async def create_metric(
     filters: Sequence[PropertyFilter] = (),
     group_keys: Sequence[Sequence[str]] = (),
     money: MoneyOf | None = None,
+    outcome: NewOutcome | None = None,
     custom_fields: Mapping[str, str] | None = None,
     uniqueness_key: str | None = None,
     now: datetime,
@@ -85,16 +87,26 @@ async def create_metric(
     """
     query = None
     if sql is not None:
-        others = (aggregation, key, event_types_in, event_types_not_in, filters or None, group_keys or None, money)
+        others = (
+            aggregation,
+            key,
+            event_types_in,
+            event_types_not_in,
+            filters or None,
+            group_keys or None,
+            money,
+            outcome,
+        )
         query = query_alone(sql, others)
         group_keys = [query.keys] if query.keys else []
     check_filters(filters)
     check_keys(group_keys)
     check_money(money, aggregation=aggregation, group_keys=group_keys)
+    counted_by = checked_aggregation(aggregation, key, is_query=query is not None)
     row = MetricRow(
         created_at=now,
         name=name_of(name, path=("input", "name")),
-        aggregation=checked_aggregation(aggregation, key, is_query=query is not None),
+        aggregation=counted_by,
         key=key,
         sql=sql,
         query=query,
@@ -104,23 +116,30 @@ async def create_metric(
         group_keys=[list(names) for names in group_keys],
         money_currency=None if money is None else money.currency,
         money_currency_property=None if money is None else money.currency_property,
+        outcome=checked_outcome(counted_by, outcome),
         uniqueness_key=uniqueness_key,
     )
-    async with once(session, MetricRow, uniqueness_key):
-        # No ingest runs beside this: whoever comes later measures with the new metric, and whoever came earlier has a
-        # batch number up to the highest one in sight.
-        await lock_named(session, METRICS_LOCK)
-        newest = select(func.max(IngestBatch.number)).where(IngestBatch.accepted > 0)
-        row.events_before_batch = (await session.execute(newest)).scalar_one() or 0
-        # Only what adds up has buckets.
-        row.buckets_ready = row.events_before_batch == 0 or not Aggregation(row.aggregation).is_additive
-        session.add(row)
-        await session.flush()
-        fields = await insert_custom_fields(session, row, custom_fields)
-        if not row.buckets_ready:
-            await enqueue(session, BACKFILL_JOB, {"metric": str(row.id)})
+    async with unique.once(session, MetricRow, uniqueness_key):
+        fields = await _insert(session, row, custom_fields)
     note_change(session, "metric", row.id, after=_metric_shown(row) | fields)
     return row
+
+
+async def _insert(session: AsyncSession, row: MetricRow, custom_fields: Mapping[str, str] | None) -> dict[str, object]:
+    """Store the metric, and have its buckets filled where events came before it; what the audit log says of its fields."""
+    # No ingest runs beside this: whoever comes later measures with the new metric, and whoever came earlier has a
+    # batch number up to the highest one in sight.
+    await locks.lock_named(session, METRICS_LOCK)
+    newest = select(func.max(IngestBatch.number)).where(IngestBatch.accepted > 0)
+    row.events_before_batch = (await session.execute(newest)).scalar_one() or 0
+    # Only what adds up has buckets.
+    row.buckets_ready = row.events_before_batch == 0 or not Aggregation(row.aggregation).is_additive
+    session.add(row)
+    await session.flush()
+    fields = await insert_custom_fields(session, row, custom_fields)
+    if not row.buckets_ready:
+        await enqueue(session, BACKFILL_JOB, {"metric": str(row.id)})
+    return fields
 
 
 def _filter_to_json(condition: PropertyFilter) -> dict[str, object]:
@@ -143,4 +162,5 @@ def _metric_shown(row: MetricRow) -> dict[str, object]:
         "filters": row.filters,
         "groupKeys": row.group_keys,
         "money": row.money_currency or row.money_currency_property,
+        "outcome": outcome_shown(row.outcome),
     }

@@ -16,6 +16,7 @@ from sqlmodel import Field
 
 from app.core.composite import composite_from_json, composite_to_json
 from app.core.conversions import conversion_from_json, conversion_to_json, rounding_from_json, rounding_to_json
+from app.core.outcomes import outcome_from_json, outcome_to_json
 from app.core.rates import rate_from_json, rate_to_json
 from app.core.sql_metric import query_from_json, query_to_json
 from app.store.base import Row, Unique, exact, instant
@@ -44,6 +45,7 @@ class MetricRow(Row, Unique, table=True):
     group_keys: list[list[str]] = Field(default_factory=list, sa_type=JSONB)
     money_currency: str | None = Field(default=None, max_length=3)
     money_currency_property: str | None = Field(default=None, max_length=200)
+    outcome: Any = Field(default=None, sa_type=JsonOf(outcome_to_json, outcome_from_json), nullable=True)  # type: ignore[call-overload]
     sql: str | None = Field(default=None, sa_type=Text)
     query: Any = Field(default=None, sa_type=JsonOf(query_to_json, query_from_json), nullable=True)  # type: ignore[call-overload]
     events_before_batch: int = Field(default=0, sa_type=BigInteger)

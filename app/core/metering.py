@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import cast
 
 from app.core.money import ONE, ZERO, bounded, canonical, exact, parse_decimal
+from app.core.outcomes import OutcomeKey, Sessions, Sighting, increments
 from app.core.period import floor_hour
 from app.core.terms import Aggregation, Group, Metric, PropertyFilter
 
@@ -41,6 +43,9 @@ class HourQuantity:
 
 
 HoursByGroup = Mapping[Group, Sequence[HourQuantity]]
+Carried = Mapping[OutcomeKey, Sighting]
+"""What stands for all earlier events of participants and cases, in one group."""
+NOTHING: Carried = MappingProxyType({})
 
 
 def matches(metric: Metric, event: Event) -> bool:
@@ -95,19 +100,30 @@ def group_from_text(text: str) -> Group:
     return tuple(sorted(cast("dict[str, str | None]", json.loads(text)).items()))
 
 
-def fold(metric: Metric, events: Iterable[Event], *, by: Sequence[str] | None = None) -> HoursByGroup:
+def fold(
+    metric: Metric,
+    events: Iterable[Event],
+    *,
+    by: Sequence[str] | None = None,
+    since: datetime | None = None,
+    carried: Mapping[Group, Carried] = MappingProxyType({}),
+) -> HoursByGroup:
     """The hourly quantities of each group, hours ascending, hours that come to zero left out.
 
     An hour's quantity is the difference of the cumulative value since the first event given, which is 0 before it; so
     give the events of one statement period, in the order of their ingest (semantics 1.3). They are put into groups
-    first and aggregated then (golden decision 8): by the properties `by`, by default all that the metric offers.
+    first and aggregated then (golden decision 8): by the properties `by`, by default all that the metric offers. Outcomes
+    look back: give them the events before the statement too, or what was `carried` of those, and count `since` its start.
     """
     names = group_names(metric) if by is None else by
     groups: dict[Group, list[Event]] = defaultdict(list)
     for event in events:
         if matches(metric, event):
             groups[group_of(names, event)].append(event)
-    folded = {group: cumulative(metric.aggregation, hourly(metric, chosen)) for group, chosen in groups.items()}
+    folded = {
+        group: cumulative(metric.aggregation, hourly(metric, chosen, since=since, carried=carried.get(group, NOTHING)))
+        for group, chosen in groups.items()
+    }
     return {group: hours for group, hours in folded.items() if hours}
 
 
@@ -125,12 +141,17 @@ def added(one: HoursByGroup, other: HoursByGroup) -> HoursByGroup:
     return found
 
 
-def hourly(metric: Metric, events: Iterable[Event]) -> dict[datetime, Decimal]:
+def hourly(
+    metric: Metric, events: Iterable[Event], *, since: datetime | None = None, carried: Carried = NOTHING
+) -> dict[datetime, Decimal]:
     """What the events of each hour come to by themselves; they match the metric and are in the order of their ingest.
 
     COUNT and SUM: their sum. MAX: the highest value. UNIQUE: how many values appear in this hour for the first time.
-    LATEST: the value of the latest event, of the last ingested one where several are at the same instant.
+    LATEST: the value of the latest event, of the last ingested one where several are at the same instant. SESSION_COUNT:
+    how many sessions begin; COUNT_LATEST: how many more cases count; both from `since` on and after what was `carried`.
     """
+    if metric.aggregation.is_outcome:
+        return _outcomes(metric, events, since=since, carried=carried)
     hours: dict[datetime, Decimal] = {}
     seen: set[str] = set()
     with exact():
@@ -162,12 +183,12 @@ def cumulative(aggregation: Aggregation, hours: Mapping[datetime, Decimal]) -> t
     with exact():
         for hour, value in sorted(hours.items()):
             match aggregation:
-                case Aggregation.COUNT | Aggregation.SUM | Aggregation.UNIQUE:
-                    increment = value
                 case Aggregation.MAX:
                     increment = max(value - reached, ZERO)
-                case Aggregation.LATEST:  # pragma: no branch - the type checker proves that no case is missing
+                case Aggregation.LATEST:
                     increment = value - reached
+                case _:
+                    increment = value
             reached += increment
             if increment:
                 found.append(HourQuantity(hour, increment))
@@ -175,11 +196,58 @@ def cumulative(aggregation: Aggregation, hours: Mapping[datetime, Decimal]) -> t
 
 
 def value_of(metric: Metric, event: Event) -> Decimal | str | None:
-    """What an event that matches brings: a number, for UNIQUE a text, or None when it does not contribute."""
+    """What an event that matches brings: a number, for UNIQUE a text, or None when it does not contribute.
+
+    It does not contribute to an outcome unless it names the participant, or the case and its state.
+    """
+    if metric.outcome is not None:
+        return None if sighting_of(metric, event) is None else ONE
     if metric.key is None:
         return ONE
     value = event.properties.get(metric.key)
     return _text(value) if metric.aggregation is Aggregation.UNIQUE else _number(value)
+
+
+def sighting_of(metric: Metric, event: Event) -> tuple[OutcomeKey, Sighting] | None:
+    """Which participant or case an event is about, and what it says of it; None when it lacks one of the properties."""
+    rule = metric.outcome
+    assert rule is not None, "only outcomes are sighted"
+    key = tuple(text for name in rule.keys if (text := _text(event.properties.get(name))) is not None)
+    if len(key) < len(rule.keys):
+        return None
+    if isinstance(rule, Sessions):
+        return key, Sighting(event.timestamp)
+    state = _text(event.properties.get(rule.state))
+    return None if state is None else (key, Sighting(event.timestamp, state in rule.counted))
+
+
+def sighted(metric: Metric, events: Iterable[Event], *, by: Sequence[str]) -> set[tuple[Group, OutcomeKey]]:
+    """The participants or cases that events are about, each in its group."""
+    return {
+        (group_of(by, event), found[0])
+        for event in events
+        if matches(metric, event) and (found := sighting_of(metric, event)) is not None
+    }
+
+
+def _outcomes(
+    metric: Metric, events: Iterable[Event], *, since: datetime | None, carried: Carried
+) -> dict[datetime, Decimal]:
+    assert metric.outcome is not None, "what is counted is told"
+    by_key: dict[OutcomeKey, list[Sighting]] = {key: [sighting] for key, sighting in carried.items()}
+    hours: dict[datetime, Decimal] = {}
+    for event in sorted(events, key=lambda event: event.timestamp):
+        found = sighting_of(metric, event)
+        if found is not None:
+            by_key.setdefault(found[0], []).append(found[1])
+            if since is None or event.timestamp >= since:
+                hours[floor_hour(event.timestamp)] = ZERO
+    with exact():
+        for sightings in by_key.values():
+            for at, step in increments(metric.outcome, sightings):
+                if since is None or at >= since:
+                    hours[floor_hour(at)] += step
+    return hours
 
 
 def _passes(condition: PropertyFilter, event: Event) -> bool:

@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
+from types import NoneType
 from uuid import UUID
 
 from app.core.conversions import Conversion, Rounding
 from app.core.elsewhere import Elsewhere
 from app.core.fees import BilledItem, ScheduledCharge, Subscription
 from app.core.money import Unit
+from app.core.outcomes import LatestState, Outcome, Sessions
 from app.core.period import Frequency, Period, StatementSchedule
 from app.core.rates import Rate
 from app.core.sql_metric import Query
@@ -33,12 +35,24 @@ class Aggregation(StrEnum):
     MAX = "MAX"
     UNIQUE = "UNIQUE"
     LATEST = "LATEST"
+    SESSION_COUNT = "SESSION_COUNT"
+    COUNT_LATEST = "COUNT_LATEST"
     SQL = "SQL"
 
     @property
     def is_additive(self) -> bool:
         """Whether each event adds its own part, whatever came before it in the statement: COUNT and SUM only."""
         return self in (Aggregation.COUNT, Aggregation.SUM)
+
+    @property
+    def is_outcome(self) -> bool:
+        """Whether it counts outcomes, which looks back over the start of a statement."""
+        return self in (Aggregation.SESSION_COUNT, Aggregation.COUNT_LATEST)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether one property is aggregated."""
+        return self in (Aggregation.SUM, Aggregation.MAX, Aggregation.UNIQUE, Aggregation.LATEST)
 
 
 class SqlGranularity(StrEnum):
@@ -86,9 +100,10 @@ class MoneyOf:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How raw events become a quantity. `key` is the property that is aggregated; COUNT and SQL have none.
+    """How raw events become a quantity. `key` is the property that is aggregated, where one is.
 
-    `group_keys` are the compound keys by which usage of the metric may be split. An SQL metric is its `query` alone.
+    `group_keys` are the compound keys by which usage of the metric may be split. SESSION_COUNT and COUNT_LATEST say in
+    `outcome` what they count. An SQL metric is its `query` alone.
     """
 
     id: UUID
@@ -100,13 +115,17 @@ class Metric:
     filters: tuple[PropertyFilter, ...] = ()
     group_keys: tuple[tuple[str, ...], ...] = ()
     money: MoneyOf | None = None
+    outcome: Outcome | None = None
     query: Query | None = None
 
     def __post_init__(self) -> None:
         if (self.query is None) is (self.aggregation is Aggregation.SQL):
             raise ValueError("an SQL metric has a query, and no other has")
-        if (self.key is None) is not (self.aggregation in (Aggregation.COUNT, Aggregation.SQL)):
+        if (self.key is None) is self.aggregation.has_key:
             raise ValueError(f"{self.aggregation} {'takes no' if self.key else 'needs an'} aggregation key")
+        counted = {Aggregation.SESSION_COUNT: Sessions, Aggregation.COUNT_LATEST: LatestState}
+        if type(self.outcome) is not counted.get(self.aggregation, NoneType):
+            raise ValueError(f"{self.aggregation} does not count {self.outcome}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from app.core.pots import pots_from_json
 from app.core.quantities import Usage, UsageKey, usage_from_json
 from app.invoices.books import lines_of, period_of
 from app.invoices.drafts import RatedStatement
+from app.invoices.earlier import statements_before
 from app.invoices.frozen_items import IMPORTED
 from app.invoices.tables import Invoice, InvoiceInputs
 from app.usage.reading import usage_of_products
@@ -53,7 +54,7 @@ async def break_down_invoice(
     if IMPORTED not in inputs.terms:
         usage = await usage_of_products(
             session, customer_id=invoice.customer_id, products=terms.products, period=period,
-            filters=terms.usage_filters,
+            filters=terms.usage_filters, before=statements_before(session, invoice.contract_id, period.starting_at),
         )  # fmt: skip
     fees, charges = fees_and_charges(lines)
     pots = pots_from_json(inputs.pots)

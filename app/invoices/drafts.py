@@ -20,7 +20,7 @@ from app.core.lines import Line
 from app.core.money import fiat
 from app.core.rating import Draw, Unrated, Usage, rate_fees, rate_statement
 from app.core.terms import Terms
-from app.invoices.elsewhere import with_elsewhere
+from app.invoices import earlier, elsewhere
 from app.invoices.statements import Statement
 from app.usage import metric_hours, reading
 
@@ -95,7 +95,7 @@ async def rate(
         rating = rate_fees(terms, fees, pots=pots)
         draft = assemble([*rating.lines, *charges], fiat(statement.currency))
         return RatedStatement(statement, draft, items, (), terms, {}, pots, rating.draws)
-    terms = await with_elsewhere(session, statement.contract, terms, statement.period, hours=hours)
+    terms = await elsewhere.with_elsewhere(session, statement.contract, terms, statement.period, hours=hours)
     if usage is None:
         found = await _usage(session, [statement], {statement.contract.id: terms}, hours=hours)
         usage = found[statement.id]
@@ -140,6 +140,7 @@ async def _usage(
             terms[item.contract.id].products,
             item.period,
             terms[item.contract.id].usage_filters,
+            earlier.statements_before(session, item.contract.id, item.period.starting_at),
         )
         for item in asking
     ]

@@ -20,7 +20,7 @@ from app.core.invoice import InvoiceType
 from app.core.period import Period, statement_periods, uncovered
 from app.core.quantities import usage_from_json
 from app.core.terms import Terms
-from app.invoices import books, final
+from app.invoices import books, earlier, final
 from app.invoices.tables import IS_VOID, Invoice, InvoiceInputs
 from app.usage.reading import HoursReader, usage_of_products
 
@@ -75,6 +75,7 @@ async def _open(
             usage = await usage_of_products(
                 session, customer_id=other.customer_id, products=of_other.products, period=part,
                 filters=of_other.usage_filters, hours=hours,
+                before=earlier.statements_before(session, other.id, part.starting_at),
             )  # fmt: skip
             found.append(OtherStatement(of_other, part, usage, goes_first=_rank(other) < _rank(contract)))
     return found

@@ -20,7 +20,7 @@ from app.core.money import ZERO, exact
 from app.core.pots import pots_from_json
 from app.core.quantities import UsageKey, key_from_json
 from app.core.rating import rate_statement
-from app.invoices import books, frozen_items
+from app.invoices import books, earlier, frozen_items
 from app.invoices.tables import Invoice, InvoiceInputs
 from app.usage.reading import usage_of_products
 
@@ -43,8 +43,9 @@ async def late_usage(session: AsyncSession, invoice: Invoice) -> list[LateUsage]
         return []
     terms, period = terms_from_json(inputs.terms), books.period_of(invoice)
     usage = await usage_of_products(
-        session, customer_id=invoice.customer_id, products=terms.products, period=period, filters=terms.usage_filters
-    )
+        session, customer_id=invoice.customer_id, products=terms.products, period=period, filters=terms.usage_filters,
+        before=earlier.statements_before(session, invoice.contract_id, period.starting_at),
+    )  # fmt: skip
     with exact():
         then = {key_from_json(form): sum((Decimal(text) for _, text in form["hours"]), ZERO) for form in inputs.usage}
         now = {key: sum((hour.quantity for hour in hours), ZERO) for key, hours in usage.items()}

@@ -35,6 +35,7 @@ from app.invoices.frozen_fields import fields_of_statements
 from app.invoices.inputs import inputs_columns
 from app.invoices.lifetime import count_invoices
 from app.invoices.open import open_statements
+from app.invoices.outcomes import keep_outcomes
 from app.invoices.rollovers import Renewals
 from app.invoices.rows import invoice_row, line_columns, transfer_rows
 from app.invoices.settling import settle
@@ -245,6 +246,8 @@ async def write_invoices(
     if not rated:
         return []
     finals = [putting_together.final_of(item) for item in rated]
+    if not is_imported:
+        await keep_outcomes(session, rated)
     watermark = await EVENTS.watermark(session)
     fields = await fields_of_statements(session, rated)
     inputs = [

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.catalog import version_rules, versions
+from app.catalog import outcomes, version_rules, versions
 from app.catalog.metrics import create_metric
 from app.catalog.product_order import set_product_order
 from app.catalog.products import create_product
@@ -34,7 +34,8 @@ async def found_catalog(session: AsyncSession, world: World, scenario: Json, *, 
         row = await create_metric(
             session, name=metric["id"], aggregation=metric["aggregation"], key=metric.get("key"),
             event_types_in=types.get("in"), event_types_not_in=types.get("not_in"), filters=[_filter(item) for item in metric.get("filters", [])],
-            group_keys=group_keys.get(metric["id"], []), money=MoneyOf(**metric["money"]) if "money" in metric else None, now=now,
+            group_keys=group_keys.get(metric["id"], []), money=MoneyOf(**metric["money"]) if "money" in metric else None,
+            outcome=_outcome(metric), now=now,
         )  # fmt: skip
         world.metrics[metric["id"]] = row.id
     # Composite products name others, so they come after them.
@@ -101,6 +102,15 @@ def _composite(world: World, product: Json) -> Composite | None:
     if found is None:
         return None
     return Composite(tuple(world.products[name] for name in found.get("products", ())), tuple(found.get("tags", ())))
+
+
+def _outcome(metric: Json) -> outcomes.NewOutcome | None:
+    if "session" in metric:
+        return outcomes.NewOutcome(keys=tuple(metric["session"]["key"]), window=metric["session"]["window"])
+    found = metric.get("latest")
+    if found is None:
+        return None
+    return outcomes.NewOutcome(entity=found["entity"], state=found["state"], counted=tuple(found["counted"]))
 
 
 def _conversion(product: Json) -> Conversion | None:

@@ -31,9 +31,11 @@ FIELDS: dict[str, frozenset[str]] = {
     "scenario": frozenset(
         {"name", "why", "worked", "tags", "metrics", "products", "rate_cards", "customers", "contracts", "events", "steps", "hand", "units"}
     ),
-    "metric": frozenset({"id", "aggregation", "key", "event_types", "filters", "money"}),
+    "metric": frozenset({"id", "aggregation", "key", "event_types", "filters", "money", "session", "latest"}),
     "product": frozenset({"id", "name", "type", "tags", "metric", "pricing_group_key", "presentation_group_key", "conversion", "rounding", "versions", "composite"}),
     "money": frozenset({"currency", "currency_property"}),
+    "session": frozenset({"key", "window"}),
+    "latest": frozenset({"entity", "state", "counted"}),
     "composite": frozenset({"products", "tags"}),
     "conversion": frozenset({"operation", "factor"}),
     "rounding": frozenset({"method", "places"}),
@@ -100,7 +102,7 @@ FIELDS: dict[str, frozenset[str]] = {
     "query": frozenset({"what", "contract", "customer", "type", "status", "ref", "provider", "starting_at", "window", "from", "to", "metric", "group_by", "balance", "unit", "types", "mode"}),
 }  # fmt: skip
 KNOWN_VALUES = {
-    "aggregation": frozenset({"COUNT", "SUM", "MAX", "UNIQUE", "LATEST"}),
+    "aggregation": frozenset({"COUNT", "SUM", "MAX", "UNIQUE", "LATEST", "SESSION_COUNT", "COUNT_LATEST"}),
     "product type": frozenset({"USAGE", "COMPOSITE", "SUBSCRIPTION", "FIXED"}),
     "rate_type": frozenset({"FLAT", "TIERED", "PERCENTAGE", "TIERED_PERCENTAGE"}),
     "balance type": frozenset({"PREPAID", "POSTPAID", "CREDIT"}),
@@ -139,7 +141,8 @@ def read(file: Path) -> Json:
     known("scenario", content)
     for metric in content.get("metrics", []):
         known("metric", metric)
-        known("money", metric.get("money", {}))
+        for part in ("money", "session", "latest"):
+            known(part, metric.get(part, {}))
         value("aggregation", metric["aggregation"])
     for product in content.get("products", []):
         value("product type", product.get("type", "USAGE"))

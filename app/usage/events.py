@@ -21,6 +21,7 @@ from app.core.period import Period
 from app.core.sql_metric import Query
 from app.core.terms import Group, Metric
 from app.core.windows import UsageQuery, WindowValues
+from app.usage.outcomes import Before, OutcomeReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,20 @@ class EventStore(Protocol):
         filters: Filters = (),
     ) -> Mapping[Group, Mapping[datetime, Decimal]]:
         """What the events of each hour that pass the filters come to by themselves (`core.metering.hourly`)."""
+        ...
+
+    def outcomes(
+        self,
+        session: AsyncSession,
+        metric: Metric,
+        *,
+        by: Sequence[str],
+        references: Sequence[str],
+        period: Period,
+        filters: Filters,
+        before: Before | None,
+    ) -> OutcomeReading:
+        """A reading of an outcome metric; `before` is None where no statement goes before."""
         ...
 
     async def windows(

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.store.engine import raw_connection
 from app.usage.events import NewEvent, Stored
+from app.usage.outcomes_postgres import PostgresOutcomes
 from app.usage.reads_postgres import PostgresReads
 from app.usage.sql_postgres import PostgresQueries
 
@@ -69,7 +70,7 @@ select count(*) from moved
 """
 
 
-class PostgresEvents(PostgresReads, PostgresQueries):
+class PostgresEvents(PostgresReads, PostgresQueries, PostgresOutcomes):
     """The event store on the gateway's own database."""
 
     async def append(self, session: AsyncSession, events: Sequence[NewEvent], *, batch: int) -> Stored:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.filters import Filters, stretches
+from app.core.outcomes import Sessions
 from app.core.period import Period
 from app.core.terms import Aggregation, Group, Metric, UsageFilter
 
@@ -80,11 +81,38 @@ def parts_of(parts: Sequence[tuple[Period, UsageFilter | None]], values: dict[st
 
 def reading_of(metric: Metric, values: dict[str, Any]) -> str:
     """What an event brings: a number, for UNIQUE a text, or nothing; the property's name is put into `values`."""
+    if metric.outcome is not None:
+        needed: list[str] = []
+        sighting_of(metric, needed, values)
+        return f"case when {' and '.join(needed)} then 1 end"
     if metric.key is None:
         return "cast(1 as numeric)"
     values["key"] = metric.key
     reading = "event_text" if metric.aggregation is Aggregation.UNIQUE else "event_number"
     return f"{reading}(properties -> cast(:key as text))"
+
+
+class Sighted(NamedTuple):
+    """What an event says of an outcome: the key of the participant or case, and whether its state counts."""
+
+    key: str
+    is_counted: str
+
+
+def sighting_of(metric: Metric, conditions: list[str], values: dict[str, Any]) -> Sighted:
+    """How an outcome is read; events that lack one of its properties are ruled out by what is added to `conditions`."""
+    rule = metric.outcome
+    assert rule is not None, "only outcomes are sighted"
+    names = [f"key{place}" for place in range(len(rule.keys))]
+    values |= dict(zip(names, rule.keys, strict=True))
+    conditions += [f"{text_of(name)} is not null" for name in names]
+    key = f"cast(array[{', '.join(map(text_of, names))}] as text[])"
+    if isinstance(rule, Sessions):
+        values["seconds"] = rule.window.total_seconds()
+        return Sighted(key, "true")
+    values |= {"state": rule.state, "counted": list(rule.counted)}
+    conditions.append(f"{text_of('state')} is not null")
+    return Sighted(key, f"{text_of('state')} = any(:counted)")
 
 
 def conditions_of(metric: Metric, values: dict[str, Any]) -> list[str]:

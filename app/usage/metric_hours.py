@@ -5,7 +5,7 @@ Owns the choice between the two. Which product uses which metric is left to `rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.catalog.metrics import metric_of
 from app.catalog.tables import MetricRow
 from app.core.filters import Filters, taken
-from app.core.metering import HoursByGroup, cumulative, group_from_text, group_names
+from app.core.metering import Carried, Event, HoursByGroup, cumulative, group_from_text, group_names, sighted
 from app.core.period import Period
 from app.core.quantities import MetricSplit
-from app.core.terms import Aggregation
+from app.core.terms import Aggregation, Group
 from app.usage.events import BucketsAsked
+from app.usage.outcomes import BeforeReader, OutcomeReading
 from app.usage.query_reading import hours_of_query
 from app.usage.service import EVENTS
 
@@ -35,12 +36,16 @@ class MetricReading(NamedTuple):
 
 
 class HoursAsked(NamedTuple):
-    """Readings of metrics over one period, of the usage under some references that the filters let through."""
+    """Readings of metrics over one period, of the usage under some references that the filters let through.
+
+    `before` finds the statements that go before it, for outcomes.
+    """
 
     readings: Sequence[MetricReading]
     references: Sequence[str]
     period: Period
     filters: Filters = ()
+    before: BeforeReader | None = None
 
 
 async def hours_of_metrics(session: AsyncSession, asked: Sequence[HoursAsked]) -> list[dict[MetricSplit, HoursByGroup]]:
@@ -84,13 +89,34 @@ async def _folded(session: AsyncSession, reading: MetricReading, asked: HoursAsk
             session, metric.query, asked.references, period, by=reading.by, filters=asked.filters
         )
     assert period.ending_before is not None, "usage is read up to some instant"
-    split = set(group_names(metric)) if metric.aggregation.is_additive else reading.by
-    by_hour = await EVENTS.hourly(
-        session, metric, by=sorted(split), references=asked.references, starting_at=period.starting_at,
-        ending_before=period.ending_before, filters=asked.filters,
-    )  # fmt: skip
+    if metric.outcome is not None:
+        by_hour = await (await outcomes_of(session, reading, asked)).hours()
+    else:
+        split = set(group_names(metric)) if metric.aggregation.is_additive else reading.by
+        by_hour = await EVENTS.hourly(
+            session, metric, by=sorted(split), references=asked.references, starting_at=period.starting_at,
+            ending_before=period.ending_before, filters=asked.filters,
+        )  # fmt: skip
     folded = {group: cumulative(metric.aggregation, hours) for group, hours in by_hour.items()}
     return {group: hours for group, hours in folded.items() if hours}
+
+
+async def outcomes_of(session: AsyncSession, reading: MetricReading, asked: HoursAsked) -> OutcomeReading:
+    """The reading of an outcome metric in the event store."""
+    return EVENTS.outcomes(
+        session, metric_of(reading.row), by=reading.by, references=asked.references, period=asked.period,
+        filters=asked.filters, before=None if asked.before is None else await asked.before(),
+    )  # fmt: skip
+
+
+async def carried_into(
+    session: AsyncSession, reading: MetricReading, asked: HoursAsked, events: Iterable[Event]
+) -> Mapping[Group, Carried]:
+    """What stands for everything before a period: for what its events are about, and those given. Only outcomes look back."""
+    metric = metric_of(reading.row)
+    if metric.outcome is None:
+        return {}
+    return await (await outcomes_of(session, reading, asked)).carried(sighted(metric, events, by=reading.by))
 
 
 class HoursReader(Protocol):

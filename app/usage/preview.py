@@ -21,7 +21,7 @@ from app.core.quantities import MetricSplit
 from app.errors import ErrorCode, InvalidInput, LimitExceeded
 from app.usage.checking import check
 from app.usage.incoming import IncomingEvent
-from app.usage.metric_hours import HoursAsked, hours_of_metrics
+from app.usage.metric_hours import HoursAsked, carried_into, hours_of_metrics
 from app.usage.service import EVENTS
 
 MAX_GIVEN = 100
@@ -64,7 +64,10 @@ class GivenUsage:
                 if known is None:
                     every = await _stored(session, asked.references, asked.period)
                     known = [item for item in every if takes(asked.filters, item)]
-                found[reading.split] = fold(metric, [*known, *own], by=reading.by)
+                carried = await carried_into(session, reading, asked, own)
+                found[reading.split] = fold(
+                    metric, [*known, *own], by=reading.by, since=asked.period.starting_at, carried=carried
+                )
         return found
 
 

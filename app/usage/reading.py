@@ -20,17 +20,22 @@ from app.core.period import Period
 from app.core.quantities import MetricSplit, UsageKey, at_the_end, split_of, usage_of, versions_in
 from app.core.terms import Aggregation, Product, SqlGranularity
 from app.usage.metric_hours import HoursAsked, HoursReader, MetricReading, hours_of_metrics
+from app.usage.outcomes import BeforeReader
 from app.usage.references import references_of_customers
 
 
 @dataclass(frozen=True, slots=True)
 class UsageAsked:
-    """Some products of a customer over one period, of the usage that the filters let through."""
+    """Some products of a customer over one period, of the usage that the filters let through.
+
+    `before` finds the statements that go before it, for outcomes.
+    """
 
     customer_id: UUID
     products: Sequence[Product]
     period: Period
     filters: Filters = ()
+    before: BeforeReader | None = None
 
     def splits(self) -> dict[MetricSplit, None]:
         """What must be read of which metric, in the order of the products."""
@@ -46,12 +51,13 @@ async def usage_of_products(
     period: Period,
     filters: Filters = (),
     hours: HoursReader = hours_of_metrics,
+    before: BeforeReader | None = None,
 ) -> dict[UsageKey, list[HourQuantity]]:
     """Hourly quantities of each product and group in a period, of the usage that the filters let through.
 
     Hours ascend within each group. `hours` reads those of metrics.
     """
-    [usage] = await usage_of_many(session, [UsageAsked(customer_id, products, period, filters)], hours=hours)
+    [usage] = await usage_of_many(session, [UsageAsked(customer_id, products, period, filters, before)], hours=hours)
     return usage
 
 
@@ -69,6 +75,7 @@ async def usage_of_many(
             references[item.customer_id],
             item.period,
             item.filters,
+            item.before,
         )
         for item, found in zip(asked, splits, strict=True)
     ]

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.terms import Aggregation, Group, Metric
 from app.core.windows import MAX_ENTRIES, MAX_GROUPS, UsageQuery, UsageWindow, WindowValues
-from app.usage.folding_postgres import conditions_of, reading_of, text_of
+from app.usage.folding_postgres import conditions_of, reading_of, sighting_of, text_of
 
 BUCKETS = """
 select {groups} as groups, {window} as window_start, quantity as value
@@ -46,10 +46,30 @@ VALUES = {
     Aggregation.UNIQUE: "cast(count(distinct value) as numeric)",
     Aggregation.LATEST: "(array_agg(value order by occurred_at desc, batch desc, place desc))[1]",
 }
+OUTCOMES = """
+select {groups} as groups, {window} as window_start, {keys} as key, {counted} as is_counted, 1 as value, occurred_at,
+    batch, place
+from events
+where reference = any(:references) and occurred_at >= :starting_at and occurred_at < :ending_before{conditions}
+"""
+OF_EACH = {
+    Aggregation.SESSION_COUNT: "cardinality(session_starts(occurred_at, make_interval(secs => :seconds) order by occurred_at))",
+    Aggregation.COUNT_LATEST: "cast((array_agg(is_counted order by occurred_at desc, batch desc, place desc))[1] as integer)",
+}
 ANSWER = """
 with seen as ({seen}), kept as (select distinct groups from seen where value is not null order by groups limit :most)
 select window_start, groups, {value} from seen
 where value is not null and groups in (select groups from kept)
+group by window_start, groups order by window_start, groups limit :limit
+"""
+
+
+OUTCOMES_ANSWER = """
+with seen as ({seen}), kept as (select distinct groups from seen order by groups limit :most), of_each as (
+    select window_start, groups, {value} as value from seen
+    where groups in (select groups from kept) group by window_start, groups, key
+)
+select window_start, groups, cast(sum(value) as numeric) from of_each
 group by window_start, groups order by window_start, groups limit :limit
 """
 
@@ -67,8 +87,13 @@ async def window_values(
         "limit": MAX_ENTRIES + 1,
     }
     values |= {f"by{place}": name for place, name in enumerate(names)}
-    seen = (_from_buckets if from_buckets else _from_events)(metric, query, len(names), values)
-    found = await session.execute(text(ANSWER.format(seen=seen, value=VALUES[metric.aggregation])), values)
+    if metric.outcome is not None:
+        seen = _outcomes(metric, query, len(names), values)
+        statement = OUTCOMES_ANSWER.format(seen=seen, value=OF_EACH[metric.aggregation])
+    else:
+        seen = (_from_buckets if from_buckets else _from_events)(metric, query, len(names), values)
+        statement = ANSWER.format(seen=seen, value=VALUES[metric.aggregation])
+    found = await session.execute(text(statement), values)
     answer: WindowValues = {}
     for start, group_values, value in found:
         group: Group = tuple(zip(names, group_values, strict=True))
@@ -95,6 +120,19 @@ def _from_events(metric: Metric, query: UsageQuery, count: int, values: dict[str
         groups=f"cast(array[{groups}] as text[])",
         window=STARTS[query.size],
         value=reading_of(metric, values),
+        conditions="".join(f"\n  and {condition}" for condition in conditions),
+    )
+
+
+def _outcomes(metric: Metric, query: UsageQuery, count: int, values: dict[str, Any]) -> str:
+    conditions = conditions_of(query.narrow(metric), values)
+    sighted = sighting_of(metric, conditions, values)
+    groups = ", ".join(text_of(f"by{place}") for place in range(count))
+    return OUTCOMES.format(
+        groups=f"cast(array[{groups}] as text[])",
+        window=STARTS[query.size],
+        keys=sighted.key,
+        counted=sighted.is_counted,
         conditions="".join(f"\n  and {condition}" for condition in conditions),
     )
 

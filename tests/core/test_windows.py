@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.metering import Event, fold
+from app.core.outcomes import LatestState, Sessions
 from app.core.period import HOUR, Period
 from app.core.terms import Aggregation, Metric
 from app.core.windows import (
@@ -29,9 +31,15 @@ CUT = Period(day("01-01T22:00:00"), day("01-03T02:00:00"))
 EU, US = (("region", "eu"),), (("region", "us"),)
 
 
+OUTCOMES = {
+    Aggregation.SESSION_COUNT: Sessions(("n",), timedelta(hours=24)),
+    Aggregation.COUNT_LATEST: LatestState("region", "n", ("5", "7")),
+}
+
+
 def metric(aggregation: Aggregation) -> Metric:
-    key = None if aggregation is Aggregation.COUNT else "n"
-    return Metric(UUID(int=1), "m", aggregation, key, group_keys=(("region",),))
+    key = "n" if aggregation.has_key else None
+    return Metric(UUID(int=1), "m", aggregation, key, group_keys=(("region",),), outcome=OUTCOMES.get(aggregation))
 
 
 def event(moment: str, n: str | None, region: str | None = "eu") -> Event:
@@ -53,6 +61,10 @@ SAMPLE = [
         # 5 and 3 on the first day, -2 and 7 on the second; 5 was there twice.
         (Aggregation.UNIQUE, ["2", "2"], "4"),
         (Aggregation.LATEST, ["5", "7"], "7"),
+        # 5 and 3 come by on the first day, -2 and 7 on the second.
+        (Aggregation.SESSION_COUNT, ["2", "2"], "4"),
+        # On both days us is in a state that counts, and eu in none.
+        (Aggregation.COUNT_LATEST, ["1", "1"], "1"),
     ],
 )
 def test_each_window_by_itself(aggregation: Aggregation, by_day: list[str], whole: str) -> None:

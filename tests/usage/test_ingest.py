@@ -41,7 +41,8 @@ async def send(store: Store, *events: IncomingEvent, now: datetime, **options: A
 
 
 async def add_metric(store: Store, now: datetime, **fields: Any) -> MetricRow:
-    row = MetricRow(created_at=now, name="tokens", **({"aggregation": "SUM", "key": "n"} | fields))
+    given: dict[str, Any] = {"aggregation": "SUM", "key": "n"} | fields
+    row = MetricRow(created_at=now, name="tokens", **given)
     async with store.transaction() as session:
         session.add(row)
     return row
