@@ -17,6 +17,7 @@ from sqlmodel import col, select
 
 from app.contracts.tables import Contract
 from app.errors import ErrorCode, InvalidState
+from app.failpoints import reached
 from app.invoices import numbers, putting_together
 from app.invoices.consolidating import open_consolidated, parents_that_consolidate
 from app.invoices.drafts import RatedStatement
@@ -48,7 +49,10 @@ async def finalize_ready(
     rated = [
         await putting_together.rated_together(session, item, {}) for item in await _ready(session, parents, as_of=as_of)
     ]
-    return await write(session, rated, now=now)
+    reached("invoices.consolidating")
+    made = await write(session, rated, now=now)
+    reached("invoices.consolidated")
+    return made
 
 
 async def _ready(session: AsyncSession, parents: Sequence[Contract], *, as_of: datetime) -> list[Statement]:

@@ -1,7 +1,7 @@
 """SIGKILL at random while several processes share one billing run: no invoice is missing, doubled or half written.
 
 Four `metrograph invoices finalize` work on one run. At random points of its progress one of them, any, is killed and
-another one started in its place.
+another one started in its place. What is put together of several statements is killed at the worst points by name.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -25,19 +26,22 @@ from benchmarks.book import NOW, card_of, many_contracts
 
 CONTRACTS, KILLS = (2_000, 20) if os.environ.get("METROGRAPH_STRESS") else (200, 2)
 WORKERS, PRODUCTS, SEED = 4, 3, 5
+SIZE = 4
+"""Contracts of a family."""
 LONGEST = 540
 """Seconds without any progress after which the test gives up."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def worker(url: str) -> subprocess.Popen[bytes]:
+def worker(url: str, *, failpoint: str = "") -> subprocess.Popen[bytes]:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("METROGRAPH_", "DATABASE"))
     }
     return subprocess.Popen(
         [sys.executable, "-m", "app.cli", "invoices", "finalize"],
         env=environment
-        | {"DATABASE_URL": url, "METROGRAPH_ENVIRONMENT": "sandbox", "METROGRAPH_CLOCK": NOW.isoformat()},
+        | {"DATABASE_URL": url, "METROGRAPH_ENVIRONMENT": "sandbox", "METROGRAPH_CLOCK": NOW.isoformat()}
+        | {"METROGRAPH_FAILPOINT": failpoint},
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -97,3 +101,43 @@ async def test_no_invoice_is_missing_doubled_or_half_written(store: Store) -> No
             )
         )
         assert tuple(runs.one()) == (1, CONTRACTS, CONTRACTS, 0), "one run, and its record is true"
+
+
+async def families(store: Store, contracts: list[UUID]) -> None:
+    """Make every fourth contract the parent of the three behind it, whose statements go out with its own."""
+    parents = {contract: contracts[place - place % SIZE] for place, contract in enumerate(contracts)}
+    async with store.transaction() as session:
+        for contract, parent in parents.items():
+            change = (
+                "update contracts set consolidation = 'CONCATENATE' where id = :id"
+                if contract == parent
+                else "update contracts set parent_id = :parent, payer = 'PARENT', usage_statements = 'CONSOLIDATE' where id = :id"
+            )
+            await session.execute(text(change), {"id": contract, "parent": parent})
+
+
+async def test_what_is_put_together_survives_a_kill_while_it_is_made(store: Store) -> None:
+    """The last statement of a family and the whole come in one transaction, so a kill between them leaves neither."""
+    card = await card_of(store, products=2)
+    contracts = await many_contracts(store, card, contracts=3 * SIZE, products=2)
+    await families(store, contracts)
+    found = text("select type, count(*), sum(total) from invoices group by type order by type")
+    for failpoint in ("invoices.consolidating", "invoices.consolidated"):
+        assert worker(store.url, failpoint=failpoint).wait(timeout=120) == -signal.SIGKILL
+        async with store.transaction() as session:
+            assert [row[:2] for row in await session.execute(found)] == [("USAGE", 3 * SIZE - 3)]
+    workers = [worker(store.url) for _ in range(2)]
+    assert [process.wait(timeout=120) for process in workers] == [0, 0]
+    async with store.transaction() as session:
+        usage, whole = (await session.execute(found)).all()
+        assert (usage[:2], whole[:2]) == (("USAGE", 3 * SIZE), ("USAGE_CONSOLIDATED", 3))
+        assert whole.sum == usage.sum
+        numbers = await session.execute(text("select number from invoices order by number"))
+        assert list(numbers.scalars()) == list(range(1, 3 * SIZE + 4)), "numbers without gaps"
+        parts = text(
+            "select count(*), count(distinct invoice_id), count(distinct consolidated_id) from invoice_constituents"
+        )
+        assert tuple((await session.execute(parts)).one()) == (3 * SIZE, 3 * SIZE, 3), "each statement in one whole"
+        broken = [name for name, (_, query) in RULES.items() if (await session.execute(text(query))).scalar_one()]
+        assert broken == []
+        assert await changed_invoices(session) == (3 * SIZE + 3, [])

@@ -72,6 +72,25 @@ async def test_a_run_tells_how_far_it_is(world: World) -> None:
     assert (await world.finalize()).runs == [], "nothing is due, and no run says so"
 
 
+async def test_contracts_of_one_customer_are_done_one_after_another(world: World) -> None:
+    """What becomes final of one may decide what the next one says, so they are never in one transaction."""
+    await due(world, NAMES[:3])
+    async with world.store.transaction() as session:
+        first = (
+            await session.execute(text("select id from customers where name = :name"), {"name": NAMES[0]})
+        ).scalar_one()
+    for _ in range(2):
+        await world.contract(first, None, price="0.25")
+    [record] = await asked(world)
+    done: list[int] = []
+
+    async def look() -> None:
+        done.append((await progress(world, record.id)).done)
+
+    await run.work(world.store, record.id, actor=ACTOR, now=world.now, on_step=look)
+    assert list(dict.fromkeys(done)) == [3, 4, 5]
+
+
 async def test_an_earlier_question_joins_no_later_run(world: World) -> None:
     await due(world)
     [record] = await asked(world)
