@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from app.contracts.tables import Contract
+from app.store.arrays import among
 from app.store.locks import lock_customers
 
 
@@ -40,7 +41,7 @@ async def parents_of_customers(session: AsyncSession, customer_ids: Sequence[UUI
     found = await session.scalars(
         select(parent.customer_id)
         .join(Contract, col(Contract.parent_id) == parent.id)
-        .where(col(Contract.customer_id).in_(customer_ids))
+        .where(among(col(Contract.customer_id), customer_ids))
         .distinct()
     )
     return set(found)
@@ -52,7 +53,7 @@ async def families_of(session: AsyncSession, customer_ids: Collection[UUID]) -> 
     rows = await session.execute(
         select(Contract.customer_id, parent.customer_id)
         .join(parent, col(Contract.parent_id) == parent.id)
-        .where(col(Contract.customer_id).in_(customer_ids))
+        .where(among(col(Contract.customer_id), customer_ids))
         .distinct()
     )
     found: dict[UUID, UUID] = {customer_id: customer_id for customer_id in customer_ids}

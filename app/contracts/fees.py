@@ -34,6 +34,7 @@ from app.core.period import Frequency, Period
 from app.core.seats import quantity_updates
 from app.grants.purchases import purchases_of
 from app.invoices.tables import Invoice, InvoiceLine, InvoiceRegeneration
+from app.store.arrays import among
 
 BILLING = (LineType.SUBSCRIPTION, LineType.SCHEDULED, LineType.COMMIT_PURCHASE)
 KINDS = {
@@ -74,7 +75,7 @@ async def contracts_with_fees(session: AsyncSession, contract_ids: Sequence[UUID
     """Those of the contracts that charge anything beside usage."""
     found = set(await purchases_of(session, contract_ids))
     for column in (col(ScheduledChargeRow.contract_id), col(SubscriptionRow.contract_id)):
-        rows = await session.execute(select(column).where(column.in_(contract_ids)).distinct())
+        rows = await session.execute(select(column).where(among(column, contract_ids)).distinct())
         found.update(rows.scalars())
     return found
 
@@ -82,7 +83,7 @@ async def contracts_with_fees(session: AsyncSession, contract_ids: Sequence[UUID
 async def _charges(session: AsyncSession, contract_ids: Sequence[UUID]) -> dict[UUID, list[ScheduledCharge]]:
     rows = await session.execute(
         select(ScheduledChargeRow)
-        .where(col(ScheduledChargeRow.contract_id).in_(contract_ids), col(ScheduledChargeRow.archived_at).is_(None))
+        .where(among(col(ScheduledChargeRow.contract_id), contract_ids), col(ScheduledChargeRow.archived_at).is_(None))
         .order_by(col(ScheduledChargeRow.contract_id), col(ScheduledChargeRow.added))
     )
     found: dict[UUID, list[ScheduledCharge]] = {}
@@ -94,7 +95,7 @@ async def _charges(session: AsyncSession, contract_ids: Sequence[UUID]) -> dict[
 async def _subscriptions(session: AsyncSession, contract_ids: Sequence[UUID]) -> dict[UUID, list[Subscription]]:
     rows = await session.execute(
         select(SubscriptionRow)
-        .where(col(SubscriptionRow.contract_id).in_(contract_ids))
+        .where(among(col(SubscriptionRow.contract_id), contract_ids))
         .order_by(col(SubscriptionRow.contract_id), col(SubscriptionRow.added))
     )
     subscriptions = rows.scalars().all()
@@ -116,7 +117,7 @@ async def _billed(session: AsyncSession, contract_ids: set[UUID]) -> dict[UUID, 
         select(Invoice.contract_id, InvoiceLine)
         .join(InvoiceLine, col(InvoiceLine.invoice_id) == Invoice.id)
         .where(
-            col(Invoice.contract_id).in_(contract_ids),
+            among(col(Invoice.contract_id), contract_ids),
             col(InvoiceLine.type).in_(BILLING),
             ~select(InvoiceRegeneration.invoice_id).where(InvoiceRegeneration.source_id == Invoice.id).exists(),
         )

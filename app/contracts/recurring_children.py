@@ -19,6 +19,7 @@ from app.contracts.tables import Contract
 from app.contracts.terms import contract_period, schedule_of
 from app.core.recurring import children
 from app.grants.tables import GrantRow, RecurringGrantRow
+from app.store.arrays import among
 from app.store.engine import Store
 from app.store.locks import lock_customer
 
@@ -31,7 +32,7 @@ async def make_children(session: AsyncSession, contracts: Sequence[Contract], *,
     running = {contract.id: contract for contract in contracts if contract.archived_at is None}
     rows = await session.execute(
         select(RecurringGrantRow)
-        .where(col(RecurringGrantRow.contract_id).in_(running), col(RecurringGrantRow.archived_at).is_(None))
+        .where(among(col(RecurringGrantRow.contract_id), running), col(RecurringGrantRow.archived_at).is_(None))
         .order_by(col(RecurringGrantRow.id))
     )
     made = 0

@@ -21,6 +21,7 @@ from app.checks import Path, at_most, text_of
 from app.custom_fields.entities import KINDS, Entity, entity_of
 from app.custom_fields.tables import CustomFieldKey, CustomFieldValue
 from app.errors import Conflict, ErrorCode, InvalidInput, InvalidState, NotFound
+from app.store.arrays import among
 from app.store.ids import to_text
 
 MAX_KEYS = 100
@@ -118,7 +119,7 @@ async def custom_fields_of(session: AsyncSession, identifiers: Collection[UUID])
     rows = await session.execute(
         select(CustomFieldValue.object_id, CustomFieldKey.key, CustomFieldValue.value)
         .join(CustomFieldKey, col(CustomFieldKey.id) == CustomFieldValue.key_id)
-        .where(col(CustomFieldValue.object_id).in_(identifiers), col(CustomFieldKey.removed_at).is_(None))
+        .where(among(col(CustomFieldValue.object_id), identifiers), col(CustomFieldKey.removed_at).is_(None))
         .order_by(col(CustomFieldKey.key))
     )
     found: dict[UUID, dict[str, str]] = {identifier: {} for identifier in identifiers}

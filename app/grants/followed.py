@@ -15,6 +15,7 @@ from sqlmodel import col, select
 from app.contracts.tables import Contract, TransitionRow
 from app.core.rollover import FutureTrueUps, TransitionType
 from app.grants.tables import GrantRow
+from app.store.arrays import among
 
 
 async def live_transitions(session: AsyncSession, *, from_ids: Sequence[UUID]) -> dict[UUID, TransitionRow]:
@@ -22,7 +23,7 @@ async def live_transitions(session: AsyncSession, *, from_ids: Sequence[UUID]) -
     rows = await session.execute(
         select(TransitionRow)
         .join(Contract, col(Contract.id) == TransitionRow.contract_id)
-        .where(col(TransitionRow.from_id).in_(from_ids), col(Contract.archived_at).is_(None))
+        .where(among(col(TransitionRow.from_id), from_ids), col(Contract.archived_at).is_(None))
     )
     return {row.from_id: row for row in rows.scalars()}
 
@@ -33,7 +34,7 @@ async def unsettled(session: AsyncSession, customer_ids: Collection[UUID], *, no
         select(TransitionRow)
         .join(Contract, col(Contract.id) == TransitionRow.contract_id)
         .where(
-            col(Contract.customer_id).in_(customer_ids),
+            among(col(Contract.customer_id), customer_ids),
             col(Contract.archived_at).is_(None),
             TransitionRow.type == TransitionType.RENEWAL,
             TransitionRow.at <= now,
@@ -54,7 +55,7 @@ async def with_rollovers(session: AsyncSession, grant_ids: Collection[UUID]) -> 
     """These balances and all that rolled over from them, at any number of renewals."""
     found, fresh = set(grant_ids), set(grant_ids)
     while fresh:
-        rows = await session.scalars(select(GrantRow.id).where(col(GrantRow.rolled_from_id).in_(fresh)))
+        rows = await session.scalars(select(GrantRow.id).where(among(col(GrantRow.rolled_from_id), fresh)))
         fresh = set(rows) - found
         found |= fresh
     return found
@@ -69,14 +70,14 @@ async def closings(session: AsyncSession, rows: Sequence[GrantRow]) -> dict[UUID
     followed = await session.execute(
         select(TransitionRow.from_id, TransitionRow.at)
         .join(Contract, col(Contract.id) == TransitionRow.contract_id)
-        .where(col(TransitionRow.from_id).in_(contract_ids), col(Contract.archived_at).is_(None))
+        .where(among(col(TransitionRow.from_id), contract_ids), col(Contract.archived_at).is_(None))
     )
     starts: dict[UUID | None, datetime | None] = {}
     starts.update((contract_id, at) for contract_id, at in followed)
     ends: dict[UUID | None, datetime | None] = {}
     if any(row.recurring_id is not None for row in rows):
         found = await session.execute(
-            select(Contract.id, Contract.ending_before).where(col(Contract.id).in_(contract_ids))
+            select(Contract.id, Contract.ending_before).where(among(col(Contract.id), contract_ids))
         )
         ends.update((contract_id, end) for contract_id, end in found)
     closes: dict[UUID, datetime] = {}

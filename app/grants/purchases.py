@@ -16,6 +16,7 @@ from app.core.grants import GateStatus, GrantType
 from app.core.money import fiat
 from app.grants.definitions import payment_from_json
 from app.grants.tables import GrantRow
+from app.store.arrays import among
 
 
 async def purchases_of(session: AsyncSession, contract_ids: Collection[UUID]) -> dict[UUID, list[ScheduledCharge]]:
@@ -26,7 +27,7 @@ async def purchases_of(session: AsyncSession, contract_ids: Collection[UUID]) ->
     rows = await session.execute(
         select(GrantRow)
         .where(
-            or_(col(GrantRow.contract_id).in_(contract_ids), col(GrantRow.invoice_contract_id).in_(contract_ids)),
+            or_(among(col(GrantRow.contract_id), contract_ids), among(col(GrantRow.invoice_contract_id), contract_ids)),
             GrantRow.type == GrantType.PREPAID,
             col(GrantRow.invoice).is_not(None),
             col(GrantRow.archived_at).is_(None),

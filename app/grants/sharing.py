@@ -19,6 +19,7 @@ from app.contracts.tables import Contract
 from app.core.hierarchy import MAX_CHILDREN, ChildAccess, Sharing, contracts_reached
 from app.errors import ErrorCode, InvalidInput, NotFound
 from app.grants.tables import GrantRow, RecurringGrantRow
+from app.store.arrays import among
 from app.store.ids import to_text
 
 MAX_NAMED = 10 * MAX_CHILDREN
@@ -112,8 +113,8 @@ async def sharing_customers(session: AsyncSession, customer_ids: Collection[UUID
     fresh = set(found)
     while fresh:
         # Two questions, as one index answers each.
-        upwards = pairs.where(col(Contract.customer_id).in_(fresh))
-        downwards = pairs.where(col(parent.customer_id).in_(fresh))
+        upwards = pairs.where(among(col(Contract.customer_id), fresh))
+        downwards = pairs.where(among(col(parent.customer_id), fresh))
         rows = await session.execute(union(upwards, downwards))
         known = set(found)
         for one, other in rows:

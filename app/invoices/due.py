@@ -18,6 +18,7 @@ from app.invoices import finding
 from app.invoices.next_due import customers_to_look_at
 from app.invoices.statements import order_of
 from app.jobs.service import enqueue
+from app.store.arrays import among
 
 FINALIZE_JOB = "invoices.finalize"
 CONTRACTS_PER_JOB = 100
@@ -36,13 +37,15 @@ async def due_among(session: AsyncSession, customer_ids: Collection[UUID] | None
     """Those of some customers, or with None of all; this looks at each of their contracts."""
     running = select(Contract.id).where(col(Contract.archived_at).is_(None)).order_by(col(Contract.id))
     if customer_ids is not None:
-        running = running.where(col(Contract.customer_id).in_(customer_ids))
+        running = running.where(among(col(Contract.customer_id), customer_ids))
     contract_ids = list((await session.execute(running)).scalars())
     # A broken contract counts as due, so that the run reports it; those come first.
     order: dict[UUID, tuple[object, ...]] = {}
     for start in range(0, len(contract_ids), CHUNK):
         rows = await session.execute(
-            select(Contract).where(col(Contract.id).in_(contract_ids[start : start + CHUNK])).order_by(col(Contract.id))
+            select(Contract)
+            .where(among(col(Contract.id), contract_ids[start : start + CHUNK]))
+            .order_by(col(Contract.id))
         )
         found, broken = await finding.open_or_broken(session, rows.scalars().all(), now=as_of)
         order.update((contract_id, ()) for contract_id in broken)

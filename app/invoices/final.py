@@ -17,6 +17,7 @@ from app.core.invoice import InvoiceType
 from app.core.period import Period
 from app.invoices.standing import IS_REGENERATED
 from app.invoices.tables import IS_VOID, Invoice
+from app.store.arrays import among
 
 INVOICES = Invoice.__table__.c  # type: ignore[attr-defined]
 COLUMNS = (
@@ -39,7 +40,7 @@ class Final:
 
 async def final_of_contracts(session: AsyncSession, contract_ids: Sequence[UUID]) -> dict[UUID, Final]:
     """What is final of each contract that has anything final."""
-    rows = await session.execute(select(*COLUMNS).where(INVOICES.contract_id.in_(contract_ids), ~IS_REGENERATED))
+    rows = await session.execute(select(*COLUMNS).where(among(INVOICES.contract_id, contract_ids), ~IS_REGENERATED))
     found: dict[UUID, Final] = {}
     for contract_id, kind, starting_at, ending_before, currency, ordinal, purchase_of, is_void in rows:
         done = found.setdefault(contract_id, Final())

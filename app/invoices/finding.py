@@ -21,6 +21,7 @@ from app.grants.rollovers import make_rollovers
 from app.grants.tables import GrantRow
 from app.invoices.open import open_statements
 from app.invoices.statements import Statement, order_of
+from app.store.arrays import among
 
 log = structlog.get_logger("metrograph.invoices")
 
@@ -54,7 +55,9 @@ async def make_children_of(session: AsyncSession, *customer_ids: UUID, now: date
 
 async def contracts_of(session: AsyncSession, customer_ids: Collection[UUID]) -> Sequence[Contract]:
     """The contracts of some customers that still make invoices, by id."""
-    contracts = select(Contract).where(col(Contract.customer_id).in_(customer_ids), col(Contract.archived_at).is_(None))
+    contracts = select(Contract).where(
+        among(col(Contract.customer_id), customer_ids), col(Contract.archived_at).is_(None)
+    )
     return (await session.execute(contracts.order_by(col(Contract.id)))).scalars().all()
 
 
@@ -94,8 +97,8 @@ async def contracts_with_shared_commits(session: AsyncSession, contract_ids: Seq
         .where(
             GrantRow.type == GrantType.POSTPAID,
             or_(
-                col(GrantRow.invoice_contract_id).in_(contract_ids),
-                and_(col(GrantRow.contract_id).in_(contract_ids), col(GrantRow.child_access).is_not(None)),
+                among(col(GrantRow.invoice_contract_id), contract_ids),
+                and_(among(col(GrantRow.contract_id), contract_ids), col(GrantRow.child_access).is_not(None)),
             ),
         )
         .distinct()

@@ -18,13 +18,14 @@ from app.contracts.tables import Contract
 from app.core.invoice import InvoiceType
 from app.core.money import ZERO, exact
 from app.invoices.tables import Invoice, LifetimeBilling
+from app.store.arrays import among
 
 
 async def lifetime_billings(session: AsyncSession, customer_ids: Sequence[UUID]) -> dict[UUID, dict[str, Decimal]]:
     """The totals of each customer's final invoices by currency, in the order of their codes."""
     rows = await session.execute(
         select(LifetimeBilling)
-        .where(col(LifetimeBilling.customer_id).in_(customer_ids))
+        .where(among(col(LifetimeBilling.customer_id), customer_ids))
         .order_by(col(LifetimeBilling.currency))
     )
     found: dict[UUID, dict[str, Decimal]] = {customer_id: {} for customer_id in customer_ids}
@@ -39,7 +40,7 @@ async def count_invoices(session: AsyncSession, invoices: Sequence[Invoice], *, 
     An invoice counts for the customer who pays it, a consolidated one for nobody: its constituents were counted.
     """
     payers = {invoice.payer_contract_id for invoice in invoices if invoice.payer_contract_id is not None}
-    rows = await session.execute(select(Contract.id, Contract.customer_id).where(col(Contract.id).in_(payers)))
+    rows = await session.execute(select(Contract.id, Contract.customer_id).where(among(col(Contract.id), payers)))
     owners = {contract_id: customer_id for contract_id, customer_id in rows} if payers else {}  # noqa: C416
     totals: dict[tuple[UUID, str], Decimal] = {}
     with exact():
@@ -55,8 +56,9 @@ async def count_invoices(session: AsyncSession, invoices: Sequence[Invoice], *, 
         {"customer_id": customer_id, "currency": currency, "total": total}
         for (customer_id, currency), total in sorted(totals.items())
     ]
-    statement = insert(LifetimeBilling).values(values)
+    statement = insert(LifetimeBilling)
     more = col(LifetimeBilling.total) + statement.excluded.total
+    # Rows one by one: a statement with all values in its text would be put together anew for each number of them.
     await session.execute(
-        statement.on_conflict_do_update(index_elements=["customer_id", "currency"], set_={"total": more})
+        statement.on_conflict_do_update(index_elements=["customer_id", "currency"], set_={"total": more}), values
     )

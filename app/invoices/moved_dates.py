@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.invoices.tables import Invoice, MovedIssueDate
+from app.store.arrays import among
 
 
 async def moved_dates(session: AsyncSession, contract_ids: Collection[UUID]) -> dict[UUID, tuple[UUID, datetime]]:
     """The open invoices of some contracts whose issue date was moved: contract and date, by id."""
     is_final = select(Invoice.id).where(Invoice.id == MovedIssueDate.invoice_id).exists()
     rows = await session.execute(
-        select(MovedIssueDate).where(col(MovedIssueDate.contract_id).in_(contract_ids), ~is_final)
+        select(MovedIssueDate).where(among(col(MovedIssueDate.contract_id), contract_ids), ~is_final)
     )
     return {row.invoice_id: (row.contract_id, row.issue_at) for row in rows.scalars()}

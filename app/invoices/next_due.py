@@ -20,6 +20,7 @@ from sqlmodel import col, select
 from app.contracts.tables import Contract
 from app.invoices.due_bounds import bounds_of
 from app.invoices.tables import DueChange, DueCustomer
+from app.store.arrays import among
 from app.store.engine import Store
 from app.store.locks import try_lock_named
 
@@ -60,10 +61,10 @@ async def look_ahead(store: Store, *, now: datetime) -> int:
 
 async def _look_ahead(session: AsyncSession, customer_ids: Sequence[UUID], *, now: datetime) -> int:
     # The notes go first: what is read after them holds what they were about, and later changes leave notes of their own.
-    await session.execute(delete(DueChange).where(col(DueChange.customer_id).in_(customer_ids)))
+    await session.execute(delete(DueChange).where(among(col(DueChange.customer_id), customer_ids)))
     rows = await session.execute(
         select(Contract)
-        .where(col(Contract.customer_id).in_(customer_ids), col(Contract.archived_at).is_(None))
+        .where(among(col(Contract.customer_id), customer_ids), col(Contract.archived_at).is_(None))
         .order_by(col(Contract.id))
     )
     bounds = await bounds_of(session, rows.scalars().all(), horizon=now + HORIZON, broken=now)
@@ -72,7 +73,7 @@ async def _look_ahead(session: AsyncSession, customer_ids: Sequence[UUID], *, no
         {"customer_id": customer_id, "next_due_at": bounds.get(customer_id, now + HORIZON), "release": release}
         for customer_id in customer_ids
     ]
-    statement = insert(DueCustomer).values(values)
+    statement = insert(DueCustomer)
     new = {"next_due_at": statement.excluded.next_due_at, "release": statement.excluded.release}
-    await session.execute(statement.on_conflict_do_update(index_elements=["customer_id"], set_=new))
+    await session.execute(statement.on_conflict_do_update(index_elements=["customer_id"], set_=new), values)
     return len(values)

@@ -19,6 +19,7 @@ from sqlmodel import col
 from app.contracts.family import families_of
 from app.contracts.tables import Contract
 from app.invoices.tables import BillingRunContract, BillingRunInvoice, Invoice
+from app.store.arrays import among
 from app.store.bulk import insert_rows
 
 
@@ -66,7 +67,7 @@ async def note_done(
         update(BillingRunContract)
         .where(
             col(BillingRunContract.run_id) == run_id,
-            col(BillingRunContract.position).in_([item.position for item in done]),
+            among(col(BillingRunContract.position), [item.position for item in done]),
         )
         .values(done_at=now)
     )
@@ -76,7 +77,7 @@ async def one_of_each_family(session: AsyncSession, claimed: Sequence[Claim]) ->
     """The first contract of each family of customers: what becomes final of it may decide what the next one says."""
     rows = await session.execute(
         select(col(Contract.id), col(Contract.customer_id)).where(
-            col(Contract.id).in_([item.contract_id for item in claimed])
+            among(col(Contract.id), [item.contract_id for item in claimed])
         )
     )
     owner = {contract_id: customer_id for contract_id, customer_id in rows}  # noqa: C416

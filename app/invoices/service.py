@@ -43,6 +43,7 @@ from app.invoices.statements import Statement, order_of
 from app.invoices.tables import Invoice, InvoiceInputs, InvoiceLine
 from app.invoices.waiting import waiting_payments, waiting_true_ups
 from app.jobs.service import enqueue
+from app.store.arrays import among
 from app.store.bulk import insert_rows
 from app.store.ids import to_text
 from app.usage.service import EVENTS
@@ -97,7 +98,7 @@ async def finalize_due(
     """
     if as_of > now:
         raise InvalidInput(ErrorCode.NOT_DUE, f"asOf {as_of.isoformat()} lies after now; nothing is due then yet.")
-    is_one = col(Contract.id).in_(contract_ids)
+    is_one = among(col(Contract.id), contract_ids)
     customers = sorted((await session.execute(select(Contract.customer_id).where(is_one))).scalars())
     await lock_family(session, *customers)
     found = await session.execute(select(Contract).where(is_one).execution_options(populate_existing=True))

@@ -20,6 +20,7 @@ from app.grants.gates import IS_UNPAID
 from app.grants.tables import GrantRow, SegmentRow
 from app.invoices.open import open_statements
 from app.invoices.statements import Statement
+from app.store.arrays import among
 
 
 async def waiting_true_ups(session: AsyncSession, batch: Sequence[Statement], *, now: datetime) -> set[UUID]:
@@ -28,7 +29,7 @@ async def waiting_true_ups(session: AsyncSession, batch: Sequence[Statement], *,
     if not true_ups:
         return set()
     served = {contract_id for item in true_ups for contract_id in item.waits_for}
-    contracts = await session.execute(select(Contract).where(col(Contract.id).in_(served)))
+    contracts = await session.execute(select(Contract).where(among(col(Contract.id), served)))
     coming = {item.id for item in batch}
     still_open = [
         item
@@ -54,7 +55,7 @@ async def waiting_payments(session: AsyncSession, batch: Sequence[Statement]) ->
         .join(SegmentRow, col(SegmentRow.grant_id) == GrantRow.id)
         .join(ThresholdRow, col(ThresholdRow.id) == GrantRow.threshold_id)
         .where(
-            col(GrantRow.contract_id).in_([item.contract.id for item in statements]),
+            among(col(GrantRow.contract_id), [item.contract.id for item in statements]),
             IS_UNPAID,
             ThresholdRow.kind == ThresholdKind.SPEND,
         )

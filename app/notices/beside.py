@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from app.custom_fields.tables import CustomFieldKey, CustomFieldValue
 from app.notices.tables import Notice
+from app.store.arrays import among
 
 _FIELDS = {"customerId": "customer", "contractId": "contract", "commitId": "commit", "creditId": "credit"}
 """Ids in a notice whose objects' custom fields stand beside them (semantics 8.2), and what the entry is called after."""
@@ -27,7 +28,7 @@ async def add_custom_fields(session: AsyncSession, notices: Sequence[Notice]) ->
     rows = await session.execute(
         select(CustomFieldValue.object_id, CustomFieldKey.key, CustomFieldValue.value)
         .join(CustomFieldKey, col(CustomFieldKey.id) == CustomFieldValue.key_id)
-        .where(col(CustomFieldValue.object_id).in_(by_id), col(CustomFieldKey.removed_at).is_(None))
+        .where(among(col(CustomFieldValue.object_id), by_id), col(CustomFieldKey.removed_at).is_(None))
     )
     fields: dict[str, dict[str, str]] = {}
     for object_id, key, value in rows:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.customers.tables import IngestAlias
+from app.store.arrays import among
 from app.store.ids import to_text
 
 
@@ -23,7 +24,7 @@ async def references_of(session: AsyncSession, customer_id: UUID) -> list[str]:
 async def references_of_customers(session: AsyncSession, customer_ids: Collection[UUID]) -> dict[UUID, list[str]]:
     """Those of each customer, sorted."""
     aliases = await session.execute(
-        select(IngestAlias.customer_id, IngestAlias.alias).where(col(IngestAlias.customer_id).in_(customer_ids))
+        select(IngestAlias.customer_id, IngestAlias.alias).where(among(col(IngestAlias.customer_id), customer_ids))
     )
     found = {customer_id: {to_text("customer", customer_id)} for customer_id in customer_ids}
     for customer_id, alias in aliases:
