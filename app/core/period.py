@@ -225,5 +225,5 @@ def _ends_after(period: Period, instant: datetime) -> bool:
 
 
 def _require_utc(instant: datetime) -> None:
-    if instant.utcoffset() != timedelta(0):
+    if instant.tzinfo is not UTC and instant.utcoffset() != timedelta(0):
         raise ValueError(f"{instant.isoformat()} must be an instant in UTC, with its zone")

@@ -58,6 +58,8 @@ def _stretches(product: Product, period: Period) -> list[tuple[ProductVersion, P
         SINCE_EVER, product.metric_id, product.conversion, product.rounding,
         product.pricing_group_key, product.presentation_group_key, product.sql_granularity,
     )  # fmt: skip
+    if not product.versions:
+        return [(first, period)]
     versions = (first, *product.versions)
     ends = [*(version.starting_at for version in product.versions), None]
     found = ((one, period.intersect(Period(one.starting_at, end))) for one, end in zip(versions, ends, strict=True))

@@ -18,9 +18,8 @@ from sqlmodel import col, select
 from app.contracts.tables import Contract
 from app.errors import ErrorCode, InvalidState
 from app.failpoints import reached
-from app.invoices import numbers, putting_together
+from app.invoices import drafts, numbers, putting_together
 from app.invoices.consolidating import open_consolidated, parents_that_consolidate
-from app.invoices.drafts import RatedStatement
 from app.invoices.statements import Statement
 from app.invoices.tables import IS_VOID, Invoice, InvoiceConstituent
 from app.store.locks import lock_named
@@ -33,7 +32,7 @@ class Write(Protocol):
     """Stores rated invoices as final ones."""
 
     async def __call__(
-        self, session: AsyncSession, rated: list[RatedStatement], /, *, now: datetime
+        self, session: AsyncSession, rated: list[drafts.RatedStatement], /, *, now: datetime
     ) -> list[Invoice]: ...
 
 

@@ -23,6 +23,9 @@ from app.invoices.putting_together import CONSTITUENTS, constituents_to_json
 from app.invoices.tables import InvoiceInputs
 from app.store.bulk import JsonText
 
+RELEASE = version("metrograph")
+"""Read once: the installed package's own description is parsed for it."""
+
 
 def inputs_columns(
     rated: RatedStatement, *, fields: Fields, ingest_batch: int, is_imported: bool = False
@@ -41,7 +44,7 @@ def inputs_columns(
         },
         usage_to_json(rated.usage),
         pots_to_json(rated.pots),
-        version("metrograph"),
+        RELEASE,
     ]
     # What is hashed is what is stored, so it is written once.
     texts = [_text(part) for part in parts]

@@ -17,7 +17,7 @@ from app.invoices.run_reports import RunReport, report_of
 from app.invoices.run_worker import Worker
 from app.store.engine import Store
 
-AT_ONCE = 50
+AT_ONCE = 100
 """Contracts in one transaction: enough for what is read and written for all of them to cost each little."""
 WAIT_SECONDS = 0.2
 """How long is waited for contracts that other workers are at, before looking again."""
