@@ -63,16 +63,18 @@ async def hold(store: Store, name: str) -> AsyncIterator[bool]:
     number = _number("held", name)
     connection: AsyncConnection[Any]
     async with store.pool.connection() as connection:
-        await connection.set_autocommit(True)
+        is_clean = False
         try:
+            await connection.set_autocommit(True)
             found = await connection.execute("select pg_try_advisory_lock(%s)", [number])
             row = await found.fetchone()
             taken = bool(row and row[0])
-            try:
-                yield taken
-            finally:
-                if taken:
-                    await connection.execute("select pg_advisory_unlock(%s)", [number])
+            yield taken
+            if taken:
+                await connection.execute("select pg_advisory_unlock(%s)", [number])
+            await connection.set_autocommit(False)
+            is_clean = True
         finally:
-            if not connection.closed:
-                await connection.set_autocommit(False)
+            # What was broken off may have kept the lock, or the mode: neither may come back to the pool (and `close` gives back).
+            if not is_clean:
+                connection.pgconn.finish()
