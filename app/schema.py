@@ -19,6 +19,7 @@ from app.access.api import AccessMutation, AccessQuery
 from app.access.api_audit import AuditQuery
 from app.access.api_server import ServerQuery
 from app.actor import Actor
+from app.alerts.api import AlertsMutation, AlertsQuery
 from app.catalog.api import CatalogMutation
 from app.catalog.api_queries import CatalogQuery
 from app.catalog.api_units import PricingUnitMutation, PricingUnitQuery
@@ -89,6 +90,7 @@ class Query(
     NoticesQuery,
     ConnectionsQuery,
     ReconciliationsQuery,
+    AlertsQuery,
     AccessQuery,
     AuditQuery,
     ServerQuery,
@@ -126,6 +128,7 @@ class Mutation(
     NoticesMutation,
     ConnectionsMutation,
     ReconciliationsMutation,
+    AlertsMutation,
     AccessMutation,
 ):
     pass

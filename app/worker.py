@@ -18,6 +18,7 @@ import structlog
 
 from app.access import audit, idempotency
 from app.actor import system
+from app.alerts import evaluating, ticking
 from app.contracts import recurring_children, threshold_reading
 from app.contracts.threshold_reading import EVALUATE_JOB
 from app.delivery import (
@@ -51,7 +52,7 @@ from app.notices.service import SEND_JOB
 from app.runtime import Runtime
 from app.usage import buckets
 from app.usage.partitions_postgres import create_partitions
-from app.usage.watched import TOUCHED_JOB
+from app.usage.watched import ALERTS_JOB, TOUCHED_JOB
 
 log = structlog.get_logger("metrograph.worker")
 
@@ -204,6 +205,19 @@ async def follow_marketplaces(runtime: Runtime) -> None:
     await marketplaces.follow_all(inbound.Place(runtime.store, runtime.connections, runtime.clock.now))
 
 
+async def evaluate_alerts(runtime: Runtime) -> None:
+    """Look at the alerts of customers of whom something changed."""
+    while await evaluating.evaluate_touched(runtime.store, now=runtime.clock.now()):
+        pass
+
+
+async def tick_alerts(runtime: Runtime) -> None:
+    """Note whose alerts read otherwise because time has passed."""
+    async with runtime.store.transaction() as session:
+        await ticking.tick(session, now=runtime.clock.now())
+    await evaluate_alerts(runtime)
+
+
 async def tell_calendar(runtime: Runtime) -> None:
     """Tell what begins and ends by the calendar."""
     told = calendar.LIMIT
@@ -245,6 +259,9 @@ HANDLERS: dict[str, Handler] = {
     "usage.partitions": make_partitions,
     "audit.seal": seal_audit,
     "access.purge": purge_answers,
+    ALERTS_JOB: evaluate_alerts,
+    "alerts.sweep": evaluate_alerts,
+    "alerts.tick": tick_alerts,
     "notices.calendar": tell_calendar,
     "notices.forget": forget_notices,
 }
@@ -268,6 +285,8 @@ SCHEDULES: dict[str, str] = {
     "usage.partitions": "30 */6 * * *",
     "audit.seal": "* * * * * */5",
     "access.purge": "20 * * * *",
+    "alerts.sweep": "* * * * * */5",
+    "alerts.tick": "0 * * * * 20",
     "notices.calendar": "* * * * * 5",
     "notices.forget": "40 2 * * *",
     NOTICE_SWEEP: "* * * * * */15",

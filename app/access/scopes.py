@@ -10,7 +10,7 @@ from enum import StrEnum
 
 SLICES = (
     *("custom_fields", "customers", "catalog", "usage", "contracts", "invoices", "delivery", "jobs"),
-    "notices",
+    *("notices", "alerts"),
 )
 READS = tuple(f"{name}:read" for name in SLICES)
 WRITES = tuple(f"{name}:write" for name in SLICES)

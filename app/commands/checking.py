@@ -134,6 +134,17 @@ RULES: dict[str, tuple[str, str]] = {
         "(select coalesce(sum(amount), 0) from transfers where target = 'invoice:' || v.invoice_id) <> "
         "(select coalesce(sum(amount), 0) from transfers where source = 'invoice:' || v.invoice_id)",
     ),
+    "an alert stands where its last change left it": (
+        "select count(*) from alert_states",
+        "select count(*) from alert_states s where s.state is distinct from (select t.after from alert_transitions t "
+        "where t.alert_id = s.alert_id and t.customer_id = s.customer_id and t.subject = s.subject "
+        "order by t.id desc limit 1)",
+    ),
+    "every change of an alert that was to be told is told once": (
+        "select count(*) from alert_transitions",
+        "select count(*) from alert_transitions t where t.told is not null "
+        "and not exists (select 1 from notices n where n.once = 'alert:' || t.id)",
+    ),
     "what rolled over left one balance and came into one other, in the same amount": (
         "select count(*) from transfers where kind = 'ROLLOVER'",
         "select count(*) from (select source, target, sum(amount) as gone from transfers where kind = 'ROLLOVER' "

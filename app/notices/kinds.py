@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from app.checks import Path, at_most, distinct
+from app.core.alerts import BALANCES, AlertType, Told, event_of
 from app.errors import ErrorCode, InvalidInput
 
 TEST = "webhook_endpoint.test"
@@ -46,6 +47,8 @@ TYPES: Mapping[str, str] = {
     "marketplaces.aws_metering_disabled": "AWS Marketplace takes no more usage of a buyer.",
     "marketplaces.azure_metering_disabled": "Azure Marketplace takes no more usage of a buyer.",
     "job.finished": "A billing run is done.",
+    **{event_of(kind): "An alert reached its threshold." for kind in AlertType},
+    **{event_of(kind, Told.RESOLVED): "A balance is above the threshold of its alert again." for kind in BALANCES},
 }
 MAX_SELECTED = 100
 

@@ -40,6 +40,7 @@ PREFIXES = {
     "marketplace_subscription": "mps",
     "webhook_endpoint": "whe",
     "notice": "msg",
+    "alert": "alr",
     "notice_delivery": "ndl",
     "reconciliation": "rcn",
     "ingest_batch": "ibt",

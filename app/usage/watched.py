@@ -1,4 +1,4 @@
-"""Usage that a threshold waits for: noted with the batch, and looked at soon after.
+"""Usage that a threshold or an alert waits for: noted with the batch, and looked at soon after.
 
 Owns the note. Finding out what it comes to is work of higher slices, and no part of a call that brings usage.
 """
@@ -17,25 +17,44 @@ TOUCHED_JOB = "thresholds.usage"
 WAIT = timedelta(seconds=2)
 """Batches that come within it are looked at together."""
 
+ALERTS_JOB = "alerts.touched"
+ALERTS_WAIT = timedelta(milliseconds=500)
+"""The same for alerts, which people wait for."""
+
 TOUCH = text("""
-insert into threshold_touches (contract_id)
-select distinct t.contract_id
-from (
+with found as materialized (
   select customer_id from ingest_aliases where alias = any(:references)
   union select id from customers where id = any(cast(:ids as uuid[]))
-) found
-join contracts c on c.customer_id = found.customer_id and c.archived_at is null
-join contract_thresholds t on t.contract_id = c.id and t.removed_at is null and t.is_enabled
-order by t.contract_id
+), thresholds as (
+  insert into threshold_touches (contract_id)
+  select distinct t.contract_id from found
+  join contracts c on c.customer_id = found.customer_id and c.archived_at is null
+  join contract_thresholds t on t.contract_id = c.id and t.removed_at is null and t.is_enabled
+  order by t.contract_id
+  returning 1
+), alerts as (
+  insert into alert_touches (customer_id)
+  select distinct found.customer_id from found
+  where exists (
+    select 1 from alerts a
+    where a.archived_at is null and (a.customer_id is null or a.customer_id = found.customer_id)
+      and a.type not like 'LOW\\_REMAINING\\_DAYS\\_%'
+  )
+  returning 1
+)
+select (select count(*) from thresholds), (select count(*) from alerts)
 """)
 
 
 async def note_usage(session: AsyncSession, references: Collection[str]) -> None:
-    """Note the contracts with a threshold whose customers have new usage under these references."""
+    """Note the contracts with a threshold, and the customers with an alert, that have new usage under these references."""
     ids = [reference[4:] for reference in references if reference.startswith("cus_") and _is_hex(reference[4:])]
     noted = await session.execute(TOUCH, {"references": sorted(references), "ids": sorted(ids)})
-    if noted.rowcount:  # type: ignore[attr-defined]
+    thresholds, alerts = noted.one()
+    if thresholds:
         await enqueue(session, TOUCHED_JOB, once=TOUCHED_JOB, wait=WAIT)
+    if alerts:
+        await enqueue(session, ALERTS_JOB, once=ALERTS_JOB, wait=ALERTS_WAIT)
 
 
 def _is_hex(text: str) -> bool:

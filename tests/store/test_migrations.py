@@ -37,6 +37,8 @@ DECIDES_NO_DUE_DATE = {
     *("invoice_lines", "invoice_inputs", "deliveries", "metering_slots", "contract_edits"),
     *("carried_metrics", "carried_outcomes"),
     *("billing_run_contracts", "billing_run_invoices", "lifetime_billings", "invoice_constituents"),
+    # What is watched and told follows what is due, and changes nothing of it.
+    "alerts",
     # Where an invoice goes, and who may see it.
     *("billing_configurations", "billing_configuration_updates", "ingest_aliases", "api_keys"),
     "marketplace_subscriptions",
@@ -46,7 +48,7 @@ APPEND_ONLY = (
     *("rates", "invoices", "invoice_lines", "invoice_inputs"),
     *("delivery_attempts", "delivery_receipts", "metering_receipts", "audit_entries"),
     *("transfers", "invoice_voids", "invoice_regenerations", "contract_edits", "external_invoice_states"),
-    *("invoice_constituents", "carried_metrics", "carried_outcomes"),
+    *("invoice_constituents", "carried_metrics", "carried_outcomes", "alert_transitions"),
 )
 
 
