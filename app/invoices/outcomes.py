@@ -15,7 +15,7 @@ from app.core.invoice import InvoiceType
 from app.core.metering import HoursByGroup, cumulative
 from app.core.quantities import MetricSplit, versions_in
 from app.core.terms import Aggregation
-from app.errors import BillingError, ErrorCode
+from app.errors import ErrorCode, Unavailable
 from app.invoices import drafts, earlier
 from app.usage import metric_hours
 from app.usage.outcomes import Keeper
@@ -57,7 +57,7 @@ async def keep_outcomes(session: AsyncSession, rated: Sequence[drafts.RatedState
         )  # fmt: skip
         ids = {product.id for product in measured}
         if usage != {key: hours for key, hours in item.usage.items() if key.product_id in ids}:
-            raise BillingError(
+            raise Unavailable(
                 ErrorCode.UNAVAILABLE, "Usage came in while the invoice was made; try again.", path=("id",)
             )
 

@@ -19,7 +19,7 @@ from app.contracts.tables import Contract
 from app.core.metering import Event, fold
 from app.core.period import Period
 from app.core.quantities import usage_from_json
-from app.errors import BillingError, ErrorCode
+from app.errors import ErrorCode, Unavailable
 from app.invoices.balances import Books
 from app.invoices.open import open_statements
 from app.invoices.recomputing import Outcome, recompute
@@ -195,7 +195,7 @@ async def test_what_comes_while_an_invoice_is_made_waits_for_the_next_try(api: A
     said = {"case": "T1", "state": "bot", "team": "x"}
     now = week(1).starting_at + 25 * HOUR
     await seller.send([Event("acme", "seen", START, said)], now=now)
-    with pytest.raises(BillingError) as refused:
+    with pytest.raises(Unavailable) as refused:
         async with store.transaction() as session:
             contract = await session.get_one(Contract, seller.contract_id)
             books = Books(session, now=now)
