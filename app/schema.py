@@ -58,6 +58,7 @@ from app.invoices.api_previews import PreviewsQuery
 from app.invoices.api_rebills import RebillsMutation
 from app.invoices.api_runs import RunsMutation, RunsQuery
 from app.invoices.api_simulations import SimulationsQuery
+from app.invoices.api_usage_voids import UsageVoidsMutation
 from app.invoices.api_voids import VoidsMutation, VoidsQuery
 from app.notices import noticing as _noticing  # noqa: F401 - the session tells what it writes
 from app.notices.api import NoticesMutation, NoticesQuery
@@ -118,6 +119,7 @@ class Mutation(
     IssueDatesMutation,
     RunsMutation,
     VoidsMutation,
+    UsageVoidsMutation,
     RebillsMutation,
     ImportsMutation,
     EndingMutation,

@@ -25,7 +25,7 @@ from app.usage.search import MAX_IDS, SearchedEvent, search_events
 class MatchedMetric:
     metric_id: strawberry.Private[UUID]
     is_counted: bool = strawberry.field(
-        description="Whether the event brings a value that the metric can read; without one it does not contribute."
+        description="Whether the event brings a value that the metric can read and was not taken back."
     )
 
     @object_field(scope="catalog:read", description="The metric. Scope: catalog:read.")
@@ -42,6 +42,8 @@ class UsageEvent:
     received_at: datetime = strawberry.field(description="When it was accepted.")
     reference: str = strawberry.field(description="The customer as it was sent: an id or an alias.")
     properties: JSON = strawberry.field(description="What it says; numbers with a fraction are shown as strings.")
+    voided_at: datetime | None = strawberry.field(description="When it was taken back; null while it counts.")
+    void_reason: str | None = strawberry.field(description="Why it was taken back.")
 
     @object_field(scope="customers:read", description="Whose it is now; null for nobody's. Scope: customers:read.")
     async def customer(self, info: Info) -> Customer | None:
@@ -81,6 +83,8 @@ def _event(found: SearchedEvent) -> UsageEvent:
         received_at=found.received_at,
         reference=event.reference,
         properties=JSON(plain(event.properties)),
+        voided_at=found.voided_at,
+        void_reason=found.void_reason,
     )
 
 

@@ -81,6 +81,16 @@ class BucketsAsked(NamedTuple):
 HoursOfMetrics = Mapping[UUID, Mapping[str, Sequence[HourQuantity]]]
 """By metric and group (canonical JSON text), hours ascending, zero hours left out."""
 
+
+@dataclass(frozen=True, slots=True)
+class VoidedEvent:
+    """An event that was taken back, when and why."""
+
+    found: FoundEvent
+    voided_at: datetime
+    reason: str
+
+
 Steps = Sequence[tuple[datetime, Mapping[Group, Decimal]]]
 """Quantities by group, for each hour or window in which something happened."""
 
@@ -196,8 +206,20 @@ class EventStore(Protocol):
         """The events of batches up to a number, oldest first, in pages; at most `limit` of them."""
         ...
 
-    async def add_deltas(self, session: AsyncSession, rows: Iterable[tuple[UUID, str, datetime, str, Decimal]]) -> int:
-        """Append deltas (metric, reference, hour, group, quantity) for events that are stored already."""
+    async def void(
+        self, session: AsyncSession, ids: Sequence[UUID], *, actor: str, reason: str, now: datetime
+    ) -> Sequence[FoundEvent]:
+        """Take events out, and keep them beside; gives those that were there, by digest. Their ids stay taken."""
+        ...
+
+    async def voided(self, session: AsyncSession, ids: Sequence[UUID]) -> Sequence[VoidedEvent]:
+        """Those of the events that were taken back, by digest."""
+        ...
+
+    async def add_deltas(
+        self, session: AsyncSession, rows: Iterable[tuple[UUID, str, datetime, str, Decimal]], *, count: int = 1
+    ) -> int:
+        """Append deltas (metric, reference, hour, group, quantity), each for `count` events that are stored or taken out."""
         ...
 
     async def fold(self, session: AsyncSession, *, limit: int) -> int:

@@ -21,6 +21,7 @@ from app.usage.events import NewEvent, Stored
 from app.usage.outcomes_postgres import PostgresOutcomes
 from app.usage.reads_postgres import PostgresReads
 from app.usage.sql_postgres import PostgresQueries
+from app.usage.voids_postgres import PostgresVoids
 
 STAGE = """
 create temp table if not exists ingest_stage (
@@ -70,7 +71,7 @@ select count(*) from moved
 """
 
 
-class PostgresEvents(PostgresReads, PostgresQueries, PostgresOutcomes):
+class PostgresEvents(PostgresReads, PostgresQueries, PostgresOutcomes, PostgresVoids):
     """The event store on the gateway's own database."""
 
     async def append(self, session: AsyncSession, events: Sequence[NewEvent], *, batch: int) -> Stored:
@@ -105,11 +106,11 @@ class PostgresEvents(PostgresReads, PostgresQueries, PostgresOutcomes):
         return Stored(accepted, skipped, frozenset(differing))
 
     async def add_deltas(
-        self, session: AsyncSession, rows: Iterable[tuple[UUID, str, dt.datetime, str, Decimal]]
+        self, session: AsyncSession, rows: Iterable[tuple[UUID, str, dt.datetime, str, Decimal]], *, count: int = 1
     ) -> int:
-        """Append deltas (metric, reference, hour, group, quantity) outside an ingest: for a metric's earlier events."""
+        """Append deltas outside an ingest: for a metric's earlier events, or for events that are taken out."""
         connection = await raw_connection(session)
-        count = 0
+        written = 0
         async with (
             connection.cursor() as cursor,
             cursor.copy(
@@ -117,9 +118,9 @@ class PostgresEvents(PostgresReads, PostgresQueries, PostgresOutcomes):
             ) as copy,
         ):
             for row in rows:
-                await copy.write_row((*row, 1))
-                count += 1
-        return count
+                await copy.write_row((*row, count))
+                written += 1
+        return written
 
     async def fold(self, session: AsyncSession, *, limit: int) -> int:
         """Move deltas into hours, in order of customer and hour, so that reading one customer stays on few pages."""

@@ -6,7 +6,7 @@ they come and are not kept, so every event here is the first of its id.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -46,10 +46,12 @@ class SearchedEvent:
     received_at: datetime
     customer_id: UUID | None
     matches: tuple[Match, ...]
+    voided_at: datetime | None = None
+    void_reason: str | None = None
 
 
 async def search_events(session: AsyncSession, transaction_ids: Sequence[str]) -> list[SearchedEvent]:
-    """The stored events with these transaction ids, by id; ids that never came are left out.
+    """The stored events with these transaction ids, by id, those that were taken back too; ids that never came are left out.
 
     Errors: REQUIRED without ids, INVALID, `LimitExceeded` above 100 ids.
     """
@@ -57,9 +59,11 @@ async def search_events(session: AsyncSession, transaction_ids: Sequence[str]) -
         raise InvalidInput(ErrorCode.REQUIRED, "Name at least one transaction id.", path=PATH)
     at_most(transaction_ids, MAX_IDS, path=PATH)
     wanted = distinct([text_of(item, path=PATH, longest=MAX_ID) for item in transaction_ids], path=PATH)
-    found = await EVENTS.find(session, [event_id(item) for item in wanted])
+    keys = [event_id(item) for item in wanted]
+    voided = {item.found.id: item for item in await EVENTS.voided(session, keys)}
+    found = [*await EVENTS.find(session, keys), *(item.found for item in voided.values())]
     received_at = await received_times(session, {item.batch for item in found})
-    owners = await _owners(session, {item.event.reference for item in found})
+    owners = await owners_of(session, {item.event.reference for item in found})
     rows = (await session.execute(select(MetricRow).order_by(col(MetricRow.id)))).scalars()
     # Which events count in a query is known only to the query.
     metrics = [metric_of(row) for row in rows if row.query is None]
@@ -70,14 +74,18 @@ async def search_events(session: AsyncSession, transaction_ids: Sequence[str]) -
             received_at=received_at[item.batch],
             customer_id=owners.get(item.event.reference),
             matches=tuple(
-                Match(metric.id, contributes(metric, item.event)) for metric in metrics if matches(metric, item.event)
+                Match(metric.id, item.id not in voided and contributes(metric, item.event))
+                for metric in metrics
+                if matches(metric, item.event)
             ),
+            voided_at=voided[item.id].voided_at if item.id in voided else None,
+            void_reason=voided[item.id].reason if item.id in voided else None,
         )
         for item in sorted(found, key=lambda item: item.transaction_id)
     ]
 
 
-async def _owners(session: AsyncSession, references: set[str]) -> dict[str, UUID]:
+async def owners_of(session: AsyncSession, references: Collection[str]) -> dict[str, UUID]:
     """The customers that references lead to now; a reference of nobody is left out."""
     aliases = await session.execute(
         select(IngestAlias.alias, IngestAlias.customer_id).where(col(IngestAlias.alias).in_(references))

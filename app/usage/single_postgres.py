@@ -38,7 +38,7 @@ PROPERTIES = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 async def find_events(session: AsyncSession, ids: Sequence[UUID]) -> list[FoundEvent]:
     """The events with these digests of their ids; see `EventStore.find`."""
-    return [_found(row) for row in await session.execute(text(FIND), {"ids": list(ids)})]
+    return [found_event(row) for row in await session.execute(text(FIND), {"ids": list(ids)})]
 
 
 async def events_behind(
@@ -68,8 +68,9 @@ async def events_behind(
         conditions.append("(occurred_at, id) > (cast(:after_time as timestamptz), cast(:after_id as uuid))")
     parts = " or ".join(parts_of(stretches(filters, period), values))
     statement = BEHIND.format(parts=parts, conditions="".join(f"\n  and {one}" for one in conditions))
-    return [_found(row) for row in await session.execute(text(statement), values)]
+    return [found_event(row) for row in await session.execute(text(statement), values)]
 
 
-def _found(row: Any) -> FoundEvent:
+def found_event(row: Any) -> FoundEvent:
+    """An event from the columns of `FOUND`."""
     return FoundEvent(row[0], row[1], row[2], Event(row[3], row[4], row[5].astimezone(UTC), PROPERTIES.decode(row[6])))
