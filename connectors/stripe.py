@@ -67,11 +67,13 @@ class StripeConfig:
     requests_per_second: int = 20
     credit_paid: bool = False
     fields: stripe_fields.FieldRules = stripe_invoice.NO_RULES
+    seller: str = ""
 
     @classmethod
     def from_table(cls, name: str, table: Mapping[str, Any], environ: Mapping[str, str]) -> StripeConfig:
         """Read `[connections.NAME]`; `SettingsError` with every problem."""
-        read = SettingsTable(name, table, environ, defaults={"api_base": "METROGRAPH_STRIPE_API_BASE"})
+        variables = {"api_base": "METROGRAPH_STRIPE_API_BASE", "seller": "METROGRAPH_SELLER_NAME"}
+        read = SettingsTable(name, table, environ, defaults=variables)
         config = cls(
             api_key=read.secret("api_key") or Secret(""),
             webhook_secrets=read.secrets("webhook_secrets"),
@@ -83,6 +85,7 @@ class StripeConfig:
             requests_per_second=read.whole("requests_per_second", 20, least=1, most=100),
             credit_paid=read.flag("credit_paid", False),
             fields=stripe_fields.read_rules(read),
+            seller=read.text("seller", "", pattern=r"[^\r\n]{0,200}", like="a name of up to 200 characters"),
         )
         read.finish()
         return config
@@ -127,13 +130,17 @@ class StripeConnector:
         """Every problem of the customer's side: stripeCustomerId, collectionMethod and the overrides."""
         return stripe_invoice.customer_problems(settings)
 
+    def _plan(self, document: base.InvoiceDocument) -> Plan:
+        config = self._config
+        return plan_invoice(document, config.options, config.fields, seller=config.seller)
+
     async def deliver(self, document: base.Document, key: str) -> list[Outcome]:
         """One invoice at Stripe for the document: look up, create, fill, compare, finalize; safe at every break.
 
         After a 5xx the state is read again before the next revision of the key is used.
         """
         assert isinstance(document, base.InvoiceDocument), "Stripe takes invoices"
-        plan = plan_invoice(document, self._config.options, self._config.fields)
+        plan = self._plan(document)
         if plan.is_skipped:
             text = "The total is zero or below the minimum charge, and the settings say to skip such invoices."
             return [
@@ -158,7 +165,7 @@ class StripeConnector:
     async def find(self, document: base.Document) -> Outcome | None:
         """The Stripe invoice that carries our id; UNKNOWN with code INCOMPLETE for a draft that is not filled yet."""
         assert isinstance(document, base.InvoiceDocument), "Stripe takes invoices"
-        run = _Run(self._client, plan_invoice(document, self._config.options, self._config.fields), "")
+        run = _Run(self._client, self._plan(document), "")
         invoice = await run.look_up()
         return None if invoice is None else run.judge(invoice)
 

@@ -132,15 +132,18 @@ class Plan:
     is_skipped: bool
 
 
-def plan_invoice(document: InvoiceDocument, defaults: InvoiceOptions, rules: FieldRules = NO_RULES) -> Plan:
-    """The requests for a document. `Terminal` when Stripe could not take it as it is."""
+def plan_invoice(
+    document: InvoiceDocument, defaults: InvoiceOptions, rules: FieldRules = NO_RULES, *, seller: str = ""
+) -> Plan:
+    """The requests for a document; `seller` names the one line of what has too many. `Terminal` when Stripe could not take
+    it as it is."""
     try:
         customer = read_customer({**document.customer, **document.options}, defaults)
     except SettingsError as error:
         raise Terminal(
             "CUSTOMER_SETTINGS", str(error), hint="Complete the customer's billing configuration."
         ) from error
-    lines, total = _lines(document, rules)
+    lines, total = _lines(document, rules, seller)
     limit = MAX_MINOR_OF.get(document.currency, MAX_MINOR)
     if total > limit:
         raise Terminal(
@@ -239,7 +242,7 @@ def _create_parameters(
     return parameters
 
 
-def _lines(document: InvoiceDocument, rules: FieldRules) -> tuple[tuple[dict[str, Any], ...], int]:
+def _lines(document: InvoiceDocument, rules: FieldRules, seller: str) -> tuple[tuple[dict[str, Any], ...], int]:
     """The add_lines entries and the total in minor units, after the currency's smallest step."""
     amounts = [minor_units(line.amount, document.currency) for line in document.lines]
     total = sum(amounts)
@@ -250,10 +253,24 @@ def _lines(document: InvoiceDocument, rules: FieldRules) -> tuple[tuple[dict[str
         text = f"Rounding to the smallest amount that can be charged in {document.currency}"
         entries.append({"amount": charged - total, "description": text, "discountable": False})
     if not entries or len(entries) > MAX_LINES:
-        entries = [_summary_line(document, charged)]
+        entries = [_summary_line(document, charged, seller)]
     for place, entry in enumerate(entries):
         entry["metadata"] = {**entry.get("metadata", {}), LINE_KEY: str(place)}
+        _keep_place(entry, document, place)
     return tuple(entries), charged
+
+
+def _keep_place(entry: dict[str, Any], document: InvoiceDocument, place: int) -> None:
+    """Lines of one period keep our order where Stripe sorts them by time: each is shifted by a second for each line before
+    it (semantics 7.3).
+
+    Only the start moves, by some minutes at most, so the days that are printed stay. A line without a period gets an
+    instant, which Stripe does not print.
+    """
+    since = document.service_starting_at or document.date or document.issued_at
+    period = entry.get("period") or dict.fromkeys(("start", "end"), int(since.timestamp()))
+    start = period["start"] + place
+    entry["period"] = {"start": start, "end": max(start, period["end"])}
 
 
 def _line(line: DocumentLine, amount: int, document: InvoiceDocument, rules: FieldRules) -> dict[str, Any]:
@@ -266,10 +283,11 @@ def _line(line: DocumentLine, amount: int, document: InvoiceDocument, rules: Fie
     return _with_period(entry, line.starting_at, line.ending_before)
 
 
-def _summary_line(document: InvoiceDocument, amount: int) -> dict[str, Any]:
-    """One line instead of none, or of more than Stripe takes on an invoice."""
+def _summary_line(document: InvoiceDocument, amount: int, seller: str) -> dict[str, Any]:
+    """One line instead of none, or of more than Stripe takes on an invoice; that one is named after the seller."""
     number = len(document.lines)
-    text = f"Invoice {document.number}: {number} lines, itemized in the billing portal" if number else "No charges"
+    whose = f"{seller}, invoice {document.number}" if seller else f"Invoice {document.number}"
+    text = f"{whose}: {number} lines, itemized in the billing portal" if number else "No charges"
     entry: dict[str, Any] = {"amount": amount, "description": text, "discountable": False}
     return _with_period(entry, document.service_starting_at, document.service_ending_before)
 

@@ -17,7 +17,7 @@ import pytest
 
 from app.core.period import Period
 from connectors import stripe_calls, stripe_invoice
-from connectors.base import NOT_SUPPORTED, SKIPPED, Connector, OutcomeStatus, Receipt, Terminal, Transient
+from connectors.base import NOT_SUPPORTED, SKIPPED, Connector, DocumentLine, OutcomeStatus, Receipt, Terminal, Transient
 from connectors.http import SettingsError
 from connectors.stripe import StripeConfig
 from tests.connectors.world import ENVIRON, NOW, Sandbox, deliver_until_done, invoice, priced
@@ -111,6 +111,55 @@ def test_line_periods_include_their_last_second_and_names_carry_quantities() -> 
     }
     assert line["description"] == "Tokens: 1000000 × 0.00001 USD"
     assert "quantity" not in line
+
+
+def test_lines_keep_their_order_by_a_second_each_within_their_periods() -> None:
+    """What has no period gets an instant; an hour has room for all of 250 lines."""
+    hour = {"starting_at": at("2026-10-31T23:00:00Z"), "ending_before": at("2026-11-01T00:00:00Z")}
+    month = {"starting_at": at("2026-10-01T00:00:00Z"), "ending_before": at("2026-11-01T00:00:00Z")}
+    periods = [month, *[{} for _ in range(2)], *[hour for _ in range(247)]]
+    lines = tuple(DocumentLine(description=f"Line {n}", amount=Decimal(1), **each) for n, each in enumerate(periods))
+    document = replace(invoice(), lines=lines, total=Decimal(250))
+    sent = [line["period"] for line in stripe_invoice.plan_invoice(document, stripe_invoice.InvoiceOptions()).lines]
+    starts = [item["start"] for item in sent]
+    assert starts == sorted(set(starts))
+    assert {item["end"] for item in sent[3:]} == {sent[0]["end"]} == {int(at("2026-10-31T23:59:59Z").timestamp())}
+    first = int(at("2026-10-01T00:00:00Z").timestamp())
+    assert sent[:3] == [
+        {"start": first, "end": sent[0]["end"]}, {"start": first + 1, "end": first + 1}, {"start": first + 2, "end": first + 2},
+    ]  # fmt: skip
+    dated = replace(
+        document,
+        service_starting_at=None,
+        service_ending_before=None,
+        date=at("2026-10-09T00:00:00Z"),
+        lines=lines[1:3],
+        total=Decimal(2),
+    )
+    second = stripe_invoice.plan_invoice(dated, stripe_invoice.InvoiceOptions()).lines[1]["period"]["start"]
+    assert second == int(at("2026-10-09T00:00:01Z").timestamp())
+
+
+def test_one_line_for_too_many_is_named_after_the_seller() -> None:
+    lines = tuple(DocumentLine(description="x", amount=Decimal(1)) for _ in range(251))
+    document = replace(invoice(), lines=lines, total=Decimal(251))
+    table = {"api_key": "env:STRIPE_KEY"}
+    for settings, environ, begins in (
+        ({"seller": "Acme Inc."}, {}, f"Acme Inc., invoice {document.number}: 251 lines"),
+        ({}, {"METROGRAPH_SELLER_NAME": "Gateway & Sons"}, f"Gateway & Sons, invoice {document.number}: 251 lines"),
+        ({}, {}, f"Invoice {document.number}: 251 lines"),
+    ):
+        config = StripeConfig.from_table("x", table | settings, ENVIRON | environ)
+        [line] = stripe_invoice.plan_invoice(document, config.options, config.fields, seller=config.seller).lines
+        assert (line["description"].startswith(begins), line["amount"]) == (True, 25_100)
+    with pytest.raises(SettingsError, match="seller"):
+        StripeConfig.from_table("x", table | {"seller": "a\nb"}, ENVIRON)
+
+
+@pytest.mark.parametrize("tax", ["anrok", "avalara", "rates"])
+def test_another_way_of_tax_is_refused_with_those_that_there_are(tax: str) -> None:
+    with pytest.raises(SettingsError, match=r"tax.*(off|stripe)"):
+        StripeConfig.from_table("x", {"api_key": "env:STRIPE_KEY", "tax": tax}, ENVIRON)
 
 
 def test_a_total_above_the_limit_is_refused_before_any_call() -> None:
