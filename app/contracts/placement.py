@@ -113,11 +113,10 @@ async def _check_fit(
     stored = set[str]()
     if inspect(contract).persistent:
         stored = await billed_units.billed_units(session, contract)
-    is_in_hierarchy = await family.is_in_hierarchy(session, contract)
     for configuration in chosen:
         if configuration is None:
             continue
-        if directory.is_metered(configuration.provider) and is_in_hierarchy:
+        if directory.is_metered(configuration.provider) and await family.is_in_hierarchy(session, contract):
             raise routes.no_marketplace(contract, configuration.provider, path=path)
         for currency in sorted({contract.currency, *more_currencies, *stored}):
             if not directory.takes_currency(configuration.provider, currency):

@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
 from app.checks import Path, at_most, text_of
+from app.customers.defaults import refuse_metered_default, refuse_other_currencies
 from app.customers.reading import changeable_customer
 from app.customers.routes import (
     default_configuration,
     get_configuration,
     refuse_if_metered,
     refuse_if_named,
-    refuse_metered_default,
 )
 from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidState
@@ -47,7 +47,8 @@ async def create_billing_configuration(
     """A new configuration; made the default, it takes the place of the earlier default.
 
     Errors: PROVIDER_NOT_CONFIGURED, INVALID with every problem of the settings, `NotFound`, ARCHIVED, `Conflict`,
-    NOT_SUPPORTED for a marketplace that would become the default of a contract in a hierarchy.
+    NOT_SUPPORTED for a marketplace that would become the default of a contract in a hierarchy, CURRENCY_MISMATCH for one
+    that does not take the currency of a contract which would follow it.
     """
     path = ("input", "settings")
     at_most(settings, MAX_SETTINGS, path=path)
@@ -66,6 +67,8 @@ async def create_billing_configuration(
         is_default=is_default,
         uniqueness_key=uniqueness_key,
     )
+    if is_default:
+        await refuse_other_currencies(session, directory, customer_id, provider, path=("input", "isDefault"))
     if is_default and directory.is_metered(provider):
         await refuse_metered_default(session, customer_id, provider, path=("input", "isDefault"))
     async with once(session, BillingConfiguration, uniqueness_key):

@@ -24,15 +24,6 @@ from app.delivery.tables import MeteringSlot
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.store.ids import to_text
 
-_UPDATES = aliased(BillingConfigurationUpdateRow)
-FOLLOWS_DEFAULT = or_(
-    col(Contract.billing_configuration_id).is_(None),
-    select(_UPDATES.id)
-    .where(_UPDATES.contract_id == Contract.id, col(_UPDATES.billing_configuration_id).is_(None))
-    .exists(),
-)
-"""The condition on contracts that leave some time to their customer's default."""
-
 
 async def refuse_if_metered(session: AsyncSession, row: BillingConfiguration, *, path: Path) -> None:
     """What was metered through a configuration stays billed there: nothing may leave it while a statement is open.
@@ -151,26 +142,6 @@ async def _resolved(
         defaults.get(contract.customer_id) if choice.configuration_id is None else by_id[choice.configuration_id]
         for contract, choice in chosen
     ]
-
-
-async def refuse_metered_default(session: AsyncSession, customer_id: UUID, provider: str, *, path: Path) -> None:
-    """Nothing of a hierarchy is paid through a marketplace, also not by default. Error: NOT_SUPPORTED."""
-    child = aliased(Contract)
-    has_children = select(child.id).where(child.parent_id == Contract.id, col(child.archived_at).is_(None)).exists()
-    node = await session.scalars(
-        select(Contract)
-        .where(
-            Contract.customer_id == customer_id,
-            col(Contract.archived_at).is_(None),
-            FOLLOWS_DEFAULT,
-            or_(col(Contract.payer) == Payer.SELF, col(Contract.consolidation).is_not(None), has_children),
-        )
-        .order_by(col(Contract.id))
-        .limit(1)
-    )
-    contract = node.first()
-    if contract is not None:
-        raise no_marketplace(contract, provider, path=path)
 
 
 def no_marketplace(contract: Contract, provider: str, *, path: Path) -> InvalidState:

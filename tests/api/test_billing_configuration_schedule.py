@@ -129,6 +129,16 @@ async def test_what_is_refused_names_a_remedy(api: Api, store: Store, now: datet
     [error] = (await update(api, archived, us))["userErrors"]
     assert error["code"] == "ARCHIVED"
     assert segments(await update(api, ending, None, "CURRENT")) == [(NOVEMBER, DECEMBER, None)]
+    refused = await build.refusal(
+        api,
+        "billingConfiguration",
+        customerId=customer,
+        provider="azure_marketplace",
+        settings=build.pairs(AZURE),
+        isDefault=True,
+    )
+    assert (refused["code"], refused["path"]) == ("CURRENCY_MISMATCH", ["input", "isDefault"])
+    assert refused["conflicting"] == {"id": euros["id"]}
     # What changes over time is not set for all of it at once, and what is planned is not archived.
     assert segments(await update(api, metered, us)) == [(NOVEMBER, DECEMBER, azure), (DECEMBER, None, us)]
     [error] = (await route(api, metered, None))["userErrors"]
