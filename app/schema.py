@@ -62,6 +62,7 @@ from app.invoices.api_usage_voids import UsageVoidsMutation
 from app.invoices.api_voids import VoidsMutation, VoidsQuery
 from app.notices import noticing as _noticing  # noqa: F401 - the session tells what it writes
 from app.notices.api import NoticesMutation, NoticesQuery
+from app.notices.api_offsets import OffsetsMutation, OffsetsQuery
 from app.usage.api import UsageMutation
 from app.usage.api_reading import UsageReading
 from app.usage.api_search import UsageSearch
@@ -89,6 +90,7 @@ class Query(
     ProviderNoticeQuery,
     SubscriptionsQuery,
     NoticesQuery,
+    OffsetsQuery,
     ConnectionsQuery,
     ReconciliationsQuery,
     AlertsQuery,
@@ -128,6 +130,7 @@ class Mutation(
     DeliveryMutation,
     SubscriptionsMutation,
     NoticesMutation,
+    OffsetsMutation,
     ConnectionsMutation,
     ReconciliationsMutation,
     AlertsMutation,

@@ -44,7 +44,7 @@ from app.invoices import run as billing_run
 from app.invoices import threshold_run as billing
 from app.invoices.service import DELIVERIES_JOB
 from app.jobs.service import enqueue
-from app.notices import calendar, retention
+from app.notices import calendar, offsets, retention
 from app.notices import noticing as _noticing  # noqa: F401 - the session tells what it writes
 from app.notices.senders import Senders
 from app.notices.sending import Place
@@ -224,6 +224,10 @@ async def tell_calendar(runtime: Runtime) -> None:
     while told == calendar.LIMIT:
         async with runtime.store.transaction() as session:
             told = await calendar.tell_calendar(session, now=runtime.clock.now())
+    told = offsets.LIMIT
+    while told == offsets.LIMIT:
+        async with runtime.store.transaction() as session:
+            told = await offsets.tell_offsets(session, now=runtime.clock.now())
 
 
 async def forget_notices(runtime: Runtime) -> None:

@@ -14,7 +14,7 @@ from app.store.arrays import among
 
 _FIELDS = {"customerId": "customer", "contractId": "contract", "commitId": "commit", "creditId": "credit"}
 """Ids in a notice whose objects' custom fields stand beside them (semantics 8.2), and what the entry is called after."""
-FAMILIES = ("contract.", "commit.", "credit.")
+FAMILIES = ("contract.", "commit.", "credit.", "offset.")
 """Events that carry custom fields."""
 
 

@@ -7,6 +7,8 @@ keeps; what had begun before it was made, or was moved into the past, is told wh
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
@@ -71,16 +73,10 @@ async def tell_calendar(session: AsyncSession, *, now: datetime) -> int:
     since = min(clock.told_until, now) - BACK
     due = (await session.execute(_DUE, {"since": since, "now": now, "limit": LIMIT})).all()
     for event_type, subject_id, number, at, once in due:
-        if event_type.startswith("contract."):
-            contract = await session.get_one(Contract, subject_id)
-            told, customer_id, contract_id = contract_data(contract), contract.customer_id, contract.id
-        else:
-            grant = await session.get_one(GrantRow, subject_id)
-            told = grant_data(grant) | await _segment(session, grant, number)
-            customer_id, contract_id = grant.customer_id, grant.contract_id
+        told = await facts_of(session, event_type, subject_id, number)
         emit(
-            session, event_type, told, occurred_at=at.astimezone(UTC), now=now, subject_id=subject_id,
-            customer_id=customer_id, contract_id=contract_id, once=once,
+            session, event_type, told.data, occurred_at=at.astimezone(UTC), now=now, subject_id=subject_id,
+            customer_id=told.customer_id, contract_id=told.contract_id, once=once,
         )  # fmt: skip
     runs = (await session.execute(_RUNS, {"since": now - JOBS_BACK, "limit": LIMIT})).all()
     for run_id, once in runs:
@@ -91,6 +87,24 @@ async def tell_calendar(session: AsyncSession, *, now: datetime) -> int:
         clock.told_until = now
     await session.flush()
     return max(len(due), len(runs))
+
+
+class Facts(NamedTuple):
+    """What an event of a contract or balance says, and whom it concerns."""
+
+    data: dict[str, Any]
+    customer_id: UUID
+    contract_id: UUID | None
+
+
+async def facts_of(session: AsyncSession, event_type: str, subject_id: UUID, number: int | None) -> Facts:
+    """What an event says of the contract or, with the number of a segment, of the balance that it is about."""
+    if event_type.startswith("contract."):
+        contract = await session.get_one(Contract, subject_id)
+        return Facts(contract_data(contract), contract.customer_id, contract.id)
+    grant = await session.get_one(GrantRow, subject_id)
+    segment = {} if number is None else await _segment(session, grant, number)
+    return Facts(grant_data(grant) | segment, grant.customer_id, grant.contract_id)
 
 
 async def _segment(session: AsyncSession, grant: GrantRow, number: int) -> dict[str, object]:

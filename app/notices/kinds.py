@@ -20,12 +20,7 @@ _BALANCE = {
     "segment.start": "has a segment that can be used from now on",
     "segment.end": "has a segment that is over",
 }
-TYPES: Mapping[str, str] = {
-    TEST: "Somebody asked for a notice to try the endpoint.",
-    "invoice.finalized": "An invoice became final.",
-    "invoice.voided": "An invoice counts no more.",
-    "invoice.regenerated": "A void invoice was made again.",
-    "invoice.billing_provider_error": "An invoice needs a person before its provider takes it.",
+SYSTEM: Mapping[str, str] = {
     "contract.create": "A contract was made.",
     "contract.start": "A contract began.",
     "contract.edit": "The terms of a contract were changed.",
@@ -35,6 +30,19 @@ TYPES: Mapping[str, str] = {
         f"{kind}.{happened}": f"A {kind} {told}."
         for kind in ("commit", "credit")
         for happened, told in _BALANCE.items()
+    },
+}
+"""Events of which may be told some time before or after them as well (semantics 8.3)."""
+TYPES: Mapping[str, str] = {
+    TEST: "Somebody asked for a notice to try the endpoint.",
+    "invoice.finalized": "An invoice became final.",
+    "invoice.voided": "An invoice counts no more.",
+    "invoice.regenerated": "A void invoice was made again.",
+    "invoice.billing_provider_error": "An invoice needs a person before its provider takes it.",
+    **SYSTEM,
+    **{
+        f"offset.{name}": f"{told[:-1]}: some time before or after that, as was asked for."
+        for name, told in SYSTEM.items()
     },
     "payment_gate.threshold_reached": "A contract reached a threshold and bought a commit.",
     "payment_gate.payment_status": "The payment of a commit was made, or has failed.",

@@ -87,6 +87,17 @@ class NoticeAttempt(Row, table=True):
     milliseconds: int
 
 
+class OffsetNotice(Row, Unique, table=True):
+    """Events of a type are told again some time before or after them. It never changes."""
+
+    __tablename__ = "offset_notices"
+    name: str = Field(max_length=200)
+    type: str = Field(max_length=100)
+    length: str = Field(max_length=40)
+    is_back: bool = False
+    archived_at: datetime | None = instant(default=None, nullable=True)
+
+
 class NoticeClock(SQLModel, table=True):
     """How far the calendar was looked through for what begins and ends; one row."""
 

@@ -41,6 +41,7 @@ PREFIXES = {
     "webhook_endpoint": "whe",
     "notice": "msg",
     "alert": "alr",
+    "offset_notice": "ofn",
     "notice_delivery": "ndl",
     "reconciliation": "rcn",
     "ingest_batch": "ibt",
