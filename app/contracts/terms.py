@@ -13,9 +13,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.catalog import raters, tables
+from app.catalog import raters, tables, units
 from app.catalog.terms import SINCE_EVER, entries_of, products_of
-from app.catalog.units import conversions_of
 from app.contracts.fees import Fees, fees_of
 from app.contracts.filters import filters_of
 from app.contracts.tables import Contract, OverrideRow
@@ -32,6 +31,7 @@ from app.core.terms import (
     Terms,
     UsageFilter,
 )
+from app.store.arrays import among
 
 
 async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
@@ -89,7 +89,7 @@ def _terms(
         rates=rates,
         overrides=overrides,
         override_priority=OverridePriority(contract.override_priority),
-        conversions=() if card is None else conversions_of(card),
+        conversions=() if card is None else units.conversions_of(card),
         usage_filters=filters,
         product_order=() if card is None else tuple(UUID(product_id) for product_id in card.product_order),
         subscriptions=fees.subscriptions,
@@ -117,7 +117,7 @@ def schedule_of(contract: Contract) -> StatementSchedule:
 async def _overrides(session: AsyncSession, contract_ids: Collection[UUID]) -> dict[UUID, tuple[Override, ...]]:
     rows = await session.scalars(
         select(OverrideRow)
-        .where(col(OverrideRow.contract_id).in_(contract_ids), col(OverrideRow.removed_at).is_(None))
+        .where(among(col(OverrideRow.contract_id), contract_ids), col(OverrideRow.removed_at).is_(None))
         .order_by(col(OverrideRow.added))
     )
     found: dict[UUID, tuple[Override, ...]] = {}

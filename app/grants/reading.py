@@ -19,9 +19,9 @@ from app.core import money, overrides
 from app.core.grants import GateStatus, Grant, GrantType, Segment
 from app.core.ledger import Movement
 from app.core.terms import RateTarget
-from app.grants import definitions, followed, sharing
-from app.grants.entries import live_movements, movements_of, segments_of, sums_of
+from app.grants import definitions, entries, followed, sharing
 from app.grants.tables import GrantRow
+from app.store.arrays import among
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ async def grants_of_customers(
 ) -> list[StoredGrant]:
     """Those of several customers; by id."""
     rows = await session.execute(
-        select(GrantRow).where(col(GrantRow.customer_id).in_(customer_ids)).order_by(col(GrantRow.id))
+        select(GrantRow).where(among(col(GrantRow.customer_id), customer_ids)).order_by(col(GrantRow.id))
     )
     return await stored_grants(session, rows.scalars().all(), for_sums=for_sums)
 
@@ -86,15 +86,15 @@ async def stored_grants(
     if not rows:
         return []  # Most customers have none, and are asked about often.
     ids = [row.id for row in rows]
-    segments = await segments_of(session, ids)
-    moved = await (sums_of if for_sums else movements_of)(session, ids)
+    segments = await entries.segments_of(session, ids)
+    moved = await (entries.sums_of if for_sums else entries.movements_of)(session, ids)
     closes = await followed.closings(session, rows)
     return [
         StoredGrant(
             row,
             grant_of(row, segments[row.id], closes_at=closes.get(row.id)),
             # What moved in a segment that was removed counts no more, and neither does the segment.
-            live_movements(segments[row.id], moved[row.id]),
+            entries.live_movements(segments[row.id], moved[row.id]),
         )
         for row in rows
     ]

@@ -19,10 +19,10 @@ from app.core.grants import GrantType
 from app.core.invoice import InvoiceType, due_at, invoice_id
 from app.core.ledger import TransferKind, remaining
 from app.core.period import HOUR, Period, statement_period_at
-from app.grants import definitions, followed
-from app.grants.reading import StoredGrant, stored_grants
+from app.grants import definitions, followed, reading
 from app.grants.tables import GrantRow
 from app.invoices.statements import Statement
+from app.store.arrays import among
 
 
 async def open_true_ups(session: AsyncSession, contracts: Sequence[Contract], *, now: datetime) -> list[Statement]:
@@ -32,13 +32,13 @@ async def open_true_ups(session: AsyncSession, contracts: Sequence[Contract], *,
         select(GrantRow)
         .where(
             GrantRow.type == GrantType.POSTPAID,
-            or_(col(GrantRow.contract_id).in_(by_id), col(GrantRow.invoice_contract_id).in_(by_id)),
+            or_(among(col(GrantRow.contract_id), by_id), among(col(GrantRow.invoice_contract_id), by_id)),
             col(GrantRow.archived_at).is_(None),
             col(GrantRow.trueup_disabled).is_(False),
         )
         .order_by(col(GrantRow.id))
     )
-    grants = await stored_grants(session, rows.scalars().all())
+    grants = await reading.stored_grants(session, rows.scalars().all())
     if not grants:
         return []
     served = await _served(session, grants, by_id)
@@ -59,7 +59,7 @@ async def open_true_ups(session: AsyncSession, contracts: Sequence[Contract], *,
     return found
 
 
-def _true_up(item: StoredGrant, contract: Contract, served: Sequence[Contract], *, ordinal: int) -> Statement:
+def _true_up(item: reading.StoredGrant, contract: Contract, served: Sequence[Contract], *, ordinal: int) -> Statement:
     [segment] = item.grant.segments
     date = contract.ending_before or segment.period.ending_before
     if item.row.invoice is not None:
@@ -93,7 +93,7 @@ def _last_due(contract: Contract, access: Period) -> datetime:
 
 
 async def _served(
-    session: AsyncSession, grants: Sequence[StoredGrant], known: dict[UUID, Contract]
+    session: AsyncSession, grants: Sequence[reading.StoredGrant], known: dict[UUID, Contract]
 ) -> dict[UUID, list[Contract]]:
     """The contracts that each commit serves."""
     customers = {item.row.customer_id for item in grants if item.row.contract_id is None}

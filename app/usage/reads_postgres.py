@@ -24,33 +24,28 @@ from app.usage.folding_postgres import hourly_from_events
 from app.usage.single_postgres import PROPERTIES, events_behind, find_events
 from app.usage.windows_postgres import window_values
 
-# One row for each group: a row for each hour costs five times as much to read. Each question is answered by itself, by the
-# index of references, however many there are.
+# One row for each group: a row for each hour costs five times as much to read. Every reference is looked up by itself, so
+# that its index answers however many are asked for, and whatever the planner believes of the length of an array.
 HOURS = """
-select asked.place, found.* from (
-    select place, array_agg(reference) as refs, min(starting_at) as starting_at, min(ending_before) as ending_before
+select place, metric_id, group_values, array_agg(hour order by hour), array_agg(quantity order by hour)
+from (
+    select place, metric_id, group_values, hour, sum(quantity) as quantity
     from unnest(
         cast(:places as integer[]), cast(:references as text[]),
         cast(:starting_at as timestamptz[]), cast(:ending_before as timestamptz[])
     ) as given (place, reference, starting_at, ending_before)
-    group by place
-) asked cross join lateral (
-    select metric_id, group_values, array_agg(hour order by hour), array_agg(quantity order by hour)
-    from (
-        select metric_id, group_values, hour, sum(quantity) as quantity
-        from (
-            select metric_id, group_values, hour, quantity from bucket_hours
-            where metric_id = any(cast(:metric_ids as uuid[])) and reference = any(asked.refs)
-              and hour >= asked.starting_at and hour < asked.ending_before
-            union all
-            select metric_id, group_values, hour, quantity from bucket_deltas
-            where metric_id = any(cast(:metric_ids as uuid[])) and reference = any(asked.refs)
-              and hour >= asked.starting_at and hour < asked.ending_before
-        ) both_halves
-        group by metric_id, group_values, hour having sum(quantity) <> 0
-    ) by_hour
-    group by metric_id, group_values
-) found order by place, metric_id, group_values
+    cross join lateral (
+        select metric_id, group_values, hour, quantity from bucket_hours b
+        where b.reference = given.reference and metric_id = any(cast(:metric_ids as uuid[]))
+          and hour >= given.starting_at and hour < given.ending_before
+        union all
+        select metric_id, group_values, hour, quantity from bucket_deltas d
+        where d.reference = given.reference and metric_id = any(cast(:metric_ids as uuid[]))
+          and hour >= given.starting_at and hour < given.ending_before
+    ) both_halves
+    group by place, metric_id, group_values, hour having sum(quantity) <> 0
+) by_hour
+group by place, metric_id, group_values order by place, metric_id, group_values
 """
 EARLIER = """
 select reference, event_type, occurred_at, cast(properties as text) from events
