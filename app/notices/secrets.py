@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.core.signing import key_of, secret_text
+from app.errors import ErrorCode, Unavailable
 from app.notices.tables import WebhookEndpoint
 from app.settings import Settings
 
@@ -21,7 +22,7 @@ KEY_BYTES, NONCE_BYTES = 32, 12
 
 
 class Unreadable(Exception):
-    """A secret was sealed under another METROGRAPH_SECRET_KEY."""
+    """A secret was sealed under another METROGRAPH_SECRET_KEY, or there is none."""
 
 
 def new_secret() -> str:
@@ -30,16 +31,20 @@ def new_secret() -> str:
 
 
 def sealed(secret: str, settings: Settings) -> str:
-    """The secret as it is stored."""
-    nonce = os.urandom(NONCE_BYTES)
-    return base64.b64encode(nonce + _cipher(settings).encrypt(nonce, secret.encode(), None)).decode()
+    """The secret as it is stored. Error: `Unavailable` without METROGRAPH_SECRET_KEY, outside a sandbox."""
+    cipher, nonce = _cipher(settings), os.urandom(NONCE_BYTES)
+    if cipher is None:
+        raise Unavailable(ErrorCode.UNAVAILABLE, "METROGRAPH_SECRET_KEY is not set, so no secret can be stored.")
+    return base64.b64encode(nonce + cipher.encrypt(nonce, secret.encode(), None)).decode()
 
 
 def opened(stored: str, settings: Settings) -> str:
     """The secret that was stored. Error: `Unreadable`."""
-    raw = base64.b64decode(stored)
+    raw, cipher = base64.b64decode(stored), _cipher(settings)
+    if cipher is None:
+        raise Unreadable
     try:
-        return _cipher(settings).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], None).decode()
+        return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], None).decode()
     except InvalidTag as error:
         raise Unreadable from error
 
@@ -54,7 +59,9 @@ def keys_of(row: WebhookEndpoint, settings: Settings, *, now: datetime) -> list[
     return [key for key in found if key is not None]
 
 
-def _cipher(settings: Settings) -> AESGCM:
+def _cipher(settings: Settings) -> AESGCM | None:
     # Only a sandbox may be without a key of its own; what it keeps is for trying things out.
-    secret_key = settings.secret_key or "sandbox"
+    secret_key = settings.secret_key or ("sandbox" if settings.is_sandbox else None)
+    if secret_key is None:
+        return None
     return AESGCM(hashlib.sha256(b"webhook secrets\0" + secret_key.encode()).digest())

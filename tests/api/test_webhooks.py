@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app.clock import Clock
 from app.main import create_app
-from app.notices import posting, senders, tries
+from app.notices import posting, secrets, senders, tries
 from app.notices.retention import forget_old
 from app.notices.sending import Place, due_endpoints, send_due
 from app.settings import Settings
@@ -146,6 +146,16 @@ async def test_outside_a_test_only_the_public_internet_is_called(store: Store, n
         answer = (await api(CREATE, input={"url": url}))["webhookEndpointCreate"]
         assert [error["path"] for error in answer["userErrors"]] == [["input", "url"]], url
     await made(api, "https://hooks.example.com/")
+
+
+async def test_without_a_key_nothing_is_stored_or_read(store: Store, now: datetime, settings: Settings) -> None:
+    keyless = Settings(environment="production", bootstrap_key=BOOTSTRAP)
+    api = Api(create_app(keyless, store, Clock(now.isoformat())))
+    answer = (await api(CREATE, input={"url": "https://hooks.example.com/"}))["webhookEndpointCreate"]
+    assert [error["code"] for error in answer["userErrors"]] == ["UNAVAILABLE"]
+    assert (await api("{ webhookEndpoints { totalCount } }"))["webhookEndpoints"]["totalCount"] == 0
+    with pytest.raises(secrets.Unreadable):
+        secrets.opened(secrets.sealed("whsec_x", settings), keyless)
 
 
 async def test_what_is_told_is_signed_and_what_was_undone_is_not_told(
