@@ -15,13 +15,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, or_, select
 
-from app.alerts import readings, tables
+from app.alerts import readings, tables, telling
 from app.alerts.snapshot import Snapshot
 from app.alerts.subjects import rule_of, subject_of, text_of_subject
-from app.alerts.telling import tell
 from app.contracts.family import lock_family
 from app.core.alerts import WHOLE, AlertState, Change, Reading, Told, judge
 from app.customers.tables import Customer
+from app.errors import Unavailable
 from app.store.engine import Store
 
 log = structlog.get_logger("metrograph.alerts")
@@ -31,7 +31,8 @@ LIMIT = 2_000
 async def evaluate_touched(store: Store, *, now: datetime) -> int:
     """Look at the customers of whom something was noted; returns how many.
 
-    Of one that cannot be looked at the notes go all the same: the next change, or the daily look, tries again.
+    Of one whom others hold too long the notes stay for the next time. Of one that cannot be looked at by our own mistake
+    they go all the same: the next change, or the daily look, tries again.
     """
     async with store.transaction() as session:
         noted = (
@@ -44,16 +45,21 @@ async def evaluate_touched(store: Store, *, now: datetime) -> int:
     by_customer: dict[UUID, list[int]] = {}
     for identifier, customer_id in noted:
         by_customer.setdefault(customer_id, []).append(identifier)
+    done = 0
     for customer_id, touches in by_customer.items():
         try:
             async with store.transaction() as session:
                 await evaluate(session, customer_id, now=now)
                 await _forget(session, touches)
+        except Unavailable as busy:
+            log.info("alerts evaluated later", customer=str(customer_id), reason=busy.message)
+            continue
         except Exception:
             log.exception("alerts not evaluated", customer=str(customer_id))
             async with store.transaction() as session:
                 await _forget(session, touches)
-    return len(by_customer)
+        done += 1
+    return done
 
 
 async def evaluate(session: AsyncSession, customer_id: UUID, *, now: datetime) -> int:
@@ -123,7 +129,7 @@ async def _write(
     )  # fmt: skip
     session.add(transition)
     if change.told is not None:
-        tell(session, row, transition, change.told, now=now)
+        telling.tell(session, row, transition, change.told, now=now)
 
 
 def _refresh(stored: dict[str, tables.AlertStateRow], found: Sequence[Reading]) -> None:

@@ -20,6 +20,7 @@ from app.alerts.evaluating import evaluate, evaluate_touched
 from app.alerts.tables import AlertTransitionRow
 from app.catalog.metrics import create_metric
 from app.catalog.products import create_product
+from app.contracts.family import lock_family
 from app.contracts.tables import Contract
 from app.core.alerts import AlertType
 from app.core.grants import GrantType
@@ -34,6 +35,7 @@ from app.notices import endpoints
 from app.notices.sending import Place, send_due
 from app.notices.tables import Notice
 from app.settings import Settings
+from app.store.engine import Store
 from app.store.ids import to_text
 from app.usage.incoming import IncomingEvent
 from app.usage.service import ingest
@@ -141,6 +143,21 @@ async def test_spend_before_balances(watch: Watch) -> None:
         "customerId": to_text("customer", contract.customer_id), "billableMetricId": None, "currentSpend": "100",
         "threshold": "100", "timestamp": "2026-11-02T12:00:00Z", "triggeredBy": None, "unit": "USD",
     }  # fmt: skip
+
+
+async def test_a_customer_whom_others_hold_too_long_is_looked_at_later(watch: Watch) -> None:
+    contract = await contract_of(watch)
+    await watch.alert(SPEND, "100")
+    assert await watch.look() == []
+    await watch.world.use(100, at=watch.world.now - HOUR)
+    hasty = await Store(watch.world.store.url, wait_seconds=0.2).open()
+    try:
+        async with watch.world.store.transaction() as session:
+            await lock_family(session, contract.customer_id)
+            assert await evaluate_touched(hasty, now=watch.world.now) == 0
+    finally:
+        await hasty.close()
+    assert await watch.look() == [("spend_threshold_reached", "100")]
 
 
 async def test_usage_of_a_metric(watch: Watch) -> None:
