@@ -75,7 +75,10 @@ async def test_an_entry_tells_who_did_what_from_where(api: Api) -> None:
 
 
 def schema_slices() -> tuple[str, ...]:
-    return ("custom_fields", "customers", "catalog", "usage", "contracts", "invoices", "delivery", "jobs")
+    return (
+        *("custom_fields", "customers", "catalog", "usage", "contracts", "invoices", "delivery", "jobs"),
+        *("alerts", "notices"),
+    )
 
 
 async def test_every_mutation_leaves_exactly_one_entry(api: Api) -> None:
