@@ -7,6 +7,7 @@ template in a few hundredths of a second. There is no fake of the database anywh
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import uuid
@@ -20,6 +21,14 @@ from app.store.engine import Store
 
 TEMPLATE = "metrograph_template"
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rare_collections() -> None:
+    """What was imported stays for the whole run, and is not looked through again and again for garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -46,8 +46,12 @@ class Cluster:
     def create_database(self, name: str, *, template: str = "template1") -> None:
         """Create a database, copied from a template to which nobody may be connected."""
         with self._admin() as connection:
+            # Copying files takes half the time of copying through the log; older servers know no other way.
+            strategy = sql.SQL("strategy file_copy" if connection.info.server_version >= 150_000 else "")
             connection.execute(
-                sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+                sql.SQL("create database {} template {} {}").format(
+                    sql.Identifier(name), sql.Identifier(template), strategy
+                )
             )
 
     def rename_database(self, name: str, new_name: str) -> None:

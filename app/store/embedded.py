@@ -24,6 +24,19 @@ from app.store import binaries, postmaster, watchdog
 from app.store.binaries import Account, NoPostgres
 from app.store.cluster import SUPERUSER, Cluster
 
+THROWAWAY = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum": "off",
+    "jit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "1h",
+}
+"""A server whose data nobody wants back: what only keeps it safe, or fit for a long life, is left out."""
+
 
 def start(data_dir: Path, *, durable: bool = True, state_root: Path = binaries.STATE_ROOT) -> Cluster:
     """Start or join the private server of a data folder.
@@ -154,7 +167,7 @@ def _launch(tools: Path, account: Account, pg: Path, *, durable: bool) -> Path:
         "max_connections": "200",
         "shared_buffers": "128MB",
         "log_min_messages": "warning",
-    } | ({} if durable else {"fsync": "off", "full_page_writes": "off"})
+    } | ({} if durable else THROWAWAY)
     started = account.run(
         *(tools / "pg_ctl", "-D", pg, "-w", "-t", "60", "-l", pg / "server.log"),
         *("-o", " ".join(f"-c {key}={value}" for key, value in options.items()), "start"),

@@ -46,7 +46,7 @@ from app.usage.service import ingest
 OCTOBER, NOVEMBER = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 NOW = NOVEMBER + timedelta(days=2)
 ACTOR = system("test")
-ROUNDS = 200 if os.environ.get("METROGRAPH_STRESS") else 20
+ROUNDS = 200 if os.environ.get("METROGRAPH_STRESS") else 10
 CONTRACTS, USED, GRANTED = 6, 40, 100
 ENTRIES = [1, -2, 4, -8, 16, -32, 64, -128]
 """By hand, each once: together they may take more than there is."""

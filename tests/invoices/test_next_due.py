@@ -14,7 +14,7 @@ from app.invoices import due, next_due
 from app.store.engine import Store
 from tests.invoices.changes import DAY, HOUR, Seller
 
-STORIES, STEPS = (20, 60) if os.environ.get("METROGRAPH_STRESS") else (2, 30)
+STORIES, STEPS = (20, 60) if os.environ.get("METROGRAPH_STRESS") else (1, 30)
 
 
 async def searched(seller: Seller) -> None:

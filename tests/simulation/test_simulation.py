@@ -19,7 +19,7 @@ from app.invoices.tables import Invoice
 from app.store.engine import Store
 from tests.simulation.world import World
 
-SEEDS = 60 if os.environ.get("METROGRAPH_STRESS") else 6
+SEEDS = 60 if os.environ.get("METROGRAPH_STRESS") else 4
 STEPS = 120
 
 
