@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from tests.delivery.world import ACTOR, HOUR, NOVEMBER, World
 from tests.notices.receiver import receiving, status
 
 D = Decimal
+CROSSINGS = 1_000 if os.environ.get("METROGRAPH_STRESS") else 200
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 SPEND, USAGE = AlertType.SPEND_THRESHOLD_REACHED, AlertType.USAGE_THRESHOLD_REACHED
 COMMIT = AlertType.LOW_REMAINING_COMMIT_BALANCE_REACHED
@@ -366,7 +368,8 @@ async def test_only_what_the_usage_touches_is_looked_at(watch: Watch) -> None:
         assert await evaluate(session, other, now=watch.world.now) == 1, "one draft was rated"
 
 
-async def test_a_thousand_crossings_with_kills_are_told_once_each(watch: Watch) -> None:
+@pytest.mark.stress
+async def test_crossings_with_kills_are_told_once_each(watch: Watch) -> None:
     """Evaluations and senders are broken off at random, and run beside each other; nothing is lost, nothing doubled."""
     dice = random.Random(7)
     customer = await regional(watch, rate=Tiered((Tier(None, D(1)),)))
@@ -379,9 +382,9 @@ async def test_a_thousand_crossings_with_kills_are_told_once_each(watch: Watch) 
                 session, settings, url=receiver.url, event_types=["alerts.*"], now=watch.world.now
             )
         place = Place(watch.world.store, settings, lambda: watch.world.now)
-        regions = [f"r{number}" for number in range(1_000)]
-        for start in range(0, 1_000, 250):
-            await _ingest(watch.world, [(region, 10) for region in regions[start : start + 250]])
+        regions = [f"r{number}" for number in range(CROSSINGS)]
+        for start in range(0, CROSSINGS, CROSSINGS // 4):
+            await _ingest(watch.world, [(region, 10) for region in regions[start : start + CROSSINGS // 4]])
             for _ in range(4):
                 work = [
                     *(asyncio.create_task(evaluate_touched(watch.world.store, now=watch.world.now)) for _ in range(2)),

@@ -5,6 +5,7 @@ The examples read like an account; a model in plain Python, walked at random, ho
 
 from __future__ import annotations
 
+import os
 import random
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
@@ -37,6 +38,7 @@ from tests.delivery.world import ACTOR, HOUR, NO_BUYER, NOON, NOVEMBER, OCTOBER,
 
 AWS, AZURE = "aws_marketplace", "azure_marketplace"
 DAY = timedelta(days=1)
+WALKS = 4 if os.environ.get("METROGRAPH_STRESS") else 2
 
 
 async def sent(world: World) -> list[int]:
@@ -418,7 +420,8 @@ async def test_usage_of_the_last_hour_after_the_months_cut_off(world: World) -> 
     assert world.sandbox.metered(AWS) == 100
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.stress
+@pytest.mark.parametrize("seed", range(WALKS))
 async def test_a_walk_beside_a_model(world: World, seed: int) -> None:
     """Ten days of usage, corrections, faults and pauses. What the marketplace counts never exceeds what was owed at its
     highest, all of it arrives in the end, and no hour has two quantities."""
