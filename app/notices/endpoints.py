@@ -138,14 +138,18 @@ async def try_endpoint(session: AsyncSession, endpoint_id: UUID, *, now: datetim
 
 
 async def resend(session: AsyncSession, notice_id: UUID, *, endpoint_id: UUID | None, now: datetime) -> Notice:
-    """Tell a notice again, with its id: to the endpoints that it was for, or to one, which need not be among them.
+    """Tell a notice again, with its id: to the endpoints that it was for, archived ones aside, or to one, which need not
+    be among them.
 
     Errors: `NotFound`, ARCHIVED.
     """
     notice = await session.get(Notice, notice_id)
     if notice is None:
         raise NotFound("Notice", ids.to_text("notice", notice_id), path=("id",))
-    statement = select(NoticeDelivery).where(NoticeDelivery.notice_id == notice_id)
+    live = select(WebhookEndpoint.id).where(col(WebhookEndpoint.archived_at).is_(None))
+    statement = select(NoticeDelivery).where(
+        NoticeDelivery.notice_id == notice_id, col(NoticeDelivery.endpoint_id).in_(live)
+    )
     if endpoint_id is not None:
         await _changeable(session, endpoint_id, path=("endpointId",))
         statement = statement.where(NoticeDelivery.endpoint_id == endpoint_id)

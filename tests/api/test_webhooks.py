@@ -230,6 +230,16 @@ async def test_a_secret_of_another_key_is_not_guessed(
     assert "rotate it" in node["deliveries"][0]["attempts"]["nodes"][0]["error"]
 
 
+async def test_nothing_is_resent_to_an_endpoint_that_was_archived(api: Api, receiver: Receiver, sender: Sender) -> None:
+    endpoint = await made(api, receiver.url)
+    sent = (await api(TEST, id=endpoint["id"]))["webhookEndpointTest"]["notice"]["id"]
+    assert await sender.send() == 1
+    await api(ARCHIVE, id=endpoint["id"])
+    assert (await api(RESEND, id=sent))["noticeResend"]["userErrors"] == []
+    [notice] = [item for item in (await api(LOG))["notices"]["nodes"] if item["id"] == sent]
+    assert [item["status"] for item in notice["deliveries"]] == ["DELIVERED"], "it would wait for ever"
+
+
 async def test_tries_grow_apart_for_three_days_then_it_is_given_up_and_resent(
     api: Api, receiver: Receiver, sender: Sender, now: datetime
 ) -> None:
