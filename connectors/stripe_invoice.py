@@ -16,7 +16,7 @@ from typing import Any
 
 from app.core import money
 from connectors.base import DocumentLine, InvoiceDocument, Problem, Terminal, document_to_json
-from connectors.http import SettingsError, SettingsTable, problems_of
+from connectors.http import SettingsTable, customer_of, problems_of
 from connectors.stripe_fields import FieldRules
 
 # docs.stripe.com/currencies, November 2026. Stripe's own table; ISO 4217 differs (ISK, UGX, MGA).
@@ -137,12 +137,7 @@ def plan_invoice(
 ) -> Plan:
     """The requests for a document; `seller` names the one line of what has too many. `Terminal` when Stripe could not take
     it as it is."""
-    try:
-        customer = read_customer({**document.customer, **document.options}, defaults)
-    except SettingsError as error:
-        raise Terminal(
-            "CUSTOMER_SETTINGS", str(error), hint="Complete the customer's billing configuration."
-        ) from error
+    customer = customer_of(lambda given: read_customer(given, defaults), {**document.customer, **document.options})
     lines, total = _lines(document, rules, seller)
     limit = MAX_MINOR_OF.get(document.currency, MAX_MINOR)
     if total > limit:
