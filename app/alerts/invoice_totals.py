@@ -10,12 +10,11 @@ from sqlmodel import col, select
 from app.alerts.snapshot import Snapshot
 from app.alerts.tables import AlertRow
 from app.core.alerts import Reading
+from app.core.invoice import InvoiceType
 from app.core.money import ZERO, exact, fiat, round_total
 from app.core.period import Frequency, step
 from app.invoices.tables import IS_VOID, Invoice
 from app.store.ids import to_text
-
-CONSOLIDATED = "USAGE_CONSOLIDATED"
 
 
 async def invoice_total(snapshot: Snapshot, row: AlertRow) -> list[Reading]:
@@ -40,7 +39,7 @@ async def monthly_total(snapshot: Snapshot, row: AlertRow) -> list[Reading]:
         and month <= item.statement.period.starting_at < end
     ]
     statement = select(func.count(), func.coalesce(func.sum(col(Invoice.total)), ZERO)).where(
-        Invoice.customer_id == snapshot.customer_id, Invoice.currency == row.unit, Invoice.type != CONSOLIDATED,
+        Invoice.customer_id == snapshot.customer_id, Invoice.currency == row.unit, Invoice.type != InvoiceType.USAGE_CONSOLIDATED,
         Invoice.starting_at >= month, Invoice.starting_at < end, ~IS_VOID,
     )  # fmt: skip
     if row.invoice_types:

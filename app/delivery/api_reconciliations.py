@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import strawberry
 from sqlalchemy import select
 
-from app.core import period, reconciliation
+from app.core import money, period, reconciliation
 from app.delivery import reconciliations, tables
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.connection import After, Connection, First, connection
@@ -79,7 +79,8 @@ class ReconciliationDifference:
 
     @strawberry.field(description="Theirs less ours; a side that has nothing counts as 0.")
     def difference(self) -> Decimal:
-        return (self.row.theirs or Decimal(0)) - (self.row.ours or Decimal(0))
+        with money.exact():
+            return (self.row.theirs or money.ZERO) - (self.row.ours or money.ZERO)
 
     @strawberry.field(description="In which currency; null for units of usage.")
     def currency(self) -> str | None:
