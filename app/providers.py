@@ -22,6 +22,10 @@ class ProviderDirectory(Protocol):
         """
         ...
 
+    def has_account(self, provider: str, connection: str | None) -> bool:
+        """Whether there is an account of the provider; with `connection`, whether that is one."""
+        ...
+
     def takes_currency(self, provider: str, currency: str) -> bool:
         """Whether invoices in this currency can be delivered to the provider at all."""
         ...
@@ -41,6 +45,10 @@ class NoProviders:
             "No provider accounts are configured; name their file in METROGRAPH_CONNECTIONS.",
             path=("input", "provider"),
         )
+
+    def has_account(self, provider: str, connection: str | None) -> bool:
+        """See `ProviderDirectory.has_account`."""
+        return False
 
     def takes_currency(self, provider: str, currency: str) -> bool:
         """See `ProviderDirectory.takes_currency`."""

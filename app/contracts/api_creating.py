@@ -1,30 +1,24 @@
 """The way from the input of a new contract to the service: by itself, or of a package.
 
-Owns nothing but that way; a preview of invoices takes it too. A package gives the input that a caller could have sent.
+Owns nothing but that way; a preview of invoices takes it too. What a package says is in `api_package_terms.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import strawberry
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.checks import public_name
-from app.contracts import package_dates, packages, placement, service
+from app.contracts import package_ways, packages, placement, service
 from app.contracts.api_inputs import ContractCreateInput, own_terms_of
-from app.contracts.api_relative import read
+from app.contracts.api_package_terms import of_package, refuse_beside
 from app.contracts.api_standing import schedule_of
-from app.errors import ErrorCode, InvalidInput
-from app.graphql.values import IntervalInput
+from app.contracts.package_dates import BillingAnchor
 from app.providers import ProviderDirectory
 from app.store import ids
-
-BESIDE = frozenset({"customer_id", "interval", "package_id", "package_alias", "transition", "uniqueness_key"})
-"""What may be said beside a package; everything else is the package's to say."""
 
 
 async def create_asked(
@@ -33,12 +27,12 @@ async def create_asked(
     """Make the contract that an input asks for. Errors: those of the service and of `offered_package`, INVALID for terms beside a package."""
     if found.package_id is None and found.package_alias is None:
         return await sign(session, directory, found, now=now)
-    _refuse_beside(found)
+    refuse_beside(found)
     package_id = optional("package", found.package_id, path=("input", "packageId"))
     package = await packages.offered_package(session, package_id, found.package_alias, at=found.interval.starting_at)
     customer_id = ids.from_text("customer", found.customer_id, path=("input", "customerId"))
-    chosen = await packages.matching_configuration(session, package, customer_id)
-    whole = of_package(package.definition, found)
+    chosen = await package_ways.matching_configuration(session, package, customer_id)
+    whole = of_package(package.definition, found, anchor=BillingAnchor(package.billing_anchor))
     if chosen is not None:
         whole = replace(whole, billing_configuration_id=ids.to_text("billing_configuration", chosen))
     return await sign(session, directory, whole, package_id=package.id, now=now)
@@ -78,40 +72,6 @@ async def sign(
     )
 
 
-def of_package(definition: dict[str, Any], found: ContractCreateInput) -> ContractCreateInput:
-    """What a caller would have sent in place of a package, for the customer and the start that are asked for."""
-    form = package_dates.dated(definition, found.interval.starting_at.astimezone(UTC))
-    interval = {"startingAt": found.interval.starting_at.isoformat(), "endingBefore": form.pop("endingBefore", None)}
-    made: ContractCreateInput = read(
-        ContractCreateInput, {**form, "customerId": found.customer_id, "interval": interval}
-    )
-    return replace(made, transition=found.transition, uniqueness_key=found.uniqueness_key)
-
-
 def optional(kind: str, text: str | None, *, path: tuple[str, ...]) -> Any:
     """The id in a text that may be missing."""
     return None if text is None else ids.from_text(kind, text, path=path)
-
-
-def bare(customer_id: str, starting_at: datetime) -> ContractCreateInput:
-    """An input that says only who and when."""
-    return ContractCreateInput(customer_id=strawberry.ID(customer_id), interval=IntervalInput(starting_at=starting_at))
-
-
-def _refuse_beside(found: ContractCreateInput) -> None:
-    empty = bare(found.customer_id, found.interval.starting_at)
-    for field in fields(ContractCreateInput):
-        if field.name not in BESIDE and getattr(found, field.name) != getattr(empty, field.name):
-            raise _beside(field.name)
-    if found.interval.ending_before is not None:
-        raise _beside("interval", "ending_before")
-
-
-def _beside(*names: str) -> InvalidInput:
-    path = tuple(public_name(name) for name in names)
-    return InvalidInput(
-        ErrorCode.INVALID,
-        f"{path[-1]} is the package's to say; beside a package only customerId, interval.startingAt, transition and "
-        "uniquenessKey are given. Add other terms by an amendment.",
-        path=("input", *path),
-    )

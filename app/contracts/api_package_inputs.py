@@ -6,7 +6,7 @@ the rules of a contract and with the path in the package.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -17,16 +17,19 @@ from app.catalog.api_card_inputs import RateCardAliasInput, new_alias
 from app.checks import Path, name_of, public_name, within
 from app.contracts.api_added_terms import ContractTermsInput
 from app.contracts.api_overrides import OverridePriority
+from app.contracts.api_package_types import PackageBillingAnchor
 from app.contracts.api_relative import CalendarSpanInput, form_of, relative
 from app.contracts.api_standing import StatementScheduleInput
-from app.contracts.package_dates import LASTS, OFFSET
+from app.contracts.package_dates import LASTS, OFFSET, BillingAnchor
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import KeyValueInput
 
 PackageContractTermsInput = relative(ContractTermsInput)
 PackageStatementScheduleInput = relative(StatementScheduleInput)
 MAX_SPAN = 1_000
-APART = ("name", "contract_name", "provider", "terms", "aliases", "uniqueness_key")
+APART = frozenset(
+    {"name", "contract_name", "provider", "connection", "billing_anchor", "terms", "aliases", "uniqueness_key"}
+)
 """Fields of the package itself, or kept otherwise than they are sent."""
 
 
@@ -72,6 +75,15 @@ class PackageCreateInput:
         description="Contracts of it go through this provider, of which their customer then has exactly one billing "
         "configuration; default: as the customer chose.",
     )
+    connection: str | None = strawberry.field(
+        default=None,
+        description="Of that provider the account by its name in the file of connections, which says how invoices are "
+        "delivered; needed where customers have configurations of several.",
+    )
+    billing_anchor: PackageBillingAnchor = strawberry.field(  # type: ignore[valid-type]
+        default=BillingAnchor.CONTRACT_START_DATE,
+        description="From when offsets and durations are counted; those of `statement` always from the contract's start.",
+    )
     aliases: list[PackageAliasInput] = strawberry.field(
         default_factory=list, description="Names by which contracts find it, at most 200."
     )
@@ -90,11 +102,6 @@ def definition_of(found: PackageCreateInput) -> dict[str, Any]:
     form = {public_name(name): form_of(value) for name, value in own.items() if value is not None}
     named = {} if found.contract_name is None else {"name": found.contract_name}
     return {**named, **form, **form_of(found.terms)}
-
-
-def aliases_of(found: Sequence[PackageAliasInput]) -> list[tuple[Path, NewAlias]]:
-    """The names of a new package, each with its place."""
-    return [(("input", "aliases", str(index)), alias_of(alias)) for index, alias in enumerate(found)]
 
 
 def alias_of(found: PackageAliasInput) -> NewAlias:

@@ -6,15 +6,17 @@ package. Nothing of the trial stays, neither a row nor a word in the history or 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from app.change import take_change
 from app.checks import Path
-from app.contracts import history
+from app.contracts import history, package_ways
 from app.contracts.api_added_terms import ContractTermsInput
-from app.contracts.api_creating import bare, of_package, sign
-from app.contracts.package_dates import told
+from app.contracts.api_creating import sign
+from app.contracts.api_package_terms import bare, of_package, origin_of
+from app.contracts.package_dates import BillingAnchor, told
 from app.core.period import floor_hour
 from app.customers.tables import Customer
 from app.errors import BillingError
@@ -28,16 +30,26 @@ class _Undo(Exception):
     """Leaves the trial without keeping it."""
 
 
-async def try_package(context: Context, definition: dict[str, Any]) -> None:
-    """Make a contract of the package for a customer who never was, starting now. Errors: those of a contract's create."""
+async def try_package(
+    context: Context, definition: Mapping[str, Any], *, way: package_ways.PackageWay, anchor: BillingAnchor
+) -> None:
+    """Make a contract of the package for a customer who never was, starting now, or with its first whole statement period.
+
+    Only then does nothing last from the contract's start to the period, which would hide that it lasts for no time at all.
+    Errors: those of a contract's create, PROVIDER_NOT_CONFIGURED, CURRENCY_MISMATCH.
+    """
     session = context.session
+    package_ways.check_account(context.providers, way)
     try:
         async with session.begin_nested():
             customer = Customer(created_at=context.now, name="trial")
             session.add(customer)
             await session.flush()
-            asked = bare(to_text("customer", customer.id), floor_hour(context.now))
-            await sign(session, context.providers, of_package(definition, asked), now=context.now)
+            start = origin_of(definition, floor_hour(context.now), anchor=anchor)
+            asked = bare(to_text("customer", customer.id), start)
+            whole = of_package(definition, asked, anchor=anchor)
+            made = await sign(session, context.providers, whole, now=context.now)
+            await package_ways.check_currencies(session, context.providers, way, made.contract)
             raise _Undo
     except _Undo:
         pass

@@ -12,14 +12,27 @@ import strawberry
 from sqlalchemy import select
 
 from app.contracts import tables
+from app.contracts.package_dates import BillingAnchor
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by
 from app.graphql.scalars import JSON
+from app.graphql.values import described_enum
 
 if TYPE_CHECKING:
     from app.contracts.api_types import Contract
 
+PackageBillingAnchor = described_enum(
+    BillingAnchor,
+    name="PackageBillingAnchor",
+    description="From when the offsets and durations of a package are counted.",
+    sentences={
+        BillingAnchor.CONTRACT_START_DATE: "From the contract's start.",
+        BillingAnchor.FIRST_BILLING_PERIOD: "From the start of the contract's first whole statement period; what has no "
+        "offset begins with the contract. A contract that starts on the 17th and is billed by calendar months begins its "
+        "year on the next first.",
+    },
+)
 LOADERS["package.aliases"] = rows_by(tables.PackageAlias, "package_id")
 CONTRACTS = tables.Contract.__table__.c  # type: ignore[attr-defined]
 
@@ -40,6 +53,12 @@ class Package(Node):
     name: str = strawberry.field(description="What people call it; never shown to end customers.")
     provider: str | None = strawberry.field(
         description="The provider of the one billing configuration that a customer must have; null: none is asked for."
+    )
+    connection: str | None = strawberry.field(
+        description="The account of that provider, and so the way of delivery; null: any of the provider's."
+    )
+    billing_anchor: PackageBillingAnchor = strawberry.field(  # type: ignore[valid-type]
+        description="From when its offsets and durations are counted."
     )
     uniqueness_key: str | None = strawberry.field(description="The key that made its creation safe to repeat.")
     created_at: datetime = strawberry.field(description="When it was made.")

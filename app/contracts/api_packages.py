@@ -12,7 +12,7 @@ from typing import Annotated
 import strawberry
 from sqlalchemy import select
 
-from app.contracts import packages, tables
+from app.contracts import package_ways, packages, tables
 from app.contracts.api_package_inputs import (
     PackageAliasInput,
     PackageCreateInput,
@@ -84,12 +84,14 @@ class PackagesMutation:
         self, info: Info, input: Annotated[PackageCreateInput, strawberry.argument(description="The new package.")]
     ) -> PackagePayload:
         definition = definition_of(input)
-        await try_package(info.context, definition)
+        way = package_ways.PackageWay(input.provider, input.connection)
+        await try_package(info.context, definition, way=way, anchor=input.billing_anchor)
         row = await packages.create_package(
             info.context.session,
             name=input.name,
             definition=definition,
-            provider=input.provider,
+            way=way,
+            billing_anchor=input.billing_anchor,
             aliases=[(("input", "aliases", str(index)), alias_of(alias)) for index, alias in enumerate(input.aliases)],
             uniqueness_key=input.uniqueness_key,
             now=info.context.now,

@@ -12,14 +12,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
 
 from app.catalog import alias_schedules
 from app.catalog.alias_schedules import NewAlias
 from app.change import note_change
 from app.checks import Path, name_of
+from app.contracts.package_dates import BillingAnchor
+from app.contracts.package_ways import PackageWay
 from app.contracts.tables import PackageAlias, PackageRow
-from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
 from app.store.ids import to_text
 from app.store.unique import once
@@ -32,7 +32,8 @@ async def create_package(
     *,
     name: str,
     definition: Mapping[str, Any],
-    provider: str | None = None,
+    way: PackageWay = PackageWay(),
+    billing_anchor: BillingAnchor = BillingAnchor.CONTRACT_START_DATE,
     aliases: Sequence[tuple[Path, NewAlias]] = (),
     uniqueness_key: str | None = None,
     now: datetime,
@@ -40,8 +41,8 @@ async def create_package(
     """Keep a package whose definition was tried. Errors: REQUIRED, INVALID, `Conflict`, those of names."""
     async with once(session, PackageRow, uniqueness_key):
         row = PackageRow(
-            created_at=now, name=name_of(name, path=("input", "name")), definition=dict(definition), provider=provider,
-            uniqueness_key=uniqueness_key,
+            created_at=now, name=name_of(name, path=("input", "name")), definition=dict(definition), provider=way.provider,
+            connection=way.connection, billing_anchor=billing_anchor, uniqueness_key=uniqueness_key,
         )  # fmt: skip
         session.add(row)
         await session.flush()
@@ -99,31 +100,6 @@ async def find_package(session: AsyncSession, alias: str, *, at: datetime) -> Pa
     return await alias_schedules.find(session, PACKAGES, alias, at=at)
 
 
-async def matching_configuration(session: AsyncSession, row: PackageRow, customer_id: UUID) -> UUID | None:
-    """The one configuration of the customer with the package's provider; None for a package that names no provider.
-
-    Error: PROVIDER_NOT_CONFIGURED when the customer has none, or several.
-    """
-    if row.provider is None:
-        return None
-    found = await session.scalars(
-        select(BillingConfiguration.id).where(
-            BillingConfiguration.customer_id == customer_id,
-            BillingConfiguration.provider == row.provider,
-            col(BillingConfiguration.archived_at).is_(None),
-        )
-    )
-    matching = found.all()
-    if len(matching) != 1:
-        raise InvalidInput(
-            ErrorCode.PROVIDER_NOT_CONFIGURED,
-            f"The package is billed through {row.provider}, of which the customer has {len(matching) or 'no'} billing "
-            "configurations; it needs exactly one.",
-            path=("input", "customerId"),
-        )
-    return matching[0]
-
-
 async def _changeable(session: AsyncSession, package_id: UUID) -> PackageRow:
     row = await session.get(PackageRow, package_id, with_for_update=True, populate_existing=True)
     if row is None:
@@ -141,4 +117,10 @@ def _archived(row: PackageRow, *, path: Path) -> InvalidState:
 
 
 async def _shown(session: AsyncSession, row: PackageRow) -> dict[str, object]:
-    return {"name": row.name, "provider": row.provider} | await alias_schedules.shown(session, PACKAGES, row)
+    own = {
+        "name": row.name,
+        "provider": row.provider,
+        "connection": row.connection,
+        "billingAnchor": row.billing_anchor,
+    }
+    return own | await alias_schedules.shown(session, PACKAGES, row)

@@ -57,13 +57,16 @@ class Contract(Row, Unique, table=True):
 class PackageRow(Row, Unique, table=True):
     """A contract that is still to be signed, by whomever: what a create says, with dates told from its start.
 
-    `provider` is that of the one billing configuration which the customer must have.
+    `provider` and `connection` are those of the one billing configuration which the customer must have. Dates are counted
+    from `billing_anchor`.
     """
 
     __tablename__ = "packages"
     name: str = Field(max_length=200)
     definition: dict[str, Any] = Field(sa_type=JSONB)
     provider: str | None = Field(default=None, max_length=64)
+    connection: str | None = Field(default=None, max_length=128)
+    billing_anchor: str = Field(default="CONTRACT_START_DATE", max_length=32)
     archived_at: datetime | None = instant(default=None, nullable=True)
 
 

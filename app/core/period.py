@@ -161,6 +161,14 @@ def statement_period_at(schedule: StatementSchedule, *, contract: Period, at: da
     return period
 
 
+def first_whole_period_start(schedule: StatementSchedule, *, contract: Period) -> datetime:
+    """Where the first statement period begins that the contract's start does not cut: at that start or after it."""
+    anchor = statement_anchor(schedule, contract)
+    index = _index_at(anchor, schedule.frequency, contract.starting_at)
+    begun = step(anchor, schedule.frequency, index)
+    return begun if begun == contract.starting_at else step(anchor, schedule.frequency, index + 1)
+
+
 def uncovered(period: Period, covered: Iterable[Period]) -> Iterator[Period]:
     """What is left of a period beside those that are covered, in order of time; all of them have an end.
 

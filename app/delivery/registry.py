@@ -71,6 +71,10 @@ class Connections:
             )
         return fitting[0].name
 
+    def has_account(self, provider: str, connection: str | None) -> bool:
+        """See `ProviderDirectory.has_account`."""
+        return any(item.provider == provider and connection in (None, item.name) for item in self.all())
+
     def takes_currency(self, provider: str, currency: str) -> bool:
         """See `ProviderDirectory.takes_currency`."""
         fitting = [item for item in self.all() if item.provider == provider]

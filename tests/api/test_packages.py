@@ -19,13 +19,14 @@ from tests.api.test_invoices import app
 
 __all__ = ["app", "deal"]
 
-PACKAGE = "package { id name provider archivedAt uniquenessKey definition aliases { name startingAt endingBefore } }"
+PACKAGE = "package { id name provider connection billingAnchor archivedAt uniquenessKey definition aliases { name startingAt endingBefore } }"
 ERRORS = "userErrors { code message path status conflicting { id } }"
 MAKE = f"mutation ($input: PackageCreateInput!) {{ packageCreate(input: $input) {{ {PACKAGE} {ERRORS} }} }}"
 ARCHIVE = f"mutation ($id: ID!) {{ packageArchive(id: $id) {{ {PACKAGE} {ERRORS} }} }}"
 GIVE = f"mutation ($id: ID!, $alias: PackageAliasInput!) {{ packageGiveAlias(id: $id, alias: $alias) {{ {PACKAGE} {ERRORS} }} }}"
 SIGN = f"""mutation ($input: ContractCreateInput!) {{ contractCreate(input: $input) {{
   contract {{ id package {{ id }} billingConfiguration {{ id }} {STATE} statement {{ frequency day anchor }} graceHours
+    overrides {{ endingBefore }}
     subscriptions {{ name interval {{ startingAt endingBefore }} anchor quantity }}
     recurringBalances {{ duration interval {{ startingAt endingBefore }} accessAmount {{ unitPrice }} }} }} {ERRORS} }} }}"""
 FIND = "query ($id: ID, $alias: String, $at: DateTime) { package(id: $id, alias: $alias, at: $at) { id } }"
@@ -203,10 +204,57 @@ async def test_the_customer_has_exactly_one_configuration_of_the_provider(deal: 
     chosen = await builders.configuration(deal.api, deal.customer["id"], connection="us")
     contract = await signed(deal, packageId=package["id"])
     assert contract["billingConfiguration"] == {"id": chosen["id"]}
-    await builders.configuration(deal.api, deal.customer["id"], connection="eu")
+    other = await builders.configuration(deal.api, deal.customer["id"], connection="eu")
     again = await sign(deal, packageId=package["id"])
     assert refused(again) == ("PROVIDER_NOT_CONFIGURED", ["input", "customerId"])
     assert "has 2 billing configurations" in again["userErrors"][0]["message"]
+    # The account says how invoices are delivered, and which of the two is meant.
+    package = await made(deal, provider="stripe", connection="eu")
+    assert (package["provider"], package["connection"]) == ("stripe", "eu")
+    contract = await signed(deal, packageId=package["id"])
+    assert contract["billingConfiguration"] == {"id": other["id"]}
+    await builders.configuration(deal.api, deal.customer["id"], connection="eu")
+    assert (
+        "through eu, of which the customer has 2"
+        in (await sign(deal, packageId=package["id"]))["userErrors"][0]["message"]
+    )
+
+
+async def test_terms_count_from_the_first_whole_billing_period(deal: Deal) -> None:
+    month, three, year = span(1), span(3), span(1, "YEARS")
+    gift = {"kind": "CREDIT", "unit": "USD", "name": "gift"}
+    terms = {
+        "overrides": [{"change": {"multiplier": "0.5"}, "duration": month}],
+        "scheduledCharges": [{"productId": deal.setup["id"], "items": [{"dateOffset": span(0), "unitPrice": "5"}]}],
+        "subscriptions": [deal.subscription(startingAtOffset=span(0), duration=three)],
+        "balances": [{**gift, "access": [{"amount": "30", "duration": three},
+                                         {"amount": "20", "startingAtOffset": three, "duration": month}]}],
+    }  # fmt: skip
+    package = await made(deal, billingAnchor="FIRST_BILLING_PERIOD", duration=year, terms=terms)
+    assert package["billingAnchor"] == "FIRST_BILLING_PERIOD"
+    start, first, end = "2026-11-17T00:00:00Z", "2026-12-01T00:00:00Z", "2027-03-01T00:00:00Z"
+    found = await signed(deal, start, packageId=package["id"])
+    assert found["interval"] == {"startingAt": start, "endingBefore": "2027-12-01T00:00:00Z"}
+    # What has no offset begins with the contract, and meets what follows it.
+    [override] = found["overrides"]
+    assert (override["startingAt"], override["endingBefore"]) == (start, "2027-01-01T00:00:00Z")
+    [[item]] = [charge["items"]["nodes"] for charge in found["scheduledCharges"]]
+    assert item["at"] == first
+    assert [fee["interval"] for fee in found["subscriptions"]] == [{"startingAt": first, "endingBefore": end}]
+    [balance] = (await deal.api(BALANCES, customer=deal.customer["id"]))["balances"]["nodes"]
+    assert [part["interval"] for part in balance["segments"]] == [
+        {"startingAt": start, "endingBefore": end}, {"startingAt": end, "endingBefore": "2027-04-01T00:00:00Z"},
+    ]  # fmt: skip
+    # A contract that starts with a period begins there, and statements have their dates from the contract's start.
+    found = await signed(deal, first, packageId=package["id"])
+    assert found["interval"] == {"startingAt": first, "endingBefore": "2027-12-01T00:00:00Z"}
+    custom = {"frequency": "MONTHLY", "day": "CUSTOM_DATE", "anchorOffset": span(3, "DAYS")}
+    package = await made(deal, billingAnchor="FIRST_BILLING_PERIOD", duration=month, statement=custom)
+    found = await signed(deal, start, packageId=package["id"])
+    assert found["statement"]["anchor"] == "2026-11-20T00:00:00Z"
+    assert found["interval"] == {"startingAt": start, "endingBefore": "2026-12-20T00:00:00Z"}
+    late = await sign(deal, "2026-11-17T00:30:00Z", packageId=package["id"])
+    assert refused(late) == ("NOT_HOUR_ALIGNED", ["input", "interval", "startingAt"])
 
 
 async def test_what_no_contract_could_be_made_of_is_refused_and_nothing_stays(deal: Deal, store: Store) -> None:
@@ -220,6 +268,12 @@ async def test_what_no_contract_could_be_made_of_is_refused_and_nothing_stays(de
         ({"terms": {"subscriptions": [deal.subscription(startingAtOffset=span(13))]}, "duration": span(12)}, "INVALID_INTERVAL", ["terms", "subscriptions", "0", "startingAtOffset"]),
         ({"terms": {"scheduledCharges": [{"productId": deal.setup["id"], "items": [{"dateOffset": month, "unitPrice": "-1"}]}]}}, "INVALID", ["terms", "scheduledCharges", "0", "items", "0", "unitPrice"]),
         ({"duration": span(0)}, "INVALID_INTERVAL", ["duration"]),
+        ({"duration": span(0), "billingAnchor": "FIRST_BILLING_PERIOD"}, "INVALID_INTERVAL", ["duration"]),
+        ({"statement": {"day": "CUSTOM_DATE"}, "billingAnchor": "FIRST_BILLING_PERIOD"}, "REQUIRED", ["statement", "anchorOffset"]),
+        ({"provider": "strip"}, "PROVIDER_NOT_CONFIGURED", ["provider"]),
+        ({"provider": "stripe", "connection": "marketplace"}, "PROVIDER_NOT_CONFIGURED", ["connection"]),
+        ({"connection": "eu"}, "INVALID", ["connection"]),
+        ({"provider": "azure_marketplace", "rateCardId": None, "currency": "EUR"}, "CURRENCY_MISMATCH", ["provider"]),
         ({"duration": span(-1)}, "INVALID", ["duration", "value"]),
         ({"duration": span(1001)}, "INVALID", ["duration", "value"]),
         ({"terms": {"usageFilters": [{"key": "k", "values": ["v"], "startingAtOffset": span(1001)}]}}, "INVALID", ["terms", "usageFilters", "0", "startingAtOffset", "value"]),

@@ -17,6 +17,7 @@ from app.core.period import (
     StatementDay,
     StatementSchedule,
     ceil_hour,
+    first_whole_period_start,
     floor_hour,
     is_hour,
     statement_period_at,
@@ -207,6 +208,23 @@ def test_the_statement_of_an_instant() -> None:
     ]:
         found = statement_period_at(schedule, contract=contract, at=at(instant))
         assert found == (None if expected is None else span(*expected)), instant
+
+
+@pytest.mark.parametrize(
+    ("start", "schedule", "whole"),
+    [
+        ("2026-11-17", StatementSchedule(), "2026-12-01"),
+        ("2026-12-01", StatementSchedule(), "2026-12-01"),
+        ("2026-11-17", StatementSchedule(Frequency.QUARTERLY), "2027-01-01"),
+        ("2026-11-17", StatementSchedule(Frequency.MONTHLY, StatementDay.CONTRACT_START), "2026-11-17"),
+        ("2026-11-17", StatementSchedule(Frequency.MONTHLY, StatementDay.CUSTOM_DATE, at("2026-01-31")), "2026-11-30"),
+        ("2026-11-17T12:00", StatementSchedule(Frequency.WEEKLY), "2026-11-24"),
+    ],
+)
+def test_where_the_first_whole_statement_begins(start: str, schedule: StatementSchedule, whole: str) -> None:
+    found = first_whole_period_start(schedule, contract=Period(at(start)))
+    assert found == at(whole)
+    assert statement_period_at(schedule, contract=Period(at(start)), at=found).starting_at == found  # type: ignore[union-attr]
 
 
 def test_schedules_that_are_refused() -> None:
