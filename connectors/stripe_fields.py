@@ -1,7 +1,7 @@
 """Which of the seller's own fields Stripe is told, and under which names.
 
 Owns the rules of a connection (`metadata`, `printed_fields`) and their application. Values come with the document, frozen
-when the invoice became final, so a retry sends what the first try sent.
+with the first try, so a retry sends what that one sent.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ MAX_RULES = 40
 MAX_VALUE = 500
 MAX_PRINTED = 4
 MAX_PRINTED_VALUE = 140
-_ANY_FIELD = r"(customer|contract|product)\.\S{1,100}"
-_INVOICE_FIELD = r"(customer|contract)\.\S{1,100}"
+_ANY_FIELD = r"(customer|contract|invoice|product)\.\S{1,100}"
+_INVOICE_FIELD = r"(customer|contract|invoice)\.\S{1,100}"
 _METADATA_KEY = r"(?!metrograph_)[^\[\]]{1,40}"
 
 

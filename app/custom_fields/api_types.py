@@ -32,6 +32,7 @@ CustomFieldEntity = described_enum(
         entities.Entity.PRODUCT: "Products.",
         entities.Entity.RATE_CARD: "Rate cards.",
         entities.Entity.BILLABLE_METRIC: "Billable metrics.",
+        entities.Entity.INVOICE: "Invoices, drafts among them, which keep theirs when they become final.",
     },
 )
 

@@ -15,6 +15,7 @@ from app.catalog.tables import MetricRow, ProductRow, RateCard
 from app.contracts.tables import Contract
 from app.customers.tables import Customer
 from app.grants.tables import GrantRow
+from app.invoices.tables import Invoice
 
 
 class Entity(StrEnum):
@@ -27,6 +28,7 @@ class Entity(StrEnum):
     PRODUCT = "PRODUCT"
     RATE_CARD = "RATE_CARD"
     BILLABLE_METRIC = "BILLABLE_METRIC"
+    INVOICE = "INVOICE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ KINDS: Mapping[Entity, Kind] = {
     Entity.PRODUCT: Kind("product", "Product", ProductRow),
     Entity.RATE_CARD: Kind("rate_card", "Rate card", RateCard),
     Entity.BILLABLE_METRIC: Kind("metric", "Billable metric", MetricRow),
+    Entity.INVOICE: Kind("invoice", "Invoice", Invoice),
 }
 
 

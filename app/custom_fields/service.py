@@ -41,14 +41,22 @@ async def insert_custom_fields(
 
 
 async def set_custom_fields(
-    session: AsyncSession, entity: Entity, identifier: UUID, values: Mapping[str, str]
+    session: AsyncSession,
+    entity: Entity,
+    identifier: UUID,
+    values: Mapping[str, str],
+    *,
+    unstored: object | None = None,
 ) -> object:
-    """Give an object these values; other keys keep theirs. Gives the object's row.
+    """Give an object these values; other keys keep theirs. Gives the object's row, or what is `unstored`, such as a draft.
 
-    Errors: `NotFound`, ARCHIVED, and those of `store_values`.
+    An invoice may have them after it is final: they stand beside it and are no part of its content. Errors: `NotFound`,
+    ARCHIVED, and those of `store_values`.
     """
-    row = await _object(session, entity, identifier)
-    if row.archived_at is not None:  # type: ignore[attr-defined]
+    row = await _object(session, entity, identifier) or unstored
+    if row is None:
+        raise _missing(entity, identifier)
+    if getattr(row, "archived_at", None) is not None:
         raise InvalidState(
             ErrorCode.ARCHIVED,
             f"{KINDS[entity].called} {to_text(KINDS[entity].kind, identifier)} is archived; its values can be deleted.",
@@ -64,15 +72,23 @@ async def set_custom_fields(
 
 
 async def delete_custom_fields(
-    session: AsyncSession, entity: Entity, identifier: UUID, keys: Collection[str]
-) -> object:
-    """Take the values of these keys from an object, archived or not. Gives the object's row.
+    session: AsyncSession,
+    entity: Entity,
+    identifier: UUID,
+    keys: Collection[str],
+    *,
+    unstored: object | None = None,
+) -> object | None:
+    """Take the values of these keys from an object, archived or not. Gives the object's row, or what is `unstored`.
 
-    Errors: `NotFound`, CUSTOM_FIELD_UNKNOWN. A key without a value is passed over.
+    What is left of a draft that is no more can be deleted as well, and gives None. Errors: `NotFound`, CUSTOM_FIELD_UNKNOWN.
+    A key without a value is passed over.
     """
-    row = await _object(session, entity, identifier)
-    registered = await _registered(session, entity, keys, path=("keys",))
+    row = await _object(session, entity, identifier) or unstored
     before = (await custom_fields_of(session, [identifier]))[identifier]
+    if row is None and not before:
+        raise _missing(entity, identifier)
+    registered = await _registered(session, entity, keys, path=("keys",))
     await session.execute(
         delete(CustomFieldValue).where(
             col(CustomFieldValue.object_id) == identifier,
@@ -187,12 +203,13 @@ async def _refuse_taken(session: AsyncSession, entity: Entity, key: CustomFieldK
     )
 
 
-async def _object(session: AsyncSession, entity: Entity, identifier: UUID) -> object:
-    kind = KINDS[entity]
-    row: object | None = await session.get(kind.row_class, identifier)
-    if row is None or not kind.holds(row):
-        raise NotFound(kind.called, to_text(kind.kind, identifier), path=("id",))
-    return row
+async def _object(session: AsyncSession, entity: Entity, identifier: UUID) -> object | None:
+    row: object | None = await session.get(KINDS[entity].row_class, identifier)
+    return row if KINDS[entity].holds(row) else None
+
+
+def _missing(entity: Entity, identifier: UUID) -> NotFound:
+    return NotFound(KINDS[entity].called, to_text(KINDS[entity].kind, identifier), path=("id",))
 
 
 def _shown(values: Mapping[str, str]) -> dict[str, object]:

@@ -40,7 +40,10 @@ class CustomFieldValue(SQLModel, table=True):
     """
 
     __tablename__ = "custom_field_values"
-    __table_args__ = (UniqueConstraint("key_id", "unique_value"),)
+    __table_args__ = (
+        UniqueConstraint("key_id", "unique_value"),
+        Index("ix_custom_field_values_value", "key_id", "value"),
+    )
     object_id: UUID = Field(primary_key=True)
     key_id: UUID = Field(foreign_key="custom_field_keys.id", primary_key=True)
     value: str = Field(max_length=200)

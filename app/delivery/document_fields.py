@@ -1,6 +1,6 @@
-"""The custom fields that travel with an invoice to its provider, as they were when it became final.
+"""The custom fields that travel with an invoice to its provider: its own, and those of its customer and contract as they were when it became final.
 
-Owns their names there: `customer.KEY`, `contract.KEY` and, on lines, `product.KEY`. Which of them a provider is told, and
+Owns their names there: `invoice.KEY`, `customer.KEY`, `contract.KEY` and, on lines, `product.KEY`. Which of them a provider is told, and
 under which name, is a setting of the connection.
 """
 
@@ -12,14 +12,16 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.frozen import terms_from_json
+from app.custom_fields.service import custom_fields_of
 from app.invoices.frozen_fields import frozen_fields
 from app.invoices.putting_together import constituents_from_json
 from app.invoices.tables import Invoice, InvoiceInputs
 
 
 async def fields_of_invoice(session: AsyncSession, invoice: Invoice) -> dict[str, str]:
-    """Those of the customer and of the contract."""
-    found = (await frozen_fields(session, [invoice.id]))[invoice.id]
+    """Those of the customer and of the contract, and its own as they are when it is first sent."""
+    own = (await custom_fields_of(session, [invoice.id]))[invoice.id]
+    found = {**(await frozen_fields(session, [invoice.id]))[invoice.id], "invoice": own}
     return {f"{owner}.{key}": value for owner in sorted(found) for key, value in sorted(found[owner].items())}
 
 

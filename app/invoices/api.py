@@ -19,7 +19,8 @@ from app.graphql.nodes import load_node
 from app.graphql.payload import Payload
 from app.invoices import drafts, service, tables
 from app.invoices.api_drafts import rated_drafts
-from app.invoices.api_inputs import COLUMNS, Filter, Order, filtered, number_of, sort_of
+from app.invoices.api_filtering import filtered
+from app.invoices.api_inputs import COLUMNS, Filter, Order, number_of, sort_of
 from app.invoices.api_types import Invoice
 from app.store import ids
 
@@ -64,7 +65,7 @@ class InvoicesQuery:
     async def invoices(
         self, info: Info, filter: Filter = None, order_by: Order = None, first: First = 25, after: After = None
     ) -> Connection[Invoice]:
-        statement = filtered(select(tables.Invoice), filter)
+        statement = await filtered(info, select(tables.Invoice), filter)
         own = info.context.actor.customer_id
         if own is not None:
             statement = statement.where(COLUMNS.customer_id == own)

@@ -11,6 +11,7 @@ from decimal import Decimal
 import strawberry
 
 from app.checks import at_most
+from app.custom_fields.api_types import custom_fields_in
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.values import IntervalInput, KeyValueInput, group_of
 from app.invoices.api_breakdown_inputs import interval_with_end
@@ -57,6 +58,9 @@ class HistoricalInvoiceInput:
     usage: list[HistoricalUsageInput] = strawberry.field(
         description="Its usage, at most 500 entries; stored usage is left out."
     )
+    custom_fields: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Values of its custom fields, whose keys are registered."
+    )
 
 
 @strawberry.input(description="Invoices of the past to make; all of them or none.")
@@ -82,6 +86,7 @@ def _invoice(found: HistoricalInvoiceInput, *, path: tuple[str, ...]) -> Histori
         interval_with_end(found.interval, path=(*path, "interval")),
         [_quantity(item, path=(*path, "usage", str(place))) for place, item in enumerate(found.usage)],
         found.issued_at,
+        custom_fields_in(found.custom_fields, path=(*path, "customFields")),
     )
 
 

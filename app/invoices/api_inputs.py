@@ -1,6 +1,6 @@
-"""What callers send about invoices: filters, orders, and how they become SQL.
+"""What callers send about invoices: filters and orders.
 
-Owns the inputs. Only final invoices are listed, since drafts are views and are asked for by customer or contract.
+Owns the inputs; what a filter means is in `api_filtering.py`. Only final invoices are listed, since drafts are views and are asked for by customer or contract.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ from enum import Enum
 from typing import Annotated, Any
 
 import strawberry
-from sqlalchemy import Select, false, or_
 
-from app.core.invoice import InvoiceStatus as Status
+from app.custom_fields.api_filters import DESCRIPTION
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import DateTimeFilter, Direction, OrderDirection, described_enum
+from app.graphql.values import DateTimeFilter, Direction, KeyValueInput, OrderDirection, described_enum
 from app.invoices import tables
-from app.invoices.api_loaders import InvoiceStatus
-from app.invoices.tables import IS_VOID
-from app.store import ids
+from app.invoices.api_loaders import InvoiceStatus, InvoiceType
 
 COLUMNS = tables.Invoice.__table__.c  # type: ignore[attr-defined]
 NUMBER = re.compile(r"(?:INV-)?0*([1-9]\d{0,17})", re.ASCII)
@@ -56,33 +53,15 @@ class InvoiceFilter:
     customer_id: strawberry.ID | None = strawberry.field(default=None, description="Those of this customer.")
     contract_id: strawberry.ID | None = strawberry.field(default=None, description="Those of this contract.")
     currency: CurrencyCode | None = strawberry.field(default=None, description="Those in this currency.")
+    type: list[InvoiceType] | None = strawberry.field(  # type: ignore[valid-type]
+        default=None, description="Those of one of these types."
+    )
+    custom_fields: list[KeyValueInput] = strawberry.field(default_factory=list, description=DESCRIPTION)
     issued_at: DateTimeFilter | None = strawberry.field(default=None, description="Those that became final then.")
 
 
 Filter = Annotated[InvoiceFilter | None, strawberry.argument(description="Which invoices.")]
 Order = Annotated[InvoiceOrder | None, strawberry.argument(description="How to sort; default: latest issued first.")]
-
-
-def filtered(statement: Select[Any], wanted: InvoiceFilter | None) -> Select[Any]:
-    """The statement with the conditions of the filter."""
-    if wanted is None:
-        return statement
-    if wanted.status is not None:
-        conditions = [
-            IS_VOID if status is Status.VOID else ~IS_VOID for status in wanted.status if status is not Status.DRAFT
-        ]
-        statement = statement.where(or_(false(), *conditions))
-    for kind, text in (("customer", wanted.customer_id), ("contract", wanted.contract_id)):
-        if text is not None:
-            identifier = ids.from_text(kind, text, path=("filter", f"{kind}Id"))
-            statement = statement.where(COLUMNS[f"{kind}_id"] == identifier)
-    if wanted.currency is not None:
-        statement = statement.where(COLUMNS.currency == wanted.currency)
-    if wanted.issued_at is not None and wanted.issued_at.gte is not None:
-        statement = statement.where(COLUMNS.issued_at >= wanted.issued_at.gte)
-    if wanted.issued_at is not None and wanted.issued_at.lt is not None:
-        statement = statement.where(COLUMNS.issued_at < wanted.issued_at.lt)
-    return statement
 
 
 def sort_of(wanted: InvoiceOrder | None) -> tuple[list[Any], bool]:

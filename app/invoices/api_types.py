@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from app.contracts.api_types import Contract
+from app.custom_fields.api_types import HasCustomFields
 from app.customers.api_types import BillingConfiguration, Customer
 from app.graphql.connection import After, Connection, First, list_connection
 from app.graphql.context import Info
@@ -40,10 +41,12 @@ if TYPE_CHECKING:
     "invoice",
     of=(tables.Invoice, drafts.RatedStatement),
     scope="invoices:read",
-    description="What a customer owes for one period of a contract. A draft keeps its id when it becomes final.",
+    description="What a customer owes for one period of a contract. A draft keeps its id, and its custom fields, when it "
+    "becomes final. Those can change after that, since they are no part of its content; an invoice that is made again has "
+    "none of the void one's.",
     load=load_invoices,
 )
-class Invoice(Node):
+class Invoice(Node, HasCustomFields):
     @strawberry.field(description="Its number, without gaps; null for a draft.")
     def number(self, invoice: strawberry.Parent[Either]) -> str | None:
         return number_of(invoice)

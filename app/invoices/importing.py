@@ -7,8 +7,8 @@ in is checked in `imported_usage.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -19,11 +19,11 @@ from app.contracts.reading import changeable_contract
 from app.contracts.tables import Contract
 from app.core import invoice, items, rating
 from app.core.period import Period
+from app.custom_fields.service import insert_custom_fields
 from app.errors import ErrorCode, InvalidInput, InvalidState
-from app.invoices import balances, imported_usage, service, settling, waiting
+from app.invoices import balances, imported_usage, service, settling, tables, waiting
 from app.invoices.drafts import RatedStatement
 from app.invoices.open import open_statements
-from app.invoices.tables import Invoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,14 @@ class HistoricalInvoice:
     period: Period
     quantities: Sequence[imported_usage.GivenQuantity]
     issued_at: datetime | None = None
+    custom_fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
     """An invoice that was made, and what it was rated from."""
 
-    invoice: Invoice
+    invoice: tables.Invoice
     rated: RatedStatement
 
 
@@ -50,7 +51,8 @@ async def import_invoices(
     """Make the invoices in the order given, each from what the ones before left in the balances.
 
     Errors, with the path of the invoice: `NotFound`, ARCHIVED, INVALID_INTERVAL for what is no open statement of the
-    contract, NOT_DUE before its end and while an earlier contract holds what rolls over, INVALID, PRODUCT_NOT_ON_CARD.
+    contract, NOT_DUE before its end and while an earlier contract holds what rolls over, INVALID, PRODUCT_NOT_ON_CARD, those of
+    `insert_custom_fields`.
     """
     return [
         await _import(session, item, path=("input", "invoices", str(place)), now=now)
@@ -78,6 +80,7 @@ async def _import(session: AsyncSession, item: HistoricalInvoice, *, path: tuple
         stored.items, found.unrated, stored.terms, usage, stored.pots, found.draws,
     )  # fmt: skip
     [made] = await service.write_invoices(session, [rated], is_imported=True, now=now)
+    await insert_custom_fields(session, made, item.custom_fields, path=(*path, "customFields"))
     await settling.settle(session, contract.customer_id, now=now)
     return Imported(made, rated)
 

@@ -235,7 +235,7 @@ async def test_the_sellers_own_fields_stand_where_the_account_wants_them(connect
     [
         ("metadata", {"contract.po": "metrograph_invoice_id"}),
         ("metadata", {"contract.po": "a[b]"}),
-        ("metadata", {"invoice.po": "po"}),
+        ("metadata", {"commit.po": "po"}),
         ("metadata", {f"contract.k{n}": f"k{n}" for n in range(41)}),
         ("metadata", "po"),
         ("printed_fields", {"product.sku": "SKU"}),
