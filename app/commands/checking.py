@@ -18,6 +18,7 @@ from app.contracts.past import misremembered
 from app.invoices import due
 from app.invoices.balance_books import unbalanced
 from app.invoices.books import changed_invoices
+from app.invoices.reversal_rating import misgiven
 from app.runtime import Runtime
 from app.store.ids import to_text
 
@@ -153,14 +154,16 @@ RULES: dict[str, tuple[str, str]] = {
         "join grant_segments s on s.grant_id = g.id where g.rolled_from_id is not null) r using (source, target) "
         "where coalesce(t.gone, 0) <> coalesce(r.come, 0)",
     ),
-    "every event has one id, and every id one event": (
+    "every event has one id, and every id one event, stored or taken back": (
         "select count(*) from event_ids",
-        "select abs((select count(*) from event_ids) - (select count(*) from events)) "
-        "+ (select count(*) from event_ids i where not exists (select 1 from events e where e.id = i.id))",
+        "with kept as (select id from events union all select id from voided_events) "
+        "select abs((select count(*) from event_ids) - (select count(*) from kept)) "
+        "+ (select count(*) from event_ids i where not exists (select 1 from kept k where k.id = i.id))",
     ),
     "received usage equals what the ingest log accepted": (
         "select count(*) from ingest_batches",
-        "select abs(coalesce((select sum(accepted) from ingest_batches), 0) - (select count(*) from events))",
+        "select abs(coalesce((select sum(accepted) from ingest_batches), 0) "
+        "- (select count(*) from events) - (select count(*) from voided_events))",
     ),
     "no delivery is acknowledged above its invoice": (
         "select count(*) from deliveries",
@@ -197,7 +200,7 @@ async def check(runtime: Runtime, *, as_json: bool) -> Exit | None:
         findings = [await _counted(session, rule, *queries) for rule, queries in RULES.items()]
         for dated in (_balances, _due):
             findings.append(await dated(session, now=runtime.clock.now()))
-        for more in (_contents, _histories, _chain):
+        for more in (_contents, _histories, _reversals, _chain):
             findings.append(await more(session))
     broken = [finding for finding in findings if finding.broken]
     if as_json:
@@ -238,6 +241,12 @@ async def _contents(session: AsyncSession) -> Finding:
 async def _histories(session: AsyncSession) -> Finding:
     checked, wrong = await misremembered(session)
     return Finding("the terms of every contract follow from its history", checked, len(wrong), ", ".join(wrong[:5]))
+
+
+async def _reversals(session: AsyncSession) -> Finding:
+    rule = "every outcome reversal gave back what its statements had asked for too much, by what was frozen with them"
+    checked, wrong = await misgiven(session)
+    return Finding(rule, checked, len(wrong), ", ".join(wrong[:5]))
 
 
 async def overlooked(session: AsyncSession, *, now: datetime) -> list[str]:
