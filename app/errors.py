@@ -63,6 +63,9 @@ class ErrorCode(StrEnum):
     ALREADY_FINALIZED = "ALREADY_FINALIZED"
     NOT_FINALIZED = "NOT_FINALIZED"
     ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
+    ALREADY_REVERSED = "ALREADY_REVERSED"
+    NOT_RATED = "NOT_RATED"
+    NOTHING_TO_REVERSE = "NOTHING_TO_REVERSE"
 
 
 CODE_SENTENCES: dict[ErrorCode, str] = {
@@ -116,6 +119,9 @@ CODE_SENTENCES: dict[ErrorCode, str] = {
     ErrorCode.ALREADY_FINALIZED: "The invoice is final and does not change.",
     ErrorCode.NOT_FINALIZED: "The invoice is still a draft.",
     ErrorCode.ILLEGAL_TRANSITION: "The object's state does not allow this step.",
+    ErrorCode.ALREADY_REVERSED: "The outcome was taken back before; its reversal is named.",
+    ErrorCode.NOT_RATED: "No final statement that counts has billed the event.",
+    ErrorCode.NOTHING_TO_REVERSE: "Without the event nobody would have paid less.",
 }
 
 

@@ -56,6 +56,7 @@ from app.invoices.api_imports import ImportsMutation
 from app.invoices.api_issue_dates import IssueDatesMutation
 from app.invoices.api_previews import PreviewsQuery
 from app.invoices.api_rebills import RebillsMutation
+from app.invoices.api_reversals import ReversalsMutation, ReversalsQuery
 from app.invoices.api_runs import RunsMutation, RunsQuery
 from app.invoices.api_simulations import SimulationsQuery
 from app.invoices.api_usage_voids import UsageVoidsMutation
@@ -86,6 +87,7 @@ class Query(
     SimulationsQuery,
     RunsQuery,
     VoidsQuery,
+    ReversalsQuery,
     DeliveryQuery,
     ProviderNoticeQuery,
     SubscriptionsQuery,
@@ -122,6 +124,7 @@ class Mutation(
     RunsMutation,
     VoidsMutation,
     UsageVoidsMutation,
+    ReversalsMutation,
     RebillsMutation,
     ImportsMutation,
     EndingMutation,

@@ -6,7 +6,7 @@ that the reader would check.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -56,6 +56,14 @@ def in_words(found: Explanation, *, metric: str | None = None, balance: str | No
         case LineType.ROUNDING:  # pragma: no branch - the type checker proves that no case is missing
             sentences = [f"The exact sum of the lines is rounded half up; that makes {_money(found.line)}."]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def reversed_since(transaction_ids: Sequence[str]) -> str:
+    """The sentence about outcomes of a line that were taken back after it was billed; at least one."""
+    names = ", ".join(_quoted(name) for name in transaction_ids[:10])
+    more = f" and {len(transaction_ids) - 10} more" if len(transaction_ids) > 10 else ""
+    verb = "was" if len(transaction_ids) == 1 else "were"
+    return f"Since then {names}{more} {verb} reversed: what was paid too much went back by entries of their own."
 
 
 def _used(found: Explanation, metric: str | None) -> str:

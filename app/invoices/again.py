@@ -6,7 +6,7 @@ stored here; `regenerating.py` stores it, and a preview shows it before anything
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -21,13 +21,13 @@ from app.core.ledger import Movement, TransferKind
 from app.core.lines import LineType
 from app.core.pots import pots_of
 from app.grants import followed, reading
-from app.invoices import again_statement, books, consolidated_again, drafts, giving_back, instead, missing
+from app.invoices import again_statement, books, consolidated_again, drafts, giving_back, instead, missing, reversals
 from app.invoices.tables import Invoice
 
 
 @dataclass(frozen=True, slots=True)
 class MadeAgain:
-    """An invoice as it would be made again, and what the void of the first one took from commits that it sells."""
+    """An invoice as it would be made again, and what the void of the first one took: of commits that it sells, of reversals."""
 
     rated: drafts.RatedStatement
     restored: Sequence[tuple[UUID, Movement]]
@@ -61,14 +61,10 @@ async def make_again(
         return None
     lines_of_commits = (item.line for item in statement.items if item.line.type is LineType.COMMIT_PURCHASE)
     sold = await followed.with_rollovers(session, {line.grant_id for line in lines_of_commits if line.grant_id})
+    # What outcome reversals gave comes back when the invoice is made, and pays nothing of it.
+    later = await reversals.receivers(session, invoice.id) - sold
     grants = await reading.grants_in_reach(session, contract)
-    restored = [
-        (item.row.id, replace(moved, kind=TransferKind.CREDITED, amount=-moved.amount, at=now))
-        for item in grants
-        if item.row.id in sold
-        for moved in item.movements
-        if moved.kind is TransferKind.CANCELED and moved.invoice_id == invoice.id
-    ]
+    restored, given_again = [_restored(grants, which, invoice, now=now) for which in (sold, later)]
     other = supposed or instead.Instead()
     moved = {item.row.id: other.moved(item.row.id, _moved(item, invoice, restored, is_void=is_void)) for item in grants}
     if statement.type is InvoiceType.TRUEUP:
@@ -78,7 +74,21 @@ async def make_again(
         rated = missing.rated_true_up(statement, found.grant, moved[found.row.id], current)
         return None if rated.is_nothing else MadeAgain(rated, ())
     pots = pots_of([item.grant for item in grants if item.may_serve(contract)], moved)
-    return MadeAgain(await drafts.rate(session, statement, pots=pots, terms=current, hours=other.hours), restored)
+    rated = await drafts.rate(session, statement, pots=pots, terms=current, hours=other.hours)
+    return MadeAgain(rated, [*restored, *given_again])
+
+
+def _restored(
+    grants: Sequence[reading.StoredGrant], which: Collection[UUID], invoice: Invoice, *, now: datetime
+) -> list[tuple[UUID, Movement]]:
+    """What the void of an invoice canceled of some balances, the other way round."""
+    return [
+        (item.row.id, replace(moved, kind=TransferKind.CREDITED, amount=-moved.amount, at=now))
+        for item in grants
+        if item.row.id in which
+        for moved in item.movements
+        if moved.kind is TransferKind.CANCELED and moved.invoice_id == invoice.id
+    ]
 
 
 def _moved(

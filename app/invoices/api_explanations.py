@@ -20,7 +20,7 @@ from app.graphql.connection import After, Connection, First
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.values import Interval, Money
-from app.invoices import api_line_events, api_seen
+from app.invoices import api_line_events, api_reversals, api_seen
 from app.invoices.api_line_parts import GroupValue, Origin, groups, interval_shown
 from app.store import ids
 
@@ -84,6 +84,9 @@ class LineExplanation:
     )
     base_products: list[str] = strawberry.field(
         description="Of a percentage: names of the products whose charges it is taken of; else empty."
+    )
+    reversals: list[api_reversals.OutcomeReversal] = strawberry.field(
+        description="Outcomes of the line that were taken back since, in the order of that, at most 100."
     )
     found: strawberry.Private[explain.Explanation]
     origin: strawberry.Private[Origin]
@@ -164,8 +167,13 @@ class LineExplanation:
         return await api_line_events.events_of(info, self.found, self.origin, first=first, after=after)
 
 
-async def explained(info: Info, line: lines.Line, origin: Origin) -> LineExplanation:
-    """The explanation of a line; the seller's name of a metric is not told to tokens of one customer."""
+async def explained(
+    info: Info, line: lines.Line, origin: Origin, since: list[api_reversals.OutcomeReversal]
+) -> LineExplanation:
+    """The explanation of a line; the seller's name of a metric is not told to tokens of one customer.
+
+    `since` are the reversals of what it bills.
+    """
     found = explain.explain(line, origin.terms, origin.pots)
     metric = balance = None
     if found.measured is not None and info.context.actor.customer_id is None:
@@ -173,8 +181,12 @@ async def explained(info: Info, line: lines.Line, origin: Origin) -> LineExplana
     if line.grant_id is not None:
         # One that comes with a preview is stored nowhere.
         balance = getattr(await api_seen.seen_balance(info, line.grant_id), "name", None)
+    words = [explain_words.in_words(found, metric=metric, balance=balance)]
+    if since:
+        words.append(explain_words.reversed_since([reversal.transaction_id for reversal in since]))
     return LineExplanation(
-        in_words=explain_words.in_words(found, metric=metric, balance=balance),
+        in_words=" ".join(words),
+        reversals=since[: api_reversals.MAX_SHOWN],
         base_products=[product.name for product in found.base],
         found=found,
         origin=origin,

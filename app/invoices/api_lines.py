@@ -19,7 +19,7 @@ from app.grants.api_types import Balance
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.values import Interval, KeyValue, Money, described_enum, key_values
-from app.invoices import api_explanations, api_origins, api_seen
+from app.invoices import api_explanations, api_origins, api_reversals, api_seen
 from app.invoices.api_line_parts import GroupValue, LineTier, Origin, groups
 from app.store import ids
 
@@ -83,7 +83,8 @@ class InvoiceLine:
     )
     async def explanation(self, info: Info) -> api_explanations.LineExplanation:
         origin = await self._origin(info)
-        return await api_explanations.explained(info, self.line, origin)
+        since = await api_reversals.since(info, self.line, self.origin)
+        return await api_explanations.explained(info, self.line, origin, since)
 
     @object_field(
         scope="contracts:read",

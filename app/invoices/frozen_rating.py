@@ -6,16 +6,15 @@ Owns the way back to core values, which reads no terms, usage or balances of tod
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from app.contracts.frozen import terms_from_json
-from app.core import items, rating
+from app.core import grants, items, ledger, money, rating
 from app.core.invoice import FinalInvoice, InvoiceType, assemble, finalize, put_together
-from app.core.ledger import true_up_line
 from app.core.lines import Line
-from app.core.money import fiat
 from app.core.pots import pots_from_json
-from app.core.quantities import usage_from_json
+from app.core.quantities import Usage, usage_from_json
 from app.core.terms import Terms
 from app.invoices.books import period_of
 from app.invoices.frozen_items import items_from_json
@@ -47,15 +46,27 @@ def rated_again(
         if not pots:
             raise NotRecomputable("it was made by a release that did not freeze what was missing of the commit")
         [pot] = pots
-        return finalize(assemble([true_up_line(pot.grant, pot.available)], fiat(invoice.currency))), ()
+        return finalize(assemble([ledger.true_up_line(pot.grant, pot.available)], money.fiat(invoice.currency))), ()
     terms = terms_from_json(frozen.terms)
-    fees, charges = items.fees_and_charges(_items(frozen, terms))
     if invoice.type == InvoiceType.SCHEDULED:
-        rated, unit = rating.rate_fees(terms, fees, pots=pots), fiat(invoice.currency)
-    else:
-        usage = usage_from_json(frozen.usage)
-        rated, unit = rating.rate_statement(terms, period_of(invoice), usage, pots=pots, fees=fees), terms.unit
-    return finalize(assemble([*rated.lines, *charges], unit)), rated.unrated
+        fees, charges = items.fees_and_charges(_items(frozen, terms))
+        rated = rating.rate_fees(terms, fees, pots=pots)
+        return finalize(assemble([*rated.lines, *charges], money.fiat(invoice.currency))), rated.unrated
+    rated = rated_with(invoice, frozen, usage_from_json(frozen.usage), terms=terms, pots=pots)
+    return finalize(assemble(rated.lines, terms.unit)), rated.unrated
+
+
+def rated_with(
+    invoice: Invoice, frozen: InvoiceInputs, usage: Usage, *, terms: Terms, pots: Sequence[grants.Pot]
+) -> rating.Rating:
+    """A usage statement with this usage, and the fees and charges that it bills; before its rounding.
+
+    `terms` and `pots` are those that were frozen. Errors: as of `rated_again`.
+    """
+    assert invoice.type == InvoiceType.USAGE, "only usage is rated"
+    fees, charges = items.fees_and_charges(_items(frozen, terms))
+    rated = rating.rate_statement(terms, period_of(invoice), usage, pots=pots, fees=fees)
+    return replace(rated, lines=(*rated.lines, *charges))
 
 
 def _items(frozen: InvoiceInputs, terms: Terms) -> Sequence[Line]:

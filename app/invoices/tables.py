@@ -143,6 +143,49 @@ class InvoiceConstituent(SQLModel, table=True):
     invoice_id: UUID = Field(foreign_key="invoices.id", index=True)
 
 
+class OutcomeReversal(Row, table=True):
+    """An event that a final statement had billed, and that was taken back; once at most. Rows are only ever added.
+
+    `event_id` is the digest of its transaction id. `amount` is the part of its money that was taken back, None is all.
+    """
+
+    __tablename__ = "outcome_reversals"
+    customer_id: UUID = Field(foreign_key="customers.id", index=True)
+    event_id: UUID = Field(unique=True)
+    transaction_id: str = Field(max_length=256)
+    occurred_at: datetime = instant()
+    amount: Decimal | None = exact(default=None, nullable=True)
+    reason: str = Field(max_length=500)
+
+
+class ReversedStatement(SQLModel, table=True):
+    """A final statement that had billed a reversed event, and how its usage is without it. Rows are only ever added."""
+
+    __tablename__ = "reversed_statements"
+    reversal_id: UUID = Field(foreign_key="outcome_reversals.id", primary_key=True)
+    invoice_id: UUID = Field(foreign_key="invoices.id", primary_key=True, index=True)
+    usage: list[dict[str, Any]] = Field(sa_type=JSONB)
+
+
+class ReversalEntry(SQLModel, table=True):
+    """What went back, by the transfer `transfer_id`: what the invoice had asked for, or a balance had paid (`paid_by_id`).
+
+    Rows are only ever added.
+    """
+
+    __tablename__ = "reversal_entries"
+    reversal_id: UUID = Field(foreign_key="outcome_reversals.id", primary_key=True)
+    invoice_id: UUID = Field(foreign_key="invoices.id", primary_key=True, index=True)
+    position: int = Field(primary_key=True)
+    unit: str = Field(max_length=16)
+    amount: Decimal = exact()
+    paid_by_id: UUID | None = Field(default=None, foreign_key="grants.id")
+    paid_by_segment: int | None = None
+    grant_id: UUID = Field(foreign_key="grants.id", index=True)
+    segment: int
+    transfer_id: UUID = Field(foreign_key="transfers.id", unique=True)
+
+
 class Counter(SQLModel, table=True):
     """The next invoice number; one row, taken last before commit so that numbers have no gaps."""
 

@@ -18,8 +18,8 @@ from app.change import note_change
 from app.checks import at_most, distinct, text_of
 from app.contracts.family import lock_family
 from app.core.invoice import InvoiceType
-from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
-from app.invoices.tables import IS_VOID, Invoice
+from app.errors import Conflict, ErrorCode, InvalidInput, InvalidState, NotFound
+from app.invoices import reversals, tables
 from app.store.ids import to_text
 from app.usage import events, search, service, voiding
 
@@ -41,7 +41,7 @@ async def void_usage(
     """Void events by their transaction ids: all of them, or none. Safe to repeat.
 
     Errors: REQUIRED, REASON_REQUIRED, `LimitExceeded` above 100 ids, NOT_FOUND for an id that never came,
-    ALREADY_FINALIZED for one in the period of a final statement, which is named.
+    ALREADY_FINALIZED for one in the period of a final statement, which is named, ALREADY_REVERSED.
     """
     if not 0 < len(reason.strip()) <= MAX_REASON:
         raise InvalidInput(ErrorCode.REASON_REQUIRED, "Say why, in 1 to 500 characters.", path=("input", "reason"))
@@ -61,6 +61,13 @@ async def void_usage(
         if key not in before and all(item.id != key for item in found):
             raise NotFound("Event", name, path=(*PATH, str(wanted.index(name))))
     for item in sorted(found, key=lambda item: wanted.index(item.transaction_id)):
+        reversal = await reversals.reversal_of(session, item.id)
+        if reversal is not None:
+            raise Conflict(
+                ErrorCode.ALREADY_REVERSED,
+                f"Event {item.transaction_id[:80]!r} was reversed; its worth comes back when its invoice is made again.",
+                path=(*PATH, str(wanted.index(item.transaction_id))), conflicting=reversal,
+            )  # fmt: skip
         owner = owners.get(item.event.reference)
         final = None if owner is None else await _final_statement(session, owner, item)
         if final is not None:
@@ -75,18 +82,20 @@ async def void_usage(
     return VoidedUsage(len(gone), len(before))
 
 
-async def _final_statement(session: AsyncSession, customer_id: object, item: events.FoundEvent) -> Invoice | None:
+async def _final_statement(
+    session: AsyncSession, customer_id: object, item: events.FoundEvent
+) -> tables.Invoice | None:
     at = item.event.timestamp
     rows = await session.execute(
-        select(Invoice)
+        select(tables.Invoice)
         .where(
-            Invoice.customer_id == customer_id,
-            Invoice.type == InvoiceType.USAGE,
-            col(Invoice.starting_at) <= at,
-            or_(col(Invoice.ending_before).is_(None), col(Invoice.ending_before) > at),
-            ~IS_VOID,
+            tables.Invoice.customer_id == customer_id,
+            tables.Invoice.type == InvoiceType.USAGE,
+            col(tables.Invoice.starting_at) <= at,
+            or_(col(tables.Invoice.ending_before).is_(None), col(tables.Invoice.ending_before) > at),
+            ~tables.IS_VOID,
         )
-        .order_by(col(Invoice.starting_at), col(Invoice.id))
+        .order_by(col(tables.Invoice.starting_at), col(tables.Invoice.id))
         .limit(1)
     )
     return rows.scalar_one_or_none()

@@ -15,7 +15,7 @@ from app.change import note_change
 from app.contracts.family import lock_family
 from app.core.invoice import InvoiceStatus
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
-from app.invoices import consolidated, finding, service
+from app.invoices import consolidated, finding, reversals, service
 from app.invoices.giving_back import cancel_purchases, give_back
 from app.invoices.lifetime import count_invoices
 from app.invoices.tables import Invoice, InvoiceVoid
@@ -46,6 +46,7 @@ async def void_invoice(
     await count_invoices(session, [invoice], void=True)
     await give_back(session, invoice, now=now)
     await cancel_purchases(session, invoice, now=now)
+    await reversals.take_back(session, invoice, now=now)
     if invoice.billing_configuration_id is not None:
         await enqueue(session, service.DELIVERIES_JOB, once=service.DELIVERIES_JOB)
     await session.flush()

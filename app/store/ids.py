@@ -33,6 +33,7 @@ PREFIXES = {
     "pricing_unit": "unt",
     "invoice": "inv",
     "invoice_line": "iln",
+    "outcome_reversal": "orv",
     "delivery": "dlv",
     "delivery_attempt": "dat",
     "metering_slot": "slt",

@@ -212,6 +212,12 @@ class EventStore(Protocol):
         """Take events out, and keep them beside; gives those that were there, by digest. Their ids stay taken."""
         ...
 
+    async def came_after(
+        self, session: AsyncSession, batch: int, *, references: Sequence[str], period: Period
+    ) -> Sequence[UUID]:
+        """The digests of the ids of events in a period with an end that came with later batches, sorted."""
+        ...
+
     async def voided(self, session: AsyncSession, ids: Sequence[UUID]) -> Sequence[VoidedEvent]:
         """Those of the events that were taken back, by digest."""
         ...

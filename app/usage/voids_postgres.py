@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.period import Period
 from app.usage.events import FoundEvent, VoidedEvent
 from app.usage.single_postgres import found_event
 
@@ -32,6 +33,10 @@ VOIDED = """
 select id, transaction_id, batch, reference, event_type, occurred_at, cast(properties as text), voided_at, reason
 from voided_events where id = any(cast(:ids as uuid[])) order by id
 """
+CAME_AFTER = """
+select id from events where reference = any(:references) and occurred_at >= :since and occurred_at < :until
+and batch > :batch order by id
+"""
 
 
 class PostgresVoids:
@@ -43,6 +48,14 @@ class PostgresVoids:
         """In one statement; who comes second finds nothing."""
         values = {"ids": list(ids), "now": now, "actor": actor, "reason": reason}
         return [found_event(row) for row in await session.execute(text(VOID), values)]
+
+    async def came_after(
+        self, session: AsyncSession, batch: int, *, references: Sequence[str], period: Period
+    ) -> Sequence[UUID]:
+        """Found among the events of the period."""
+        values = {"references": list(references), "batch": batch}
+        values |= {"since": period.starting_at, "until": period.ending_before}
+        return list(await session.scalars(text(CAME_AFTER), values))
 
     async def voided(self, session: AsyncSession, ids: Sequence[UUID]) -> Sequence[VoidedEvent]:
         """By the key."""

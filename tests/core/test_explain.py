@@ -13,7 +13,7 @@ from hypothesis import given
 from app.core.conversions import Conversion, ConversionOperation, Rounding, RoundingMethod
 from app.core.elsewhere import Elsewhere
 from app.core.explain import Explanation, explain
-from app.core.explain_words import in_words
+from app.core.explain_words import in_words, reversed_since
 from app.core.fees import Collection, Subscription
 from app.core.grants import Grant, Pot
 from app.core.invoice import assemble, finalize
@@ -297,3 +297,8 @@ def test_every_line_says_its_amount(usage: dict[UsageKey, list[HourQuantity]], l
         assert (found.rate is None) == (line.rate_id is None)
         assert (found.pot is None) == (line.grant_id is None)
         assert found.measured is None or found.measured.metric_id in (A, B)
+
+
+def test_what_was_reversed_since_in_words() -> None:
+    assert reversed_since(["a"]).startswith("Since then “a” was reversed: ")
+    assert "“9” and 2 more were reversed" in reversed_since([str(number) for number in range(12)])

@@ -36,6 +36,7 @@ DECIDES_NO_DUE_DATE = {
     # Content of invoices, which come with the invoice; deliveries, which come after it; records of what was done.
     *("invoice_lines", "invoice_inputs", "deliveries", "metering_slots", "contract_edits"),
     *("carried_metrics", "carried_outcomes"),
+    *("reversed_statements", "reversal_entries", "outcome_reversals"),
     *("billing_run_contracts", "billing_run_invoices", "lifetime_billings", "invoice_constituents"),
     # What is watched and told follows what is due, and changes nothing of it.
     "alerts",
@@ -49,6 +50,7 @@ APPEND_ONLY = (
     *("delivery_attempts", "delivery_receipts", "metering_receipts", "audit_entries"),
     *("transfers", "invoice_voids", "invoice_regenerations", "contract_edits", "external_invoice_states"),
     *("invoice_constituents", "carried_metrics", "carried_outcomes", "voided_events", "alert_transitions"),
+    *("outcome_reversals", "reversed_statements", "reversal_entries"),
 )
 
 
