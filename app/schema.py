@@ -20,6 +20,7 @@ from app.access.api_audit import AuditQuery
 from app.access.api_server import ServerQuery
 from app.actor import Actor
 from app.alerts.api import AlertsMutation, AlertsQuery
+from app.alerts.api_live import AlertsLive
 from app.catalog.api import CatalogMutation
 from app.catalog.api_queries import CatalogQuery
 from app.catalog.api_units import PricingUnitMutation, PricingUnitQuery
@@ -36,6 +37,7 @@ from app.customers.api import CustomersMutation, CustomersQuery
 from app.delivery.api import DeliveryMutation, DeliveryQuery
 from app.delivery.api_connections import ConnectionsMutation, ConnectionsQuery
 from app.delivery.api_external import ProviderNoticeQuery
+from app.delivery.api_live import DeliveryLive
 from app.delivery.api_reconciliations import ReconciliationsMutation, ReconciliationsQuery
 from app.delivery.api_subscriptions import SubscriptionsMutation, SubscriptionsQuery
 from app.grants.api import BalancesMutation
@@ -54,6 +56,7 @@ from app.invoices.api_ending import EndingMutation
 from app.invoices.api_gates import GatesMutation, GatesQuery
 from app.invoices.api_imports import ImportsMutation
 from app.invoices.api_issue_dates import IssueDatesMutation
+from app.invoices.api_live import InvoicesLive, SpendQuery
 from app.invoices.api_previews import PreviewsQuery
 from app.invoices.api_rebills import RebillsMutation
 from app.invoices.api_reversals import ReversalsMutation, ReversalsQuery
@@ -84,6 +87,7 @@ class Query(
     BreakdownsQuery,
     GatesQuery,
     PreviewsQuery,
+    SpendQuery,
     SimulationsQuery,
     RunsQuery,
     VoidsQuery,
@@ -142,6 +146,14 @@ class Mutation(
     pass
 
 
+@strawberry.type(
+    description="What can be heard as it happens, over WebSocket (graphql-transport-ws) or server-sent events. Each "
+    "change is read when it is told, by the caller as it may read then."
+)
+class Subscription(InvoicesLive, DeliveryLive, AlertsLive):
+    pass
+
+
 class Schema(strawberry.Schema):
     """The library's schema without its own logging: faults are logged once, with the request id, when masked."""
 
@@ -156,6 +168,7 @@ def build(limits: Limits = Limits()) -> tuple[Schema, Documents]:
     schema = Schema(
         Query,
         Mutation,
+        Subscription,
         types=[kind.shown_as for kind in KINDS.values()],
         extensions=[documents.extension],
         config=StrawberryConfig(scalar_map=SCALARS),

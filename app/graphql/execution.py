@@ -82,15 +82,22 @@ class Gateway:
         if prepared.document is None or prepared.errors:
             return prepared
         chosen = prepared.operation(operation.name)
-        if operation.read_only and chosen.operation is not OperationType.QUERY:
+        if operation.read_only and chosen.operation is OperationType.MUTATION:
             raise ApiError(
                 Code.BAD_REQUEST,
-                "GET runs queries only; send this operation by POST.",
+                "GET changes nothing; send this operation by POST.",
                 status=405,
             )
         if prepared.shape is not None and prepared.shape.introspects and not may_introspect(context):
             raise forbidden("schema introspection")
         return prepared
+
+    def is_subscription(self, operation: Operation) -> bool:
+        """Whether an operation is one that goes on. What is wrong with a document is told when it is run."""
+        prepared = self.documents.prepare(operation.query)
+        if prepared.document is None or prepared.errors:
+            return False
+        return prepared.operation(operation.name).operation is OperationType.SUBSCRIPTION
 
     def is_mutation(self, operation: Operation, context: Context) -> bool:
         """Whether an operation that this caller may run would change something."""
@@ -152,6 +159,12 @@ class Gateway:
         limit = self.documents.limits.errors
         if prepared.errors:
             return Result(executed=False, data=None, errors=list(prepared.errors[:limit]))
+        if self.is_subscription(operation):
+            raise ApiError(
+                Code.BAD_REQUEST,
+                "A subscription needs a stream: accept text/event-stream, or speak graphql-transport-ws.",
+                status=406,
+            )
         answer = await self.schema.execute(
             operation.query, operation.variables, context_value=context, operation_name=operation.name
         )

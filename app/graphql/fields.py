@@ -7,6 +7,8 @@ made in any other way fails `tests/test_schema.py`, so nothing can be reached wi
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import strawberry
@@ -38,6 +40,17 @@ def query_field(
     extensions: list[FieldExtension] = [_Permission(scope, for_customers=for_customers), *options.pop("extensions", [])]
     return strawberry.field(
         description=_with_scope(description, scope), metadata={SCOPE: scope}, extensions=extensions, **options
+    )
+
+
+def subscription_field(
+    *, scope: str, description: str, for_customers: bool = False
+) -> Callable[[Callable[..., Any]], Any]:
+    """A field of Subscription whose resolver returns a `Source`; scope and caller are looked at again for each change."""
+    return strawberry.subscription(
+        description=_with_scope(description, scope),
+        metadata={SCOPE: scope},
+        extensions=[_Subscription(scope, for_customers=for_customers)],
     )
 
 
@@ -83,6 +96,15 @@ class _Permission(FieldExtension):
     async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
         permit(info.context.actor, self.scope, for_customers=self.for_customers)
         return await next_(source, info, **arguments)
+
+
+class _Subscription(FieldExtension):
+    def __init__(self, scope: str, *, for_customers: bool) -> None:
+        self.permit = partial(permit, scope=scope, for_customers=for_customers)
+
+    async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
+        self.permit(info.context.actor)
+        return replace(await next_(source, info, **arguments), permit=self.permit)
 
 
 class _Mutation(FieldExtension):

@@ -19,8 +19,9 @@ from app.graphql.answers import Stored, encode, fault, refuse_request, replay, r
 from app.graphql.context import Authenticate, Context
 from app.graphql.errors import ApiError, Code
 from app.graphql.execution import Gateway, Operation, Result
-from app.graphql.media import EVENT_STREAM, GRAPHQL_RESPONSE, PLAIN_JSON, choose
+from app.graphql.media import EVENT_STREAM, GRAPHQL_RESPONSE, PLAIN_JSON, choose, takes_events
 from app.graphql.request import fingerprint_of, read_request
+from app.graphql.sse import stream
 from app.graphql.websocket import TextAdapter, WebSocketHandler
 
 
@@ -51,7 +52,6 @@ class GraphQLEndpoint(GraphQL[Any, Any]):
             gateway.schema,
             graphql_ide="graphiql" if with_ide else None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
-            max_subscriptions_per_connection=20,
         )
         self.gateway = gateway
         self.door = door
@@ -79,6 +79,8 @@ class GraphQLEndpoint(GraphQL[Any, Any]):
                 raise ApiError(Code.BAD_REQUEST, shown, status=406)
             authenticate = self.door.authenticator(request)
             operation, key = await read_request(request, self.gateway.documents.limits)
+            if takes_events(request.headers.get("accept")) and self.gateway.is_subscription(operation):
+                return await stream(self.gateway, operation, authenticate, request_id=request_id)
             return await self._run(operation, key, authenticate, accepted, request_id)
         except ApiError as error:
             return refuse_request(error, accepted or PLAIN_JSON, request_id)

@@ -36,6 +36,11 @@ def choose(accept: str | None) -> str | None:
     return None if best is None else OFFERED[best[1]]
 
 
+def takes_events(accept: str | None) -> bool:
+    """Whether a caller names event streams among what it takes, in whatever order."""
+    return any(name == EVENT_STREAM and quality > 0 for name, quality in map(_range, (accept or "")[:1000].split(",")))
+
+
 def settle(accepted: str, *, executed: bool) -> str:
     """The media type of one answer. Where the choice is ours, an answer with data is plain JSON; a refused request is
     `application/graphql-response+json`, under which its status code may tell the truth.
@@ -70,4 +75,14 @@ def is_json(headers: Mapping[str, str]) -> bool:
 
 def as_events(body: bytes) -> bytes:
     """One answer as a stream of server-sent events in distinct-connections mode: the result, then the end."""
-    return b"event: next\ndata: " + body + b"\n\nevent: complete\ndata:\n\n"
+    return as_event(body) + LAST_EVENT
+
+
+def as_event(body: bytes) -> bytes:
+    """One result of a stream."""
+    return b"event: next\ndata: " + body + b"\n\n"
+
+
+LAST_EVENT = b"event: complete\ndata:\n\n"
+STILL_THERE = b":\n\n"
+"""A comment, which clients pass over and proxies take for life."""

@@ -6,8 +6,9 @@ The key comes in the handshake's Authorization header or, from browsers, in the 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -18,11 +19,17 @@ from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageRec
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from app.errors import BillingError
-from app.graphql.errors import ApiError, Code
+from app.graphql.errors import ApiError, Code, public
 from app.graphql.execution import Operation, Result
 from app.graphql.limits import decode_json
+from app.graphql.live import opened
+
+MAX_OPERATIONS = 20
+"""Of one connection at a time; subscriptions are operations that go on."""
+SEND_SECONDS = 30.0
 
 if TYPE_CHECKING:
+    from app.graphql.context import Authenticate
     from app.graphql.http import GraphQLEndpoint
 
 
@@ -50,8 +57,9 @@ class TextAdapter(ASGIWebSocketAdapter):
     async def send_json(self, message: Any) -> None:
         """Send one message as text."""
         try:
-            await self.ws.send_text(orjson.dumps(message, default=str).decode())
-        except (WebSocketDisconnect, RuntimeError) as error:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self.ws.send_text(orjson.dumps(message, default=str).decode())
+        except (WebSocketDisconnect, RuntimeError, TimeoutError) as error:
             raise WebSocketDisconnected from error
 
 
@@ -72,36 +80,63 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
             return
         await super().handle_connection_init(message)
 
+    async def handle_subscribe(self, message: Any) -> None:
+        """Begin an operation, unless too many are under way."""
+        if len(self.operations) >= MAX_OPERATIONS and message["id"] not in self.operations:
+            full = ApiError(Code.LIMIT_EXCEEDED, f"A connection carries at most {MAX_OPERATIONS} operations at a time.")
+            refusal: Any = {"id": message["id"], "type": "error", "payload": [public(full, request_id="")]}
+            await self.send_message(refusal)
+            return
+        await super().handle_subscribe(message)
+
     async def run_operation(self, operation: Any) -> None:
         """Answer one `subscribe` message."""
         request_id = str(self.context["connection"].scope.get("state", {}).get("request_id", ""))
         try:
-            result = await self._result(operation, request_id)
-            body = result.body(request_id=request_id)
-            if result.executed:
-                await operation.send_operation_message({"id": operation.id, "type": "next", "payload": body})
-                await operation.send_operation_message({"id": operation.id, "type": "complete"})
-            else:
-                message = {"id": operation.id, "type": "error", "payload": body["errors"]}
-                await operation.send_operation_message(message)
+            async with aclosing(self._results(operation, request_id)) as results:
+                async for result in results:
+                    body = result.body(request_id=request_id)
+                    if not result.executed:
+                        message = {"id": operation.id, "type": "error", "payload": body["errors"]}
+                        await operation.send_operation_message(message)
+                        return
+                    await operation.send_operation_message({"id": operation.id, "type": "next", "payload": body})
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except WebSocketDisconnected:
             with suppress(KeyError):
                 self.forget_id(operation.id)
+            # A client that takes nothing any more keeps no connection.
+            with suppress(WebSocketDisconnected, RuntimeError):
+                await self.websocket.close(code=1013, reason="Too slow")
 
-    async def _result(self, operation: Any, request_id: str) -> Result:
-        view = cast("GraphQLEndpoint", self.view)
+    async def _results(self, operation: Any, request_id: str) -> AsyncGenerator[Result]:
+        """What an operation comes to: one result, of a subscription any number; one that was not executed is the last."""
+        gateway = cast("GraphQLEndpoint", self.view).gateway
         try:
-            if not isinstance(operation.query, str) or not isinstance(operation.variables, dict | None):
-                raise ApiError(Code.BAD_REQUEST, "'query' must be a string and 'variables' an object or null.")
-            authenticate = view.door.authenticator(self.context["connection"], authorization=self._authorization())
-            name = operation.operation_name if isinstance(operation.operation_name, str) else None
-            wanted = Operation(operation.query, operation.variables, name or None)
-            return await view.gateway.run(wanted, authenticate, request_id=request_id)
+            wanted, authenticate = self._asked(operation)
+            if not gateway.is_subscription(wanted):
+                yield await gateway.run(wanted, authenticate, request_id=request_id)
+                return
+            async with opened(gateway, wanted, authenticate, request_id=request_id) as found:
+                if isinstance(found, Result):
+                    yield found
+                    return
+                async for result in found:
+                    yield result
         except GraphQLError as error:
-            return Result(executed=False, data=None, errors=[error])
+            yield Result(executed=False, data=None, errors=[error])
         except Exception as error:
-            # Shown masked, and logged with the request id, when the body is made.
-            return Result(executed=False, data=None, errors=[GraphQLError("fault", original_error=error)])
+            # Ours is told with its code; a fault is masked, and logged with the request id, when the body is made.
+            message = error.message if isinstance(error, BillingError) else "fault"
+            yield Result(executed=False, data=None, errors=[GraphQLError(message, original_error=error)])
+
+    def _asked(self, operation: Any) -> tuple[Operation, Authenticate]:
+        if not isinstance(operation.query, str) or not isinstance(operation.variables, dict | None):
+            raise ApiError(Code.BAD_REQUEST, "'query' must be a string and 'variables' an object or null.")
+        view = cast("GraphQLEndpoint", self.view)
+        authenticate = view.door.authenticator(self.context["connection"], authorization=self._authorization())
+        name = operation.operation_name if isinstance(operation.operation_name, str) else None
+        return Operation(operation.query, operation.variables, name or None), authenticate
 
     def _authorization(self) -> str | None:
         """The key that a browser sent in `connection_init`, where handshakes cannot carry headers."""

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from app.errors import ErrorCode, Unavailable
+from app.store.listening import Listener
 
 BUSY = (pg.LockNotAvailable, pg.DeadlockDetected, pg.SerializationFailure, pg.QueryCanceled, pg.TooManyConnections)
 GONE = (pg.OperationalError, pg.InterfaceError)
@@ -45,6 +46,7 @@ class Store:
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+psycopg://", poolclass=NullPool, async_creator=self.pool.getconn
         )
+        self.listener = Listener(self.url)
 
     async def open(self) -> Store:
         """Open the pool; raises when the database does not answer."""
@@ -53,6 +55,7 @@ class Store:
 
     async def close(self) -> None:
         """Give everything back."""
+        await self.listener.close()
         await self.engine.dispose()
         await self.pool.close()
 

@@ -31,3 +31,11 @@ class IngestBatch(SQLModel, table=True):
     accepted: int
     duplicates: int
     conflicts: list[str] = Field(default_factory=list, sa_type=JSONB)
+
+
+class LiveWatch(SQLModel, table=True):
+    """A customer whose spend somebody watches until then, in the database's own time: its usage is told of."""
+
+    __tablename__ = "live_watches"
+    customer_id: UUID = Field(primary_key=True)
+    until: datetime = instant()

@@ -1,4 +1,4 @@
-"""Usage that a threshold or an alert waits for: noted with the batch, and looked at soon after.
+"""Usage that somebody waits for: noted with the batch for thresholds and alerts, told at once to those who watch spend.
 
 Owns the note. Finding out what it comes to is work of higher slices, and no part of a call that brings usage.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -41,8 +42,18 @@ with found as materialized (
       and a.type not like 'LOW\\_REMAINING\\_DAYS\\_%'
   )
   returning 1
+), told as materialized (
+  select pg_notify('metrograph_live', 'spend ' || w.customer_id || ' ' || w.customer_id)
+  from live_watches w join found on found.customer_id = w.customer_id
+  where w.until > clock_timestamp()
 )
-select (select count(*) from thresholds), (select count(*) from alerts)
+select (select count(*) from thresholds), (select count(*) from alerts), (select count(*) from told)
+""")
+
+WATCH = text("""
+insert into live_watches as w (customer_id, until) values (:customer, clock_timestamp() + interval '3 minutes')
+on conflict (customer_id) do update set until = excluded.until
+where w.until < clock_timestamp() + interval '2 minutes'
 """)
 
 
@@ -50,11 +61,16 @@ async def note_usage(session: AsyncSession, references: Collection[str]) -> None
     """Note the contracts with a threshold, and the customers with an alert, that have new usage under these references."""
     ids = [reference[4:] for reference in references if reference.startswith("cus_") and _is_hex(reference[4:])]
     noted = await session.execute(TOUCH, {"references": sorted(references), "ids": sorted(ids)})
-    thresholds, alerts = noted.one()
+    thresholds, alerts, _ = noted.one()
     if thresholds:
         await enqueue(session, TOUCHED_JOB, once=TOUCHED_JOB, wait=WAIT)
     if alerts:
         await enqueue(session, ALERTS_JOB, once=ALERTS_JOB, wait=ALERTS_WAIT)
+
+
+async def watch_spend(session: AsyncSession, customer_id: UUID) -> None:
+    """Have changes of a customer's spend told for two minutes at least; who watches longer asks again."""
+    await session.execute(WATCH, {"customer": customer_id})
 
 
 def _is_hex(text: str) -> bool:
