@@ -22,7 +22,9 @@ invoices = typer.Typer(help="The billing run.", no_args_is_help=True)
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 schema = typer.Typer(help="The GraphQL schema.", no_args_is_help=True)
 scenario = typer.Typer(help="Scenario files.", no_args_is_help=True)
-for name, group in {"invoices": invoices, "keys": keys, "schema": schema, "scenario": scenario}.items():
+webhooks = typer.Typer(help="What webhook endpoints are told.", no_args_is_help=True)
+groups = {"invoices": invoices, "keys": keys, "schema": schema, "scenario": scenario, "webhooks": webhooks}
+for name, group in groups.items():
     app.add_typer(group, name=name)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -259,6 +261,52 @@ def scenario_run(
     from app.commands import scenarios
 
     raise typer.Exit(int(asyncio.run(scenarios.run(paths, strict=strict, keep=keep, pending=pending))))
+
+
+Endpoint = Annotated[str | None, typer.Option("--endpoint", help="Only this one, by its id.")]
+
+
+@webhooks.command("listen")
+def webhooks_listen(
+    forward_to: Annotated[str | None, typer.Option(help="An address that gets each notice, signed.")] = None,
+    events: Annotated[list[str] | None, typer.Option("--event", help="Only these, such as invoice.*.")] = None,
+    secret: Annotated[
+        str | None, typer.Option(help="Sign with this one; default: a fresh one, which is printed.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a line for each notice as it is committed, and forward it; nothing is left behind."""
+    from app.commands import listening, shell
+
+    asked = listening.forwarding(url=forward_to, secret=secret, events=events or [], count=count, as_json=as_json)
+    shell.run(lambda runtime: listening.listen(runtime, asked))
+
+
+@webhooks.command("trigger")
+def webhooks_trigger(
+    event_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as invoice.finalized.")],
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a made-up notice told: to one endpoint or, in a sandbox, to all that asked for its type."""
+    from app.commands import shell
+    from app.commands import webhooks as commands
+
+    shell.run(lambda runtime: commands.trigger(runtime, event_type, endpoint=endpoint, as_json=as_json))
+
+
+@webhooks.command("resend")
+def webhooks_resend(
+    notice: Annotated[str, typer.Argument(metavar="NOTICE", help="Its id.")],
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a notice told again, with its id."""
+    from app.commands import shell
+    from app.commands import webhooks as commands
+
+    shell.run(lambda runtime: commands.resend(runtime, notice, endpoint=endpoint, as_json=as_json))
 
 
 def main() -> None:

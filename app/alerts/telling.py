@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.alerts.subjects import subject_of
 from app.alerts.tables import AlertRow, AlertTransitionRow
-from app.core.alerts import DAYS, INVOICES, AlertType, Told, event_of
+from app.core.alerts import DAYS, AlertType, Told, event_of, reading_name
 from app.core.money import canonical
 from app.notices.service import emit, identified, written
 
@@ -21,7 +21,7 @@ def tell(session: AsyncSession, row: AlertRow, transition: AlertTransitionRow, t
         **identified(alert=row.id, customer=transition.customer_id, metric=row.metric_id),
         "alertName": row.name, "threshold": canonical(row.threshold), "timestamp": written(now), "unit": row.unit,
         "triggeredBy": transition.triggered_by,
-        _name_of(kind): None if transition.value is None else canonical(transition.value),
+        reading_name(kind): None if transition.value is None else canonical(transition.value),
     }  # fmt: skip
     data["billableMetricId"] = data.pop("metricId")
     subject = subject_of(transition.subject)
@@ -37,16 +37,3 @@ def tell(session: AsyncSession, row: AlertRow, transition: AlertTransitionRow, t
         session, event_of(kind, told), data, occurred_at=now, now=now, subject_id=row.id,
         customer_id=transition.customer_id, once=f"alert:{transition.id}",
     )  # fmt: skip
-
-
-def _name_of(kind: AlertType) -> str:
-    """What the reading is called."""
-    if kind in INVOICES:
-        return "invoiceTotal"
-    if kind is AlertType.SPEND_THRESHOLD_REACHED:
-        return "currentSpend"
-    if kind is AlertType.USAGE_THRESHOLD_REACHED:
-        return "currentUsage"
-    if kind in DAYS:
-        return "remainingDays"
-    return "remainingPercentage" if "PERCENTAGE" in kind else "remainingBalance"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import IntEnum
 from typing import Any, NoReturn
 
@@ -49,6 +49,12 @@ def emit(document: Any) -> None:
 def say(line: str = "") -> None:
     """One line of data on stdout."""
     sys.stdout.write(line + "\n")
+
+
+def say_line(document: Mapping[str, object], line: str, *, as_json: bool) -> None:
+    """One line of data at once, for who waits for it: a document on one line, or words."""
+    say(json.dumps(document, ensure_ascii=False, default=str) if as_json else line)
+    sys.stdout.flush()
 
 
 def note(line: str) -> None:

@@ -73,6 +73,19 @@ def event_of(kind: AlertType, told: Told = Told.REACHED) -> str:
     return f"alerts.{kind.lower().removesuffix('reached')}{told.lower()}"
 
 
+def reading_name(kind: AlertType) -> str:
+    """What the number that is read is called where it is told."""
+    if kind in INVOICES:
+        return "invoiceTotal"
+    if kind is AlertType.SPEND_THRESHOLD_REACHED:
+        return "currentSpend"
+    if kind is AlertType.USAGE_THRESHOLD_REACHED:
+        return "currentUsage"
+    if kind in DAYS:
+        return "remainingDays"
+    return "remainingPercentage" if "PERCENTAGE" in kind else "remainingBalance"
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A number that was read of a subject. `triggered_by` is the object from which it comes, where there is one."""

@@ -15,7 +15,7 @@ from app.graphql.context import Info
 from app.graphql.fields import mutation_field, query_field
 from app.graphql.payload import Payload
 from app.graphql.values import DateTimeFilter
-from app.notices import endpoints, tables
+from app.notices import asking, endpoints, tables
 from app.notices.api_types import DELIVERIES, Notice, NoticeStatus, WebhookEndpoint
 from app.store import ids
 
@@ -179,7 +179,7 @@ class NoticesMutation:
         description="Send an endpoint a notice of type webhook_endpoint.test; its delivery says what came of it.",
     )
     async def webhook_endpoint_test(self, info: Info, id: ID) -> NoticePayload:
-        row = await endpoints.try_endpoint(info.context.session, _endpoint(id), now=info.context.now)
+        row = await asking.try_endpoint(info.context.session, _endpoint(id), now=info.context.now)
         return NoticePayload(notice=row)  # type: ignore[arg-type]
 
     @mutation_field(
@@ -199,7 +199,7 @@ class NoticesMutation:
         if endpoint_id is not None:
             only = ids.from_text("webhook_endpoint", endpoint_id, path=("endpointId",))
         notice_id = ids.from_text("notice", id, path=("id",))
-        row = await endpoints.resend(info.context.session, notice_id, endpoint_id=only, now=info.context.now)
+        row = await asking.resend(info.context.session, notice_id, endpoint_id=only, now=info.context.now)
         return NoticePayload(notice=row)  # type: ignore[arg-type]
 
 

@@ -1,6 +1,7 @@
-"""Webhook endpoints: made, changed, tried, given another secret, archived; and notices sent again.
+"""Webhook endpoints: made, changed, given another secret, archived.
 
-Owns what one may say about an endpoint. Which events there are is in `kinds.py`, and sending is in `sending.py`.
+Owns what one may say about an endpoint. Which events there are is in `kinds.py`, sending is in `sending.py`, and what
+somebody asks to be sent in `asking.py`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from app.checks import name_of, within
 from app.core.targets import RefusedTarget, target_of
 from app.errors import ErrorCode, InvalidInput, InvalidState, LimitExceeded, NotFound
 from app.notices import kinds, secrets
-from app.notices.service import NoticeStatus, ask_to_send, emit, identified, task_of
-from app.notices.tables import Notice, NoticeDelivery, WebhookEndpoint
+from app.notices.service import ask_to_send
+from app.notices.tables import WebhookEndpoint
 from app.settings import Settings
 from app.store import ids, unique
 
@@ -79,7 +80,7 @@ async def update_endpoint(
 
     Errors: `NotFound`, ARCHIVED, INVALID.
     """
-    row = await _changeable(session, endpoint_id)
+    row = await changeable_endpoint(session, endpoint_id)
     before = _shown(row)
     if url is not None:
         row.url = _checked(url, settings)
@@ -102,7 +103,7 @@ async def rotate_secret(
     session: AsyncSession, settings: Settings, endpoint_id: UUID, *, overlap_hours: int, now: datetime
 ) -> WithSecret:
     """Give an endpoint another secret; the one before signs as well for some hours. Errors: `NotFound`, ARCHIVED, INVALID."""
-    row = await _changeable(session, endpoint_id)
+    row = await changeable_endpoint(session, endpoint_id)
     within(overlap_hours, low=0, high=MAX_OVERLAP_HOURS, path=("overlapHours",))
     secret = secrets.new_secret()
     row.sealed_previous = row.sealed_secret if overlap_hours else None
@@ -115,7 +116,7 @@ async def rotate_secret(
 
 async def archive_endpoint(session: AsyncSession, endpoint_id: UUID, *, now: datetime) -> WebhookEndpoint:
     """Tell an endpoint nothing more; its secrets are forgotten, its log stays. Errors: `NotFound`, ARCHIVED."""
-    row = await _changeable(session, endpoint_id)
+    row = await changeable_endpoint(session, endpoint_id)
     before = _shown(row)
     row.archived_at, row.sealed_secret, row.sealed_previous, row.previous_until = now, "", None, None
     await session.flush()
@@ -123,50 +124,10 @@ async def archive_endpoint(session: AsyncSession, endpoint_id: UUID, *, now: dat
     return row
 
 
-async def try_endpoint(session: AsyncSession, endpoint_id: UUID, *, now: datetime) -> Notice:
-    """Tell one endpoint that it is tried. Errors: `NotFound`, ARCHIVED, ILLEGAL_TRANSITION while it is disabled."""
-    row = await _changeable(session, endpoint_id)
-    if not row.is_enabled:
-        raise InvalidState(
-            ErrorCode.ILLEGAL_TRANSITION, "The endpoint is disabled; enable it first.", path=("id",), conflicting=row
-        )
-    told = {"endpointId": identified(webhook_endpoint=row.id)["webhook_endpointId"]}
-    notice = emit(session, kinds.TEST, told, occurred_at=now, now=now, subject_id=row.id, to=row.id)
-    await session.flush()
-    note_change(session, "notice", notice.id, after={"type": notice.type})
-    return notice
-
-
-async def resend(session: AsyncSession, notice_id: UUID, *, endpoint_id: UUID | None, now: datetime) -> Notice:
-    """Tell a notice again, with its id: to the endpoints that it was for, archived ones aside, or to one, which need not
-    be among them.
-
-    Errors: `NotFound`, ARCHIVED.
-    """
-    notice = await session.get(Notice, notice_id)
-    if notice is None:
-        raise NotFound("Notice", ids.to_text("notice", notice_id), path=("id",))
-    live = select(WebhookEndpoint.id).where(col(WebhookEndpoint.archived_at).is_(None))
-    statement = select(NoticeDelivery).where(
-        NoticeDelivery.notice_id == notice_id, col(NoticeDelivery.endpoint_id).in_(live)
-    )
-    if endpoint_id is not None:
-        await _changeable(session, endpoint_id, path=("endpointId",))
-        statement = statement.where(NoticeDelivery.endpoint_id == endpoint_id)
-    tasks = list((await session.execute(statement.order_by(col(NoticeDelivery.id)).with_for_update())).scalars())
-    if endpoint_id is not None and not tasks:
-        tasks = [task_of(notice_id, endpoint_id, now=now)]
-        session.add_all(tasks)
-    for task in tasks:
-        task.status, task.next_attempt_at, task.begun_at = NoticeStatus.PENDING, now, None
-        task.delivered_at = None
-        await ask_to_send(session, task.endpoint_id)
-    await session.flush()
-    note_change(session, "notice", notice_id, after={"resent": len(tasks)})
-    return notice
-
-
-async def _changeable(session: AsyncSession, endpoint_id: UUID, *, path: tuple[str, ...] = ("id",)) -> WebhookEndpoint:
+async def changeable_endpoint(
+    session: AsyncSession, endpoint_id: UUID, *, path: tuple[str, ...] = ("id",)
+) -> WebhookEndpoint:
+    """An endpoint, locked to the end of the transaction. Errors: `NotFound`, ARCHIVED."""
     row = await session.get(WebhookEndpoint, endpoint_id, with_for_update=True)
     if row is None:
         raise NotFound("Webhook endpoint", ids.to_text("webhook_endpoint", endpoint_id), path=path)

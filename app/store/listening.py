@@ -16,6 +16,8 @@ from uuid import UUID
 
 import structlog
 from psycopg import AsyncConnection
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import ErrorCode, LimitExceeded, Unavailable
 
@@ -40,6 +42,13 @@ class Change:
     kind: str
     id: UUID
     customer_id: UUID | None = None
+
+
+async def tell(session: AsyncSession, kind: str, identifier: UUID) -> None:
+    """Tell once more of what was told when it was written; who listens hears it when the transaction commits."""
+    await session.execute(
+        text("select pg_notify(:channel, :told)"), {"channel": CHANNEL, "told": f"{kind} {identifier}"}
+    )
 
 
 class Subscription:

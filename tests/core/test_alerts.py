@@ -25,6 +25,7 @@ from app.core.alerts import (
     Told,
     event_of,
     judge,
+    reading_name,
 )
 from app.core.grants import GateStatus, Grant, GrantType, Segment
 from app.core.ledger import Movement, TransferKind
@@ -119,6 +120,11 @@ def test_names_of_events() -> None:
     assert event_of(AlertType.LOW_REMAINING_CONTRACT_CREDIT_BALANCE_REACHED, Told.RESOLVED) == (
         "alerts.low_remaining_contract_credit_balance_resolved"
     )
+    assert [reading_name(kind) for kind in AlertType] == [
+        "currentSpend", "currentUsage", "invoiceTotal", "invoiceTotal",
+        "remainingBalance", "remainingBalance", "remainingBalance", "remainingPercentage", "remainingPercentage",
+        "remainingDays", "remainingDays", "remainingBalance",
+    ]  # fmt: skip
     assert len({event_of(kind, told) for kind in AlertType for told in Told}) == 2 * len(AlertType)
     assert len(BALANCES) == 6
 

@@ -29,6 +29,7 @@ from app.invoices.regenerating import regenerate_invoice
 from app.invoices.voiding import void_invoice
 from app.notices.calendar import tell_calendar
 from app.notices.endpoints import create_endpoint
+from app.notices.samples import sample_of
 from app.notices.tables import Notice
 from app.runtime import Runtime
 from app.settings import Settings
@@ -43,6 +44,9 @@ DAY = timedelta(days=1)
 async def told(world: World, *families: str) -> list[Notice]:
     async with world.store.transaction() as session:
         rows = (await session.execute(select(Notice).order_by(col(Notice.id)))).scalars().all()
+    for row in rows:
+        says = {name for name in row.data if not name.endswith("CustomFields")}
+        assert says == set(sample_of(row.type, now=world.now)), f"the sample of {row.type} is another one"
     return [row for row in rows if not families or row.type.startswith(families)]
 
 
