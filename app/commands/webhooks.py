@@ -41,4 +41,6 @@ async def resend(runtime: Runtime, notice: str, *, endpoint: str | None, as_json
     except (InvalidInput, NotFound) as error:
         fail(error.message, Exit.USAGE)
     count = (change.after or {}).get("resent", 0) if change else 0
-    say_line({"id": notice, "type": found.type, "endpoints": count}, f"Told again to {count} endpoints.", as_json=as_json)
+    say_line(
+        {"id": notice, "type": found.type, "endpoints": count}, f"Told again to {count} endpoints.", as_json=as_json
+    )
