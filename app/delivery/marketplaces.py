@@ -142,7 +142,7 @@ async def _flush(place: Place, connection: Connection, view: SubscriptionView) -
         configurations = [row[0] for row in found]
     for configuration_id in configurations:
         async with place.store.transaction() as session:
-            await metering.plan_slot(session, place.connections, configuration_id, now=place.clock())
+            await metering.plan_slots(session, place.connections, [configuration_id], now=place.clock())
     if configurations:
         await metering.send_slots(place.store, place.connections, connection.name, clock=place.clock)
     async with place.store.transaction() as session:

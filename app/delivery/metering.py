@@ -1,6 +1,6 @@
 """Hourly metering at marketplaces: what is owed, less what was sent, in whole units, one frozen slot an hour.
 
-Owns the plan of slots and what becomes of them; which invoices they cover is `settlement.py`. A slot's quantity is
+Owns the plan of slots and what becomes of them; what is owed is `owing.py`, which invoices they cover `settlement.py`. A slot's quantity is
 decided once, under the customer's lock, and committed before the provider hears of it; a slot without a proven answer
 counts as sent, so nothing is billed twice. Money owed less money sent is the only formula: late usage, outages and
 remainders ride on the next slot.
@@ -9,7 +9,7 @@ remainders ride on the next slot.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,21 +19,17 @@ from sqlalchemy import and_, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
-from app.core.invoice import InvoiceType
-from app.core.money import ZERO, canonical, exact
+from app.core.money import canonical, exact
 from app.customers.tables import BillingConfiguration
 from app.delivery.calling import Answer, ask
 from app.delivery.documents import metering_document
-from app.delivery.gated import collected_elsewhere
 from app.delivery.metering_standing import standing_of
+from app.delivery.owing import CURRENCY, owed_through
 from app.delivery.registry import Connection, Connections
 from app.delivery.settlement import settle
 from app.delivery.states import NO_EFFECT, RESOLVED, UNKNOWN_EFFECT, DeliveryStatus, SlotStatus
 from app.delivery.tables import ConnectionPause, Delivery, MeteringReceipt, MeteringSlot
 from app.failpoints import reached
-from app.invoices.balances import CustomerBook
-from app.invoices.service import routes_of
-from app.invoices.tables import IS_VOID, Invoice
 from app.store.engine import Store
 from app.store.ids import to_text
 from app.store.locks import hold, lock_customer, lock_named
@@ -70,70 +66,53 @@ async def metered_configurations(session: AsyncSession, connections: Connections
     return [row for row in found.scalars() if _metering(connections, row) is not None]
 
 
-async def plan_slot(
-    session: AsyncSession, connections: Connections, configuration_id: UUID, *, now: datetime
-) -> MeteringSlot | None:
-    """Plan the slot of the last full hour. None when nothing is owed, the slot is taken, or a refusal is fresh."""
-    configuration = await session.get_one(BillingConfiguration, configuration_id)
-    connection = _metering(connections, configuration)
-    if connection is None:
-        return None
-    await lock_customer(session, configuration.customer_id)
-    # Two configurations may name the same buyer at the provider, whose slot takes one quantity only.
-    await lock_named(session, f"slots:{configuration.connection}:{json.dumps(configuration.settings, sort_keys=True)}")
-    standing = await standing_of(session, configuration_id, connection, now=now)
-    hour = standing.hour
-    # In a last call there is no time to wait after a refusal.
-    pause = REFUSAL_PAUSE if standing.until is None else timedelta(0)
-    refused_since = now - pause
-    if hour is None or await _is_held(session, configuration, connection.dimension, hour=hour, since=refused_since):
-        return None
-    owed = await owed_through(session, configuration, now=now)
-    sent = await _sent(session, configuration_id)
-    with exact():
-        units = (owed - sent) // connection.unit_price
-    if units <= 0:
-        return None
-    slot = MeteringSlot(
-        created_at=now, updated_at=now, customer_id=configuration.customer_id,
-        billing_configuration_id=configuration_id, provider=configuration.provider, connection=configuration.connection,
-        dimension=connection.dimension, hour=hour, quantity=min(units, connection.capabilities.max_quantity or units),
-        unit_price=connection.unit_price, currency="USD", owed=owed,
-        record={"customer": configuration.settings}, status=SlotStatus.PENDING,
-        deadline=min(filter(None, (closes_at(connection.capabilities, hour), standing.until)), default=None),
-    )  # fmt: skip
-    session.add(slot)
-    await session.flush()
-    return slot
+async def plan_slots(
+    session: AsyncSession, connections: Connections, configuration_ids: Collection[UUID], *, now: datetime
+) -> list[MeteringSlot]:
+    """Plan the slots of the last full hour for billing configurations of one customer, which is rated once.
 
-
-async def owed_through(session: AsyncSession, configuration: BillingConfiguration, *, now: datetime) -> Decimal:
-    """What the customer owes so far of what is routed here: finalized invoices, and drafts as they stand. A contract that came
-    or left with a period counts with the statements of its time here.
-
-    True-ups are never sent to a marketplace, neither as drafts nor when they are final (semantics 7.4 and 7.5), nor is what
-    the caller collects. A fee, charge or purchase that is dated later is on a draft already and not owed yet (golden decision 44).
+    There is none where nothing is owed, the slot is taken, or a refusal is fresh.
     """
-    elsewhere = await collected_elsewhere(session, configuration.customer_id)
-    finalized = await session.execute(
-        select(func.coalesce(func.sum(Invoice.total), 0)).where(
-            Invoice.billing_configuration_id == configuration.id,
-            Invoice.currency == "USD",
-            Invoice.type != InvoiceType.TRUEUP,
-            or_(col(Invoice.purchase_of).is_(None), col(Invoice.purchase_of).not_in(elsewhere)),
-            ~IS_VOID,
-        )
+    found = await session.execute(
+        select(BillingConfiguration).where(col(BillingConfiguration.id).in_(configuration_ids))
     )
-    owed = Decimal(finalized.scalar_one())
-    book = await CustomerBook.of(session, configuration.customer_id, now=now)
-    for statement, route in zip(book.open, await routes_of(session, book.open), strict=True):
-        is_metered = statement.type is not InvoiceType.TRUEUP and statement.purchase_of not in elsewhere
-        if route == configuration.id and statement.currency == "USD" and is_metered:
-            draft = (await book.rate(statement)).draft
-            later = (line.amount for line in draft.lines if line.charged_at is not None and line.charged_at > now)
-            with exact():
-                owed += draft.subtotal - sum(later, ZERO)
-    return owed
+    metered = [(row, place) for row in found.scalars() if (place := _metering(connections, row)) is not None]
+    if not metered:
+        return []
+    customer_id = metered[0][0].customer_id
+    assert all(row.customer_id == customer_id for row, _ in metered), "a transaction holds one customer's lock"
+    await lock_customer(session, customer_id)
+    # Two configurations may name the same buyer at the provider, whose slot takes one quantity only. Always in one
+    # order, so that two who plan never wait for each other.
+    for name in sorted({f"slots:{row.connection}:{json.dumps(row.settings, sort_keys=True)}" for row, _ in metered}):
+        await lock_named(session, name)
+    planned: list[MeteringSlot] = []
+    owed: dict[UUID, Decimal] | None = None
+    for configuration, connection in sorted(metered, key=lambda item: item[0].id):
+        standing = await standing_of(session, configuration.id, connection, now=now)
+        # In a last call there is no time to wait after a refusal.
+        since = now - (REFUSAL_PAUSE if standing.until is None else timedelta(0))
+        hour = standing.hour
+        if hour is None or await _is_held(session, configuration, connection.dimension, hour=hour, since=since):
+            continue
+        owed = owed or await owed_through(session, customer_id, [row.id for row, _ in metered], now=now)
+        sent = await _sent(session, configuration.id)
+        with exact():
+            units = (owed[configuration.id] - sent) // connection.unit_price
+        if units <= 0:
+            continue
+        slot = MeteringSlot(
+            created_at=now, updated_at=now, customer_id=customer_id, billing_configuration_id=configuration.id,
+            provider=configuration.provider, connection=configuration.connection, dimension=connection.dimension,
+            hour=hour, quantity=min(units, connection.capabilities.max_quantity or units),
+            unit_price=connection.unit_price, currency=CURRENCY, owed=owed[configuration.id],
+            record={"customer": configuration.settings}, status=SlotStatus.PENDING,
+            deadline=min(filter(None, (closes_at(connection.capabilities, hour), standing.until)), default=None),
+        )  # fmt: skip
+        session.add(slot)
+        await session.flush()
+        planned.append(slot)
+    return planned
 
 
 async def send_slots(store: Store, connections: Connections, name: str, *, clock: Callable[[], datetime]) -> Sent:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.delivery.metering import metered_configurations, plan_slot, send_slots
+from app.delivery.metering import metered_configurations, plan_slots, send_slots
 from app.delivery.registry import Connections
 from app.delivery.service import deliver, due_deliveries, open_deliveries
 from app.delivery.settlement import settle
@@ -74,10 +74,14 @@ async def meter(target: Target, done: Sweep) -> None:
     async with target.store.transaction() as session:
         found = await metered_configurations(session, target.connections)
     metered = [configuration for configuration in found if target.wants(configuration.provider)]
+    of_customer: dict[UUID, list[UUID]] = {}
     for configuration in metered:
+        of_customer.setdefault(configuration.customer_id, []).append(configuration.id)
+    for configuration_ids in of_customer.values():
         async with target.store.transaction() as session:
-            if await plan_slot(session, target.connections, configuration.id, now=target.clock()) is not None:
-                done.slots_planned += 1
+            done.slots_planned += len(
+                await plan_slots(session, target.connections, configuration_ids, now=target.clock())
+            )
     for name in sorted({configuration.connection for configuration in metered}):
         target.on_step(f"{name} usage")
         sent = await send_slots(target.store, target.connections, name, clock=target.clock)

@@ -22,7 +22,7 @@ from app.core.grants import GateStatus, GrantType, PaymentGate
 from app.core.rates import Tier, Tiered
 from app.core.terms import ProductType
 from app.customers.billing import archive_billing_configuration
-from app.delivery.metering import REFUSAL_PAUSE, is_past_window, plan_slot, send_slots
+from app.delivery.metering import REFUSAL_PAUSE, is_past_window, plan_slots, send_slots
 from app.delivery.slot_actions import resolve_slot
 from app.delivery.states import DeliveryStatus, SlotStatus
 from app.errors import InvalidState
@@ -285,7 +285,7 @@ async def test_a_slot_that_was_never_sent_in_time_is_owed_again(world: World) ->
     await world.use(100, at=NOON - HOUR)
     async with world.store.transaction() as session:
         assert contract.billing_configuration_id is not None
-        assert await plan_slot(session, world.connections, contract.billing_configuration_id, now=NOON) is not None
+        assert await plan_slots(session, world.connections, [contract.billing_configuration_id], now=NOON)
     world.sandbox.set_clock(NOON + DAY)
     await world.sweep()  # the worker was down for a day
     world.sandbox.move(hours=1)
