@@ -13,8 +13,10 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from app.store import embedded, migrate, throwaway
 from app.store.engine import Store
@@ -29,6 +31,27 @@ def rare_collections() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Every store of the run writes its SQL with the dialect of the first one that was connected, and so shares what was
+    written: a server compiles a statement once in its life, not once a test."""
+    build, shared = Store.__init__, dict[str, Engine]()
+
+    def built(store: Store, *given: Any, **options: Any) -> None:
+        build(store, *given, **options)
+        engine = store.engine.sync_engine
+        first = shared.setdefault("first", engine)
+        if getattr(first.dialect, "server_version_info", None) is None:
+            shared["first"] = engine
+        elif first is not engine:
+            engine.dialect = engine.pool._dialect = first.dialect
+            engine._compiled_cache = first._compiled_cache
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "__init__", built)
+        yield
 
 
 @pytest.fixture(scope="session")
