@@ -113,7 +113,9 @@ RULES: dict[str, tuple[str, str]] = {
         "join contracts c on c.id = i.contract_id where t.kind = 'AUTOMATED_INVOICE_DEDUCTION' and "
         "case when g.contract_id is null then g.customer_id <> i.customer_id "
         "else g.contract_id <> c.id and not (g.contract_id is not distinct from c.parent_id and "
-        "coalesce(g.child_access = 'ALL' or g.child_contract_ids @> to_jsonb(c.id::text), false)) end",
+        "(coalesce(g.child_access = 'ALL' or g.child_contract_ids @> to_jsonb(c.id::text), false) "
+        "or exists (select 1 from jsonb_array_elements(g.child_access_changes) x "
+        "where x ->> 'access' = 'ALL' or x -> 'contract_ids' @> to_jsonb(c.id::text)))) end",
     ),
     "nothing was drawn from a commit before it was paid": (
         "select count(*) from grants where gate is not null",

@@ -15,6 +15,7 @@ from app.contracts.api_recurring_inputs import RecurringAmountInput, RecurringPa
 from app.contracts.new_recurring import RecurringAmount
 from app.errors import ErrorCode, InvalidInput
 from app.grants.api_kinds import BalanceRateType
+from app.grants.api_sharing import ChildAccessInput, sharing_in
 
 
 @strawberry.input(description="Changes of what is still to begin: what is left out stays, null takes away.")
@@ -32,6 +33,9 @@ class RecurringBalanceUpdateInput:
     rate_type: BalanceRateType | None = strawberry.field(  # type: ignore[valid-type]
         default=None, description="Which price usage has that draws on them."
     )
+    child_access: ChildAccessInput | None = strawberry.field(
+        default=None, description="Which children of the contract may draw on them."
+    )
 
 
 def changes_of(found: RecurringBalanceUpdateInput, *, path: Path) -> dict[str, Any]:
@@ -47,6 +51,8 @@ def changes_of(found: RecurringBalanceUpdateInput, *, path: Path) -> dict[str, A
         changes["invoice_unit"] = None if price is None else price.currency
     if found.rate_type is not None:
         changes["rate_type"] = found.rate_type
+    if found.child_access is not None:
+        changes["sharing"] = sharing_in(found.child_access, path=path)
     if not changes:
         raise InvalidInput(ErrorCode.REQUIRED, "Name something to change.", path=path)
     return changes

@@ -19,6 +19,7 @@ from app.contracts.recurring_children import make_children
 from app.contracts.recurring_rules import check_recurring
 from app.contracts.recurring_terms import entry_of, recurring_shown
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
+from app.grants import child_access, sharing
 from app.grants.tables import RecurringGrantRow
 from app.store.ids import to_text
 
@@ -28,8 +29,10 @@ async def update_recurring(
 ) -> RecurringGrantRow:
     """Change what children to come bring and cost, how they are priced, or when none begins any more.
 
-    `changes` are fields of `NewRecurringGrant` by name, `rate_type` that of its child; what is not named stays.
-    Errors: `NotFound`, ARCHIVED, STALE_REVISION, INVALID_INTERVAL for one that is over, and those of `check_recurring`.
+    `changes` are fields of `NewRecurringGrant` by name, `rate_type` and `sharing` those of its child; what is not
+    named stays.
+    Errors: `NotFound`, ARCHIVED, STALE_REVISION, INVALID_INTERVAL for one that is over, those of `check_recurring` and
+    `check_sharing`.
     """
     row = await session.get(RecurringGrantRow, recurring_id)
     if row is None:
@@ -55,10 +58,12 @@ async def update_recurring(
         )
     before, entry = recurring_shown(row), entry_of(row)
     given = dict(changes)
-    if "rate_type" in given:
-        given["child"] = replace(entry.child, rate_type=given.pop("rate_type"))
-    entry = replace(entry, **given)
+    of_child = {name: given.pop(name) for name in ("rate_type", "sharing") if name in given}
+    entry = replace(entry, **given, child=replace(entry.child, **of_child))
     check_recurring(entry, contract, path=("input",))
+    if "sharing" in of_child:
+        await sharing.check_sharing(session, contract, entry.child.sharing, path=("input", "childAccess"))
+        row.child_access, row.child_contract_ids = child_access.columns_of(entry.child.sharing)
     _write(row, **{name: getattr(entry, name) for name in ("access_amount", "invoice_amount", "invoice_unit")})
     row.rate_type = entry.child.rate_type
     row.ending_before = entry.ending_before

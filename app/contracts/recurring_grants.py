@@ -21,7 +21,7 @@ from app.contracts.seat_links import seats_of
 from app.contracts.tables import Contract
 from app.core.grants import DEFAULT_PRIORITY
 from app.core.overrides import specifier_to_json
-from app.grants import references, sharing
+from app.grants import child_access, references, sharing
 from app.grants.tables import RecurringGrantRow
 
 MAX_RECURRING = 100
@@ -57,7 +57,7 @@ async def insert_recurring_grants(
 
 def _row(contract: Contract, entry: NewRecurringGrant, *, path: Path, now: datetime) -> RecurringGrantRow:
     child, price = entry.child, entry.invoice_amount
-    child_access, child_contract_ids = sharing.columns_of(child.sharing)
+    access, named = child_access.columns_of(child.sharing)
     start, end = checked_interval(entry.starting_at, entry.ending_before, contract, path=path)
     return RecurringGrantRow(
         id=entry.id,
@@ -84,8 +84,8 @@ def _row(contract: Contract, entry: NewRecurringGrant, *, path: Path, now: datet
         specifiers=[specifier_to_json(specifier) for specifier in child.scope.specifiers],
         rate_type=child.rate_type,
         rollover_fraction=child.rollover_fraction,
-        child_access=child_access,
-        child_contract_ids=child_contract_ids,
+        child_access=access,
+        child_contract_ids=named,
         subscription_id=None if entry.link is None else entry.link.subscription_id,
         allocation=None if entry.link is None else entry.link.allocation,
         prorate_seat_increases=entry.link is not None and entry.link.prorate_increases,

@@ -17,8 +17,8 @@ from app.core.period import Frequency, Period
 from app.core.recurring import Child, GrantProration, RecurringGrant
 from app.core.seat_balances import Allocation
 from app.core.terms import RateTarget
+from app.grants.child_access import sharing_of
 from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule, Scope
-from app.grants.sharing import sharing_of
 from app.grants.tables import RecurringGrantRow
 from app.store.ids import new_id, to_text
 
@@ -88,6 +88,8 @@ def recurring_shown(row: RecurringGrantRow) -> dict[str, object]:
         "invoiceAmount": price,
         "endingBefore": None if row.ending_before is None else row.ending_before.isoformat(),
         "rateType": row.rate_type,
+        "childAccess": row.child_access,
+        "childContracts": [to_text("contract", UUID(item)) for item in row.child_contract_ids or ()],
     }
 
 

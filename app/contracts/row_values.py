@@ -74,6 +74,8 @@ def shown(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(name: str, value: Any) -> Any:
+    if name == "child_access_changes":
+        return [shown(change) for change in value or ()]
     kind = NAMED.get(name)
     if kind is None or value is None:
         return value

@@ -170,7 +170,7 @@ class Purse:
 
 
 def _fits(pot: Pot, payable: Payable) -> bool:
-    if pot.grant.unit != payable.unit or not pot.segment.period.contains(payable.instant):
+    if pot.grant.unit != payable.unit or not any(period.contains(payable.instant) for period in pot.periods):
         return False
     if isinstance(payable.item, Charge):
         return may_pay(pot.grant, payable.product, payable.item.key.pricing, payable.item.key.presentation)

@@ -115,16 +115,25 @@ class SegmentKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pot:
-    """A segment and what may be drawn from it now."""
+    """A segment and what may be drawn from it now; `shared` is when, for a child to which it is not always open."""
 
     grant: Grant
     segment: Segment
     available: Decimal
+    shared: tuple[Period, ...] | None = None
 
     @property
     def key(self) -> SegmentKey:
         """The name of the segment."""
         return SegmentKey(self.grant.id, self.segment.number)
+
+    @property
+    def periods(self) -> list[Period]:
+        """When it may pay, in order of time."""
+        if self.shared is None:
+            return [self.segment.period]
+        parts = (self.segment.period.intersect(period) for period in self.shared)
+        return [part for part in parts if part is not None]
 
 
 def may_pay(grant: Grant, product: Product | None, pricing: Group = (), presentation: Group = ()) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -20,14 +21,20 @@ from app.core.period import Period
 from app.core.terms import RateTarget
 
 
-def pots_of(grants: Iterable[Grant], movements: Mapping[UUID, Sequence[Movement]]) -> tuple[Pot, ...]:
+def pots_of(
+    grants: Iterable[Grant],
+    movements: Mapping[UUID, Sequence[Movement]],
+    *,
+    shared: Mapping[UUID, tuple[Period, ...] | None] = MappingProxyType({}),
+) -> tuple[Pot, ...]:
     """Every segment of the grants with what is left of it, active or not; by grant id and number.
 
-    `movements` are all that moved so far in each grant's book, the draws of earlier open invoices among them.
+    `movements` are all that moved so far in each grant's book, the draws of earlier open invoices among them; `shared` is
+    when a grant of a parent may be drawn on, where that is not always so.
     """
     ordered = sorted(grants, key=lambda grant: grant.id)
     return tuple(
-        Pot(grant, segment, remaining(segment, movements.get(grant.id, ())))
+        Pot(grant, segment, remaining(segment, movements.get(grant.id, ())), shared.get(grant.id))
         for grant in ordered
         for segment in sorted(grant.segments, key=lambda segment: segment.number)
     )
@@ -37,7 +44,7 @@ def pots_to_json(pots: Iterable[Pot]) -> list[dict[str, Any]]:
     """The stored form: each grant once, with its segments; decimals as canonical text, in the order of ids."""
     found: dict[UUID, dict[str, Any]] = {}
     for pot in sorted(pots, key=lambda pot: pot.key):
-        form = found.setdefault(pot.grant.id, _grant_to_json(pot.grant))
+        form = found.setdefault(pot.grant.id, _grant_to_json(pot.grant) | _shared_to_json(pot.shared))
         form["segments"].append(
             {
                 "number": pot.segment.number,
@@ -75,6 +82,27 @@ def _grant_to_json(grant: Grant) -> dict[str, Any]:
     }
 
 
+def _shared_to_json(shared: tuple[Period, ...] | None) -> dict[str, Any]:
+    """Nothing for what is always open, as all was before access could change."""
+    if shared is None:
+        return {}
+    return {
+        "shared": [
+            [_text(period.starting_at), None if period.ending_before is None else _text(period.ending_before)]
+            for period in shared
+        ]
+    }
+
+
+def _shared_from_json(form: Mapping[str, Any]) -> tuple[Period, ...] | None:
+    if "shared" not in form:
+        return None
+    return tuple(
+        Period(datetime.fromisoformat(start), None if end is None else datetime.fromisoformat(end))
+        for start, end in form["shared"]
+    )
+
+
 def _pots_from_json(form: Mapping[str, Any]) -> Iterable[Pot]:
     available: dict[int, Decimal] = {item["number"]: parse_decimal(item["available"]) for item in form["segments"]}
     segments = tuple(
@@ -102,7 +130,8 @@ def _pots_from_json(form: Mapping[str, Any]) -> Iterable[Pot]:
         is_rollover=form["is_rollover"],
         seat=(form["seat"][0], form["seat"][1]) if form.get("seat") else None,
     )
-    return (Pot(grant, segment, available[segment.number]) for segment in segments)
+    shared = _shared_from_json(form)
+    return (Pot(grant, segment, available[segment.number], shared) for segment in segments)
 
 
 def _text(instant: datetime | None) -> str:

@@ -53,7 +53,7 @@ def rate_statement(
     """
     assert terms.period.intersect(period) == period, "a statement lies inside its contract"
     purse = Purse(burn_order(pots, terms.products), terms)
-    statement = Statement(terms, period, usage, segments=[pot.segment.period for pot in pots], fees=fees)
+    statement = Statement(terms, period, usage, segments=[period for pot in pots for period in pot.periods], fees=fees)
     payables = statement.settled(purse.draw)
     unrated = tuple(Unrated(key, quantity) for key, quantity in statement.unrated)
     return Rating(lines=merged(lines_of(terms, payables, at=last_hour(period))), unrated=unrated, draws=purse.draws())

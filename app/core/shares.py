@@ -38,7 +38,7 @@ def cut_lines(
     Balances pay the charges as the invoice has them; inside a charge the first units in time are the covered ones
     (golden decision 22).
     """
-    segments = [pot.segment.period for pot in pots]
+    segments = [period for pot in pots for period in pot.periods]
     whole = Statement(terms, period, usage, segments=segments, fees=fees)
     payables = whole.settled(Purse(burn_order(pots, terms.products), terms).draw)
     shares = Shares(payables, whole.phase_starts)

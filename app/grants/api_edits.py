@@ -17,6 +17,7 @@ from app.grants.api_inputs import SegmentInput
 from app.grants.api_kinds import BalanceRateType
 from app.grants.api_payments import PaymentScheduleInput, payment_of
 from app.grants.api_scope import AppliesToInput, scope_of
+from app.grants.api_sharing import ChildAccessUpdateInput, change_in
 from app.grants.definitions import NewSegment
 from app.grants.editing import GrantEdit
 from app.grants.segments import SegmentEdits, SegmentUpdate
@@ -71,6 +72,9 @@ class BalanceUpdateInput:
     true_up_disabled: bool | None = strawberry.field(
         default=None, description="Whether what is missing of a POSTPAID commit is never billed."
     )
+    child_access: ChildAccessUpdateInput | None = strawberry.field(
+        default=None, description="Which children of its contract may draw on it, from an hour on."
+    )
     access: AccessChangesInput | None = strawberry.field(default=None, description="When how much may be used.")
     payment: PaymentScheduleInput | None = strawberry.field(
         default=strawberry.UNSET,
@@ -96,7 +100,8 @@ def edit_of(found: BalanceUpdateInput, *, path: Path) -> GrantEdit:
     if found.payment is not strawberry.UNSET:
         given = found.payment
         terms["payment"] = None if given is None else payment_of(given, path=(*path, "payment"))
-    return GrantEdit(terms, _access(found.access or AccessChangesInput()))
+    sharing = None if found.child_access is None else change_in(found.child_access, path=path)
+    return GrantEdit(terms, _access(found.access or AccessChangesInput()), sharing)
 
 
 def _references(found: BalanceUpdateInput, *, path: Path) -> dict[str, Any]:

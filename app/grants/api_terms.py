@@ -18,7 +18,7 @@ from app.grants.api_gates import BalanceGate, gate_shown
 from app.grants.api_kinds import BalanceKind, BalanceRateType
 from app.grants.api_payments import BalancePayment, payment_shown
 from app.grants.api_scope import AppliesTo, scope_shown
-from app.grants.api_sharing import BalanceChildAccess, sharing_shown
+from app.grants.api_sharing import BalanceChildAccess, BalanceChildAccessChange, changes_shown, sharing_now
 from app.grants.tables import GrantRow
 from app.graphql.context import Info
 from app.graphql.fields import object_field
@@ -53,9 +53,13 @@ class BalanceTerms:
     def applies_to(self, row: strawberry.Parent[GrantRow]) -> AppliesTo:
         return scope_shown(row)
 
-    @strawberry.field(description="Which children of its contract may draw on it.")
-    def child_access(self, row: strawberry.Parent[GrantRow]) -> BalanceChildAccess:
-        return sharing_shown(row)
+    @strawberry.field(description="Which children of its contract may draw on it now.")
+    def child_access(self, info: Info, row: strawberry.Parent[GrantRow]) -> BalanceChildAccess:
+        return sharing_now(row, now=info.context.now)
+
+    @strawberry.field(description="What was said of that after it was made, by start, at most 100 changes.")
+    def child_access_changes(self, row: strawberry.Parent[GrantRow]) -> list[BalanceChildAccessChange]:
+        return changes_shown(row)
 
     @strawberry.field(description="What is paid for it; null: nothing.")
     def payment(self, row: strawberry.Parent[GrantRow]) -> BalancePayment | None:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
 from app.checks import Path
+from app.grants import sharing_changes
 from app.grants.definitions import NewGrant, check_grant
 from app.grants.reading import StoredGrant
 from app.grants.references import check_references
@@ -26,10 +27,13 @@ from app.grants.tables import GrantRow
 
 @dataclass(frozen=True, slots=True)
 class GrantEdit:
-    """What an edit changes: `terms` are fields of `NewGrant` by name, `access` its segments. What is not named stays."""
+    """What an edit changes: `terms` are fields of `NewGrant` by name, `access` its segments, `sharing` who may draw on it
+    from an instant on. What is not named stays.
+    """
 
     terms: Mapping[str, Any] = field(default_factory=dict[str, Any])
     access: SegmentEdits = field(default_factory=SegmentEdits)
+    sharing: sharing_changes.SharingEdit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +43,21 @@ class Edited:
     before: StoredGrant
     entry: NewGrant
     segments: EditedSegments
+    sharing: sharing_changes.AccessChange | None = None
 
 
-async def edited(session: AsyncSession, item: StoredGrant, edit: GrantEdit, *, path: Path) -> Edited:
-    """What an edit makes of a balance. Errors: those of `check_grant`, `check_references` and `edited_segments`."""
+async def edited(session: AsyncSession, item: StoredGrant, edit: GrantEdit, *, path: Path, now: datetime) -> Edited:
+    """What an edit makes of a balance. Errors: those of `check_grant`, `check_references`, `edited_segments` and `changed_sharing`."""
     segments = edited_segments(item.grant.segments, edit.access, path=(*path, "access"))
     entry = replace(definition_of(item), segments=segments.all, **edit.terms)
     check_grant(entry, of_customer=item.row.contract_id is None, path=path)
     await check_references(session, item.row.customer_id, entry, path=path)
-    return Edited(item, entry, segments)
+    change = None
+    if edit.sharing is not None:
+        change = await sharing_changes.changed_sharing(
+            session, item.row, edit.sharing, path=(*path, "childAccess"), now=now
+        )
+    return Edited(item, entry, segments, change)
 
 
 async def write(session: AsyncSession, found: Edited, *, now: datetime) -> GrantRow:
@@ -60,6 +70,8 @@ async def write(session: AsyncSession, found: Edited, *, now: datetime) -> Grant
         "invoice_contract_id", "rate_type", "rollover_fraction", "invoice", "trueup_disabled",
     ):  # fmt: skip
         setattr(row, name, getattr(fresh, name))
+    if found.sharing is not None:
+        sharing_changes.keep_change(row, found.sharing)
     row.revision += 1
     await rewrite_segments(session, row.id, found.segments, now=now)
     await session.flush()

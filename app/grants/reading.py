@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, or_, select
 
 from app.contracts.tables import Contract
-from app.core import money, overrides
+from app.core import money, overrides, period
 from app.core.grants import GateStatus, Grant, GrantType, Segment
 from app.core.ledger import Movement
 from app.core.terms import RateTarget
-from app.grants import definitions, entries, followed, sharing
+from app.grants import child_access, definitions, entries, followed
 from app.grants.tables import GrantRow
 from app.store.arrays import among
 
@@ -43,9 +43,15 @@ class StoredGrant:
         if self.row.archived_at is not None or not self.grant.is_released:
             return False
         if self.row.contract_id is not None:
-            return self.row.contract_id == contract.id or sharing.reaches(self.row, contract)
+            return self.access_of(contract) != ()
         is_named = not self.row.contract_ids or str(contract.id) in self.row.contract_ids
         return self.row.customer_id == contract.customer_id and is_named
+
+    def access_of(self, contract: Contract) -> tuple[period.Period, ...] | None:
+        """When a contract may draw on it, as far as that changes over time; None is always."""
+        if self.row.contract_id in (None, contract.id):
+            return None
+        return child_access.access_of(self.row, contract)
 
 
 async def grants_of_customer(session: AsyncSession, customer_id: UUID) -> list[StoredGrant]:
@@ -112,7 +118,7 @@ def grant_of(row: GrantRow, segments: Sequence[Segment], *, closes_at: datetime 
         product_ids=tuple(UUID(item) for item in row.product_ids),
         tags=tuple(row.tags),
         specifiers=tuple(overrides.specifier_from_json(item) for item in row.specifiers),
-        contract_count=sharing.contract_count(row),
+        contract_count=child_access.contract_count(row),
         rate_type=RateTarget(row.rate_type),
         recurring_id=row.recurring_id,
         is_free=not amount_paid(row),

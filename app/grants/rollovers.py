@@ -6,16 +6,17 @@ worked out and posted by `rolling.py`.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.contracts.tables import TransitionRow
-from app.core.hierarchy import ChildAccess
+from app.core.hierarchy import ChildAccess, sharing_at
 from app.core.money import ZERO
 from app.core.rollover import may_roll
+from app.grants.child_access import changes_of, sharing_of
 from app.grants.followed import unsettled
 from app.grants.reading import stored_grants
 from app.grants.tables import GrantRow
@@ -53,6 +54,7 @@ async def make_rollovers(session: AsyncSession, *customer_ids: UUID, now: dateti
 
 def _empty(source: GrantRow, segment: int, transition: TransitionRow) -> GrantRow:
     """The balance that a segment rolls into: like its source, of the new contract, and never bought."""
+    access = sharing_at(sharing_of(source), changes_of(source), transition.at.astimezone(UTC)).access
     return GrantRow(
         created_at=transition.at,
         customer_id=source.customer_id,
@@ -70,7 +72,7 @@ def _empty(source: GrantRow, segment: int, transition: TransitionRow) -> GrantRo
         rollover_fraction=source.rollover_fraction,
         trueup_disabled=source.trueup_disabled,
         # Children that were named are those of the old contract; nobody said which of the new one may draw on it.
-        child_access=source.child_access if source.child_access == ChildAccess.ALL else None,
+        child_access=ChildAccess.ALL if access is ChildAccess.ALL else None,
         rolled_from_id=source.id,
         rolled_from_segment=segment,
     )

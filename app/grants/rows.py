@@ -15,10 +15,10 @@ from sqlmodel import col, func, select
 from app.contracts.tables import Contract
 from app.core.grants import DEFAULT_PRIORITY, PaymentGate
 from app.core.overrides import specifier_to_json
+from app.grants.child_access import columns_of, sharing_of
 from app.grants.definitions import NewGrant, NewSegment, Scope, payment_from_json, payment_to_json
 from app.grants.reading import StoredGrant
 from app.grants.segments import EditedSegments, segment_of
-from app.grants.sharing import columns_of, sharing_of
 from app.grants.tables import GrantRow, SegmentRow
 
 

@@ -1,6 +1,6 @@
 """Which children of a contract may draw on its commits and credits (semantics 4.10).
 
-Owns the value, its refusals and its columns. What is not said is NONE, so no balance leaks by accident; a customer's own
+Owns the refusals, and who hangs together by it; its columns are in `child_access.py`. What is not said is NONE, so no balance leaks by accident; a customer's own
 balances stay with that customer.
 """
 
@@ -16,42 +16,15 @@ from sqlmodel import col, select
 
 from app.checks import Path, at_most
 from app.contracts.tables import Contract
-from app.core.hierarchy import MAX_CHILDREN, ChildAccess, Sharing, contracts_reached
+from app.core.hierarchy import MAX_CHILDREN, ChildAccess, Sharing
 from app.errors import ErrorCode, InvalidInput, NotFound
-from app.grants.tables import GrantRow, RecurringGrantRow
+from app.grants.child_access import IS_EVER_SHARED
+from app.grants.tables import GrantRow
 from app.store.arrays import among
 from app.store.ids import to_text
 
 MAX_NAMED = 10 * MAX_CHILDREN
 """Children that one balance may name: more than run at a time, as those that ended stay named."""
-
-
-def columns_of(found: Sharing) -> tuple[str | None, list[str] | None]:
-    """What a row keeps of it: nothing for NONE."""
-    named = [str(contract_id) for contract_id in found.contract_ids]
-    return None if found.access is ChildAccess.NONE else found.access, named or None
-
-
-def sharing_of(row: GrantRow | RecurringGrantRow) -> Sharing:
-    """What a row says of it."""
-    if row.child_access is None:
-        return Sharing()
-    return Sharing(ChildAccess(row.child_access), [UUID(item) for item in row.child_contract_ids or ()])
-
-
-def reaches(row: GrantRow, contract: Contract) -> bool:
-    """Whether a child may draw on a balance of its parent."""
-    if row.contract_id is None or row.contract_id != contract.parent_id:
-        return False
-    found = sharing_of(row)
-    return found.access is ChildAccess.ALL or contract.id in found.contract_ids
-
-
-def contract_count(row: GrantRow) -> int | None:
-    """How many contracts a balance may pay for; None for all of its customer's."""
-    if row.contract_id is None:
-        return len(row.contract_ids) or None
-    return contracts_reached(sharing_of(row))
 
 
 async def check_sharing(session: AsyncSession, contract: Contract | None, found: Sharing, *, path: Path) -> None:
@@ -99,7 +72,7 @@ async def sharing_customers(session: AsyncSession, customer_ids: Collection[UUID
         select(GrantRow.id)
         .where(
             GrantRow.contract_id == parent.id,
-            col(GrantRow.child_access).is_not(None),
+            IS_EVER_SHARED,
             col(GrantRow.archived_at).is_(None),
         )
         .exists()

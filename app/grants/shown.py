@@ -33,4 +33,13 @@ def shown(row: GrantRow) -> dict[str, object]:
         "invoiceContract": None if row.invoice_contract_id is None else to_text("contract", row.invoice_contract_id),
         "payment": row.invoice,
         "childAccess": row.child_access,
+        "childContracts": [to_text("contract", UUID(item)) for item in row.child_contract_ids or ()],
+        "childAccessChanges": [
+            {
+                "startingAt": item["starting_at"],
+                "type": item["access"],
+                "contractIds": [to_text("contract", UUID(child)) for child in item["contract_ids"]],
+            }
+            for item in row.child_access_changes
+        ],
     }

@@ -25,7 +25,8 @@ class GrantRow(Row, Unique, table=True):
     another grant, say where they come from. With `seat_id` it pays only for usage whose property `seat_key` names it;
     `unit_amount` is what one more unit of a subscription brings to a child in a whole period. A commit with a `gate`
     pays nothing before its payment was told to be made: the outcome is written once. `threshold_id` is what bought it.
-    `child_access` tells which children of its contract draw on it too; none without it.
+    `child_access` tells which children of its contract draw on it too, none without it; `child_access_changes` what holds
+    from later instants on, in the order of their making.
     """
 
     __tablename__ = "grants"
@@ -73,6 +74,7 @@ class GrantRow(Row, Unique, table=True):
     threshold_id: UUID | None = Field(default=None, foreign_key="contract_thresholds.id", index=True)
     child_access: str | None = Field(default=None, max_length=16)
     child_contract_ids: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
+    child_access_changes: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
     revision: int = 1
     archived_at: datetime | None = instant(default=None, nullable=True)
 

@@ -19,8 +19,7 @@ from app.core.invoice import InvoiceType
 from app.core.items import key_of
 from app.core.ledger import Movement, TransferKind
 from app.core.lines import LineType
-from app.core.pots import pots_of
-from app.grants import followed, reading
+from app.grants import drawable, followed, reading
 from app.invoices import again_statement, books, consolidated_again, drafts, giving_back, instead, missing, reversals
 from app.invoices.tables import Invoice
 
@@ -73,7 +72,7 @@ async def make_again(
             return None
         rated = missing.rated_true_up(statement, found.grant, moved[found.row.id], current)
         return None if rated.is_nothing else MadeAgain(rated, ())
-    pots = pots_of([item.grant for item in grants if item.may_serve(contract)], moved)
+    pots = drawable.pots_for(contract, grants, moved)
     rated = await drafts.rate(session, statement, pots=pots, terms=current, hours=other.hours)
     return MadeAgain(rated, [*restored, *given_again])
 

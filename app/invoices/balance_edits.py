@@ -20,6 +20,7 @@ from app.grants.tables import GrantRow
 from app.grants.true_ups import disable_true_up
 from app.invoices.balance_guards import check_access, check_unused
 from app.invoices.payment_guards import check_payments
+from app.invoices.shared_guards import check_shared
 from app.providers import ProviderDirectory
 from app.store.ids import to_text
 
@@ -35,13 +36,15 @@ async def update_balance(
 ) -> GrantRow:
     """Change what a balance may pay, when, and what is paid for it.
 
-    Errors: those of `changeable_grant`, `disable_true_up`, `edited`, `check_access`, `check_payments` and `check_billing`.
+    Errors: those of `changeable_grant`, `disable_true_up`, `edited`, `check_access`, `check_shared`,
+    `check_payments` and `check_billing`.
     """
     item = await changeable_grant(session, grant_id, revision=revision)
     if edit.terms.get("trueup_disabled"):
         await disable_true_up(session, grant_id)
-    found = await edited(session, item, edit, path=("input",))
+    found = await edited(session, item, edit, path=("input",), now=now)
     await check_access(session, found, path=("input", "access"))
+    await check_shared(session, found, path=("input", "childAccess"))
     await check_payments(session, found, path=("input", "payment"))
     if "payment" in edit.terms:
         await _check_renewed(session, item.row, now=now)

@@ -50,7 +50,7 @@ async def end_balance(
     access = SegmentEdits()
     if access_ending_before is not None:
         access = _cut_access(item.grant.segments, access_ending_before)
-    found = await edited(session, item, GrantEdit(terms, access), path=())
+    found = await edited(session, item, GrantEdit(terms, access), path=(), now=now)
     await check_access(session, found, path=("accessEndingBefore",))
     await check_payments(session, found, path=("invoicesEndingBefore",))
     return await write(session, found, now=now)

@@ -40,7 +40,7 @@ async def check_unused(session: AsyncSession, grant_id: UUID, *, path: Path, seg
     invoice = (await session.execute(statement)).scalar_one_or_none()
     if invoice is not None:
         what = "the balance" if segment is None else f"segment {segment} of the balance"
-        raise _used(f"Invoice {number_text(invoice.number)} names {what}; void it first.", invoice, path=path)
+        raise used(f"Invoice {number_text(invoice.number)} names {what}; void it first.", invoice, path=path)
 
 
 async def check_access(session: AsyncSession, found: Edited, *, path: Path) -> None:
@@ -51,12 +51,7 @@ async def check_access(session: AsyncSession, found: Edited, *, path: Path) -> N
     grant_id, segments = found.before.row.id, found.segments
     if not (segments.changed or segments.removed or segments.added):
         return
-    trued_up = await _true_up(session, grant_id)
-    if trued_up is not None:
-        raise _used(
-            f"Invoice {number_text(trued_up.number)} has billed what was missing of it; void that first.", trued_up,
-            path=path,
-        )  # fmt: skip
+    await check_no_true_up(session, grant_id, path=path)
     for number in (*segments.changed, *segments.removed):
         if any(item.kind is TransferKind.ROLLOVER and item.segment == number for item in found.before.movements):
             raise InvalidState(
@@ -68,7 +63,7 @@ async def check_access(session: AsyncSession, found: Edited, *, path: Path) -> N
         taken = _taken(found.before.movements, number)
         if segments.kept[number].amount < taken:
             invoice = await _last_drawing(session, grant_id, number)
-            raise _used(
+            raise used(
                 f"{taken} of segment {number} was taken already; it cannot be less than that.", invoice,
                 path=(*path, "update"),
             )  # fmt: skip
@@ -83,14 +78,18 @@ def _taken(movements: Sequence[Movement], segment: int) -> Decimal:
         return max(ZERO, out - given)
 
 
-async def _true_up(session: AsyncSession, grant_id: UUID) -> Invoice | None:
+async def check_no_true_up(session: AsyncSession, grant_id: UUID, *, path: Path) -> None:
+    """What was missing of the balance is not on a final invoice. Error: BALANCE_ON_FINALIZED_INVOICE."""
     rows = await session.execute(
         select(Invoice)
         .join(InvoiceLine, col(InvoiceLine.invoice_id) == Invoice.id)
         .where(InvoiceLine.grant_id == grant_id, Invoice.type == InvoiceType.TRUEUP, ~IS_VOID)
         .limit(1)
     )
-    return rows.scalar_one_or_none()
+    invoice = rows.scalar_one_or_none()
+    if invoice is not None:
+        message = f"Invoice {number_text(invoice.number)} has billed what was missing of it; void that first."
+        raise used(message, invoice, path=path)
 
 
 async def _last_drawing(session: AsyncSession, grant_id: UUID, segment: int) -> Invoice | None:
@@ -104,5 +103,6 @@ async def _last_drawing(session: AsyncSession, grant_id: UUID, segment: int) -> 
     return rows.scalar_one_or_none()
 
 
-def _used(message: str, invoice: Invoice | None, *, path: Path) -> InvalidState:
+def used(message: str, invoice: Invoice | None, *, path: Path) -> InvalidState:
+    """The refusal of a change that a final invoice forbids."""
     return InvalidState(ErrorCode.BALANCE_ON_FINALIZED_INVOICE, message, path=path, conflicting=invoice)

@@ -15,8 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.invoice import InvoiceType
 from app.core.ledger import Movement
-from app.core.pots import pots_of
-from app.grants import entries, reading, sharing
+from app.grants import drawable, entries, reading, sharing
 from app.invoices import draws, finding, missing, putting_together, rollovers
 from app.invoices.drafts import RatedStatement, ReadAhead, rate, read_ahead
 from app.invoices.statements import Constituent, Statement
@@ -103,7 +102,7 @@ class CustomerBook:
         if statement.id in self._rated:
             return
         self._roll_over(before=statement)
-        pots = pots_of([item.grant for item in self._serving(statement)], self._moved)
+        pots = drawable.pots_for(statement.contract, self.grants, self._moved)
         if not self._known.terms:
             self._known = await read_ahead(self.session, self.open, hours=self.hours)
         terms = self._known.terms.get(statement.contract.id)

@@ -17,6 +17,7 @@ from sqlmodel import and_, col, or_, select
 from app.contracts.recurring_children import make_children
 from app.contracts.tables import Contract
 from app.core.grants import GrantType
+from app.grants.child_access import IS_EVER_SHARED
 from app.grants.rollovers import make_rollovers
 from app.grants.tables import GrantRow
 from app.invoices.open import open_statements
@@ -98,7 +99,7 @@ async def contracts_with_shared_commits(session: AsyncSession, contract_ids: Seq
             GrantRow.type == GrantType.POSTPAID,
             or_(
                 among(col(GrantRow.invoice_contract_id), contract_ids),
-                and_(among(col(GrantRow.contract_id), contract_ids), col(GrantRow.child_access).is_not(None)),
+                and_(among(col(GrantRow.contract_id), contract_ids), IS_EVER_SHARED),
             ),
         )
         .distinct()

@@ -19,7 +19,7 @@ from app.core.grants import GrantType
 from app.core.invoice import InvoiceType, due_at, invoice_id
 from app.core.ledger import TransferKind, remaining
 from app.core.period import HOUR, Period, statement_period_at
-from app.grants import definitions, followed, reading
+from app.grants import child_access, definitions, followed, reading
 from app.grants.tables import GrantRow
 from app.invoices.statements import Statement
 from app.store.arrays import among
@@ -97,7 +97,7 @@ async def _served(
 ) -> dict[UUID, list[Contract]]:
     """The contracts that each commit serves."""
     customers = {item.row.customer_id for item in grants if item.row.contract_id is None}
-    parents = {item.row.contract_id for item in grants if item.row.child_access is not None}
+    parents = {item.row.contract_id for item in grants if child_access.is_ever_shared(item.row)}
     others = await session.execute(
         select(Contract).where(or_(col(Contract.customer_id).in_(customers), col(Contract.parent_id).in_(parents)))
     )

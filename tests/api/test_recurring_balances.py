@@ -173,8 +173,8 @@ async def test_a_past_of_too_many_periods_is_refused(api: Api) -> None:
 UPDATE = """
 mutation ($id: ID!, $input: RecurringBalanceUpdateInput!, $revision: Int) {
   recurringBalanceUpdate(id: $id, input: $input, revision: $revision) {
-    recurringBalance { revision rateType interval { endingBefore } accessAmount { amount { amount } }
-      invoiceAmount { amount { amount currency } } balances { nodes { segments { amount { amount } } } } }
+    recurringBalance { revision rateType childAccess { type } interval { endingBefore } accessAmount { amount { amount } }
+      invoiceAmount { amount { amount currency } } balances { nodes { childAccess { type } segments { amount { amount } } } } }
     userErrors { code path } } }
 """
 
@@ -187,13 +187,14 @@ async def test_a_change_reaches_only_what_is_still_to_begin(api: Api) -> None:
         "accessAmount": {"unitPrice": "3", "quantity": "2"},
         "rateType": "COMMIT_RATE",
         "endingBefore": "2027-02-01T00:00:00Z",
+        "childAccess": {"type": "ALL"},
     }
     payload = (await api(UPDATE, id=found["id"], input=changes, revision=1))["recurringBalanceUpdate"]
     assert payload == {
         "recurringBalance": {
-            "revision": 2, "rateType": "COMMIT_RATE", "interval": {"endingBefore": "2027-02-01T00:00:00Z"},
+            "revision": 2, "rateType": "COMMIT_RATE", "childAccess": {"type": "ALL"}, "interval": {"endingBefore": "2027-02-01T00:00:00Z"},
             "accessAmount": {"amount": {"amount": "6"}}, "invoiceAmount": None,
-            "balances": {"nodes": [{"segments": [{"amount": {"amount": "10"}}]}] * 2},
+            "balances": {"nodes": [{"childAccess": {"type": "NONE"}, "segments": [{"amount": {"amount": "10"}}]}] * 2},
         },
         "userErrors": [],
     }  # fmt: skip

@@ -23,9 +23,14 @@ __all__ = ["app"]
 
 ALL = {"type": "ALL"}
 LEDGER = """query ($customer: ID!) { balances(customerId: $customer) { nodes { id childAccess { type contractIds }
+  childAccessChanges { startingAt childAccess { type contractIds } }
   balance { amount } ledger { nodes { type amount { amount } isDraft invoiceId contract { id } } } } } }"""
 EDIT = """mutation ($id: ID!, $input: ContractEditInput!) { contractEdit(id: $id, input: $input) {
   contract { id } userErrors { code path message } } }"""
+ACCESS = """mutation ($id: ID!, $input: BalanceUpdateInput!) { balanceUpdate(id: $id, input: $input) {
+  balance { id } userErrors { code message path conflicting { id } } } }"""
+HISTORY = "query ($id: ID!) { contract(id: $id) { editHistory(first: 1) { nodes { action changes { after } } } } }"
+DAYS = "query ($id: ID!) { invoice(id: $id) { breakdowns(windowSize: DAY) { nodes { total { amount } } } } }"
 EXPLAINED = """query ($id: ID!) { invoice(id: $id) { lines { nodes { type balance { id }
   explanation { inWords balance { available { amount } } } } } } }"""
 
@@ -155,6 +160,68 @@ async def test_a_postpaid_commit_counts_what_children_use(api: Api, store: Store
     assert refused["invoiceFinalize"]["userErrors"] == [{"code": "NOT_DUE"}]
     await finalized(api, (await october(api, branch))["id"])
     assert (await finalized(api, true_up["id"]))["total"]["amount"] == "3"
+    over = "query ($id: ID!) { balances(customerId: $id, filter: {status: [EXPIRED]}) { nodes { id } } }"
+    [commit] = (await api(over, id=made["customer"]["id"]))["balances"]["nodes"]
+    [error] = await change_access(api, commit["id"], "NONE")
+    assert (error["code"], error["path"]) == ("BALANCE_ON_FINALIZED_INVOICE", ["input", "childAccess"])
+    await assert_sound(store, now)
+
+
+async def change_access(api: Api, balance: str, kind: str, *ids: str, at: str | None = None) -> list[dict[str, Any]]:
+    access = {"type": kind, "contractIds": list(ids), **({} if at is None else {"startingAt": at})}
+    return (await api(ACCESS, id=balance, input={"childAccess": access}))["balanceUpdate"]["userErrors"]
+
+
+async def test_who_may_draw_changes_from_an_hour_on(api: Api, store: Store, now: datetime) -> None:
+    """3 on the 5th and 2 on the 20th of October: from the 15th on the child may draw, so 3 of 5 are due."""
+    made = await sold(api, "branch", "other", access={"type": "NONE"})
+    branch, other = made["children"]
+    await ingest(api, event("later", customerId="branch", timestamp="2026-10-20T10:00:00Z", properties={"n": "20"}))
+    [balance] = [item["id"] for item in (await api(LEDGER, customer=made["customer"]["id"]))["balances"]["nodes"]]
+    assert (await october(api, branch))["total"]["amount"] == "5"
+    assert await change_access(api, balance, "CONTRACT_IDS", branch["id"], at="2026-10-15T00:00:00Z") == []
+    assert [(await october(api, child))["total"]["amount"] for child in (branch, other)] == ["3", "5"]
+    assert sorted(await drawn(api, made)) == sorted([(made["contract"]["id"], "-4", True), (branch["id"], "-2", True)])
+    record = (await api(HISTORY, id=made["contract"]["id"]))["contract"]["editHistory"]["nodes"][0]
+    assert (record["action"], record["changes"][0]["after"]["childAccessChanges"]) == (
+        "balance.update",
+        [{"startingAt": "2026-10-15T00:00:00+00:00", "access": "CONTRACT_IDS", "contractIds": [branch["id"]]}],
+    )
+    # What a final invoice has drawn stays allowed, until it is void; from later on it may be taken away.
+    final = await finalized(api, (await october(api, branch))["id"])
+    assert final["total"]["amount"] == "3"
+    for start in ("2026-10-15T00:00:00Z", "2026-10-25T00:00:00Z"):
+        [error] = await change_access(api, balance, "NONE", at=start)
+        assert (error["code"], error["path"]) == (
+            "BALANCE_ON_FINALIZED_INVOICE", ["input", "childAccess", "startingAt"]
+        )  # fmt: skip
+        assert error["conflicting"] == {"id": final["id"]}
+    assert await change_access(api, balance, "ALL", at="2026-10-25T00:00:00Z") == []
+    assert await change_access(api, balance, "NONE") == []
+    [seen] = (await api(LEDGER, customer=made["customer"]["id"]))["balances"]["nodes"]
+    assert seen["childAccess"] == {"type": "NONE", "contractIds": []}
+    assert [(item["startingAt"], item["childAccess"]["type"]) for item in seen["childAccessChanges"]] == [
+        ("2026-10-15T00:00:00Z", "CONTRACT_IDS"), ("2026-10-25T00:00:00Z", "ALL"), ("2026-11-02T12:00:00Z", "NONE"),
+    ]  # fmt: skip
+    days = (await api(DAYS, id=final["id"]))["invoice"]["breakdowns"]["nodes"]
+    assert [day["total"]["amount"] for day in days] == ["3", "0"]
+    assert (await void(api, final["id"]))["userErrors"] == []
+    edit = {"updateBalances": [{"id": balance, "childAccess": {"type": "NONE", "startingAt": "2026-10-01T00:00:00Z"}}]}
+    assert (await api(EDIT, id=made["contract"]["id"], input=edit))["contractEdit"]["userErrors"] == []
+    assert await change_access(api, balance, "NONE", at="2026-10-15T00:00:00Z") == []
+    assert (await regenerate(api, final["id"]))["invoice"]["total"]["amount"] == "5"
+    # Nothing is said of whom nobody could mean.
+    own = await api(CREATE, input={"customerId": made["customer"]["id"], "terms": credit("1", priority="1")})
+    cases: list[tuple[str, tuple[str, ...], str | None, str, list[str]]] = [
+        (balance, ("CONTRACT_IDS",), None, "REQUIRED", ["contractIds"]),
+        (balance, ("CONTRACT_IDS", made["contract"]["id"]), None, "NOT_FOUND", ["contractIds"]),
+        (balance, ("ALL",), "2026-11-01T00:30:00Z", "NOT_HOUR_ALIGNED", ["startingAt"]),
+        (own["balanceCreate"]["balance"]["id"], ("NONE",), None, "INVALID", []),
+    ]
+    for identifier, access, start, code, path in cases:
+        [error] = await change_access(api, identifier, *access, at=start)
+        assert (error["code"], error["path"]) == (code, ["input", "childAccess", *path])
+    assert await assert_all_same(store) == 2
     await assert_sound(store, now)
 
 

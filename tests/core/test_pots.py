@@ -18,9 +18,10 @@ from app.core.grants import Grant, GrantType, Pot, Segment
 from app.core.ledger import Movement, TransferKind, remaining
 from app.core.period import HOUR, Frequency, Period
 from app.core.pots import pots_from_json, pots_of, pots_to_json
+from app.core.quantities import UsageKey
 from app.core.rating import Rating, rate_fees, rate_statement
 from app.core.terms import RateTarget, Specifier
-from tests.core.agreements import JANUARY, A, B, day, usages
+from tests.core.agreements import JANUARY, A, B, day, entry, flat, terms, usages, used
 from tests.core.balances import PREPAID, grant, pots
 from tests.core.test_drawdown import BALANCES, EVERYTHING, fee
 
@@ -128,6 +129,18 @@ def test_the_stored_form_leads_back(given_grants: list[tuple[Grant, list[Movemen
     found = pots_of([item for item, _ in given_grants], {item.id: movements for item, movements in given_grants})
     assert pots_from_json(json.loads(json.dumps(pots_to_json(found)))) == found
     assert pots_to_json(reversed(found)) == pots_to_json(found)
+
+
+def test_a_child_draws_only_while_it_may() -> None:
+    """7 a call on the 12th, 15th and 25th; from the 13th to the 21st a parent's credit is open to it."""
+    always, sometimes = pots_of([TWO], {}), (Period(day("01-13"), day("01-21")), Period(day("03-01")))
+    agreed = terms(entry(4, flat("7"), "01-10", product_id=B))
+    for shared, taken in ((None, ["21"]), (sometimes, ["7"]), ((), []), (sometimes[1:], [])):
+        found = pots_of([TWO], {}, shared={TWO.id: shared})
+        assert pots_from_json(json.loads(json.dumps(pots_to_json(found)))) == found
+        rating = rate_statement(agreed, JANUARY, {UsageKey(B): used(d12="1", d15="1", d25="1")}, pots=found)
+        assert [str(draw.amount) for draw in rating.draws] == taken
+    assert "shared" not in pots_to_json(always)[0], "what was frozen before keeps its form"
 
 
 amounts = st.decimals(min_value=0, max_value=400, places=2)
