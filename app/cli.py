@@ -171,6 +171,19 @@ def query(
     shell.run(lambda runtime: documents.execute(runtime, text, values))
 
 
+@app.command("apply")
+def apply_command(
+    paths: Annotated[list[Path], typer.Option("-f", "--file", metavar="FILE", help="A catalog file; may be repeated.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Carry the plan out without asking.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring catalog, customers and contracts to what YAML files say: plan, confirm, carry out; safe to repeat."""
+    from app.commands import applying, shell
+
+    entries = applying.entries_of(paths)
+    shell.run(lambda runtime: applying.apply(runtime, entries, is_confirmed=yes, as_json=as_json))
+
+
 @app.command()
 def check(as_json: AsJson = False) -> None:
     """Verify the books; any broken rule is exit code 1."""

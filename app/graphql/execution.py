@@ -132,7 +132,7 @@ class Gateway:
                     opened = context
 
                     async def execute(opened: Context = opened) -> Result:
-                        return await self._execute(operation, opened)
+                        return await self.execute(operation, opened)
 
                     result = await (around(context, execute) if around else execute())
                     if result.errors:
@@ -154,7 +154,8 @@ class Gateway:
                     return Result(executed=False, data=None, errors=[wrapped])
         raise AssertionError("the loop returns")
 
-    async def _execute(self, operation: Operation, context: Context) -> Result:
+    async def execute(self, operation: Operation, context: Context) -> Result:
+        """Run an operation in a context that is open; whoever opened it undoes what leaves errors."""
         prepared = self.check(operation, context)
         limit = self.documents.limits.errors
         if prepared.errors:
