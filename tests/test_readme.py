@@ -23,8 +23,14 @@ import pytest
 from typer.testing import CliRunner
 
 from app import cli
+from app.clock import Clock
+from app.commands.applying import carried_out
+from app.commands.catalog_file import entries_of
 from app.delivery.registry import connect
+from app.main import create_gateway
+from app.settings import Settings
 from app.store import throwaway
+from app.store.engine import Store
 from tests.commands.conftest import metrograph
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,7 +106,7 @@ def served() -> Iterator[Served]:
 
 def test_every_block_has_a_test() -> None:
     """A block of a new kind needs a way to be checked; then it is added here."""
-    assert {block.language for block in BLOCKS} == {"sh", "text", "json", "toml"}
+    assert {block.language for block in BLOCKS} == {"sh", "text", "json", "toml", "yaml"}
     programs = {line.split()[0] for block in SHELL for line in commands(block)}
     assert programs == {"git", "make", "curl", ".venv/bin/metrograph", "docker"}
 
@@ -133,7 +139,7 @@ def test_every_command_and_option_that_is_named_exists() -> None:
     assert len(table) > 10
     helps: dict[str, str] = {}
     for usage in table:
-        words = re.match(r"(?:invoices|keys|schema|scenario) \w+|\w+", usage)
+        words = re.match(r"(?:invoices|keys|schema|scenario|webhooks) \w+|\w+", usage)
         assert words is not None
         if words[0] not in helps:
             asked = CliRunner().invoke(cli.app, [*words[0].split(), "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
@@ -143,7 +149,9 @@ def test_every_command_and_option_that_is_named_exists() -> None:
             assert option in helps[words[0]], f"{words[0]} has no {option}"
     for block in SHELL:
         for line in commands(block):
-            for words in re.findall(r"metrograph (?:-\S+ )*((?:invoices|keys|schema|scenario) \w+|[a-z]+)", line):
+            for words in re.findall(
+                r"metrograph (?:-\S+ )*((?:invoices|keys|schema|scenario|webhooks) \w+|[a-z]+)", line
+            ):
                 assert words in helps or words.split()[0] in ("metrograph", "serve", "worker"), line
 
 
@@ -204,6 +212,13 @@ async def test_connections_load_with_secrets_of_their_names(block: Block, tmp_pa
     accounts = connect(tomllib.loads(text)["connections"], environ=environ, now=lambda: datetime.now(UTC))
     assert len(accounts.all()) == 6
     await accounts.close()
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "yaml"], ids=str)
+async def test_catalog_files_are_carried_out(block: Block, store: Store) -> None:
+    gateway = create_gateway(Settings(environment="sandbox"), store, Clock("2026-11-02T12:00:00Z"))
+    steps = await carried_out(gateway, list(entries_of(block.text, "example.yaml")), keep=False)
+    assert {step.action for step in steps} == {"create"}
 
 
 def test_links_lead_somewhere() -> None:
