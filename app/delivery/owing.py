@@ -18,7 +18,7 @@ from sqlmodel import col, func, select
 from app.core.invoice import InvoiceType
 from app.core.money import ZERO, exact
 from app.delivery.gated import collected_elsewhere
-from app.invoices.balances import CustomerBook
+from app.invoices.balances import Books
 from app.invoices.service import routes_of
 from app.invoices.tables import IS_VOID, Invoice
 
@@ -48,12 +48,17 @@ async def owed_through(
         .group_by(col(Invoice.billing_configuration_id))
     )
     owed = dict.fromkeys(configuration_ids, ZERO) | {row[0]: Decimal(row[1]) for row in finalized}
-    book = await CustomerBook.of(session, customer_id, now=now)
-    for statement, route in zip(book.open, await routes_of(session, book.open), strict=True):
-        is_metered = statement.type is not InvoiceType.TRUEUP and statement.purchase_of not in elsewhere
-        if route in owed and statement.currency == CURRENCY and is_metered:
-            draft = (await book.rate(statement)).draft
-            later = (line.amount for line in draft.lines if line.charged_at is not None and line.charged_at > now)
-            with exact():
-                owed[route] += draft.subtotal - sum(later, ZERO)
+    books = Books(session, now=now)
+    open_ones = (await books.of(customer_id)).open
+    routed = [
+        (statement, route)
+        for statement, route in zip(open_ones, await routes_of(session, open_ones), strict=True)
+        if route in owed and statement.currency == CURRENCY
+        if statement.type is not InvoiceType.TRUEUP and statement.purchase_of not in elsewhere
+    ]
+    rated = await books.rate_many([statement for statement, _ in routed])
+    for (_, route), item in zip(routed, rated, strict=True):
+        later = (line.amount for line in item.draft.lines if line.charged_at is not None and line.charged_at > now)
+        with exact():
+            owed[route] += item.draft.subtotal - sum(later, ZERO)
     return owed
