@@ -35,8 +35,8 @@ def rare_collections() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once() -> Iterator[None]:
-    """Every store of the run writes its SQL with the dialect of the first one that was connected, and so shares what was
-    written: a server compiles a statement once in its life, not once a test."""
+    """Every store of the run has the dialect of the first one that was connected: what that learned of the server need not
+    be asked again, and a statement is compiled once a run, as in the life of a server, not once a test."""
     build, shared = Store.__init__, dict[str, Engine]()
 
     def built(store: Store, *given: Any, **options: Any) -> None:
@@ -46,8 +46,9 @@ def compiled_once() -> Iterator[None]:
         if getattr(first.dialect, "server_version_info", None) is None:
             shared["first"] = engine
         elif first is not engine:
-            engine.dialect = engine.pool._dialect = first.dialect
-            engine._compiled_cache = first._compiled_cache
+            pool = first.pool.recreate()
+            pool._creator = engine.pool._creator
+            engine.pool, engine.dialect, engine._compiled_cache = pool, first.dialect, first._compiled_cache
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "__init__", built)
