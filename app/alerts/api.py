@@ -15,6 +15,7 @@ from app.alerts.api_inputs import AlertCreateInput, AlertFilter, new_alert
 from app.alerts.api_loaders import STATES
 from app.alerts.api_types import Alert, CustomerAlert
 from app.core.alerts import AlertState
+from app.custom_fields.api_filters import Entity, with_custom_fields
 from app.graphql.connection import After, Connection, Edge, First, connection
 from app.graphql.context import Info
 from app.graphql.fields import mutation_field, query_field
@@ -45,6 +46,10 @@ class AlertsQuery:
         statement = select(tables.AlertRow)
         if not wanted.include_archived:
             statement = statement.where(ALERTS.archived_at.is_(None))
+        if wanted.is_enabled is not None:
+            is_enabled = ALERTS.disabled_at.is_(None)
+            statement = statement.where(is_enabled if wanted.is_enabled else ~is_enabled)
+        statement = await with_custom_fields(info, statement, Entity.ALERT, ALERTS.id, wanted.custom_fields)
         if wanted.type is not None:
             statement = statement.where(ALERTS.type.in_([kind.value for kind in wanted.type]))
         if wanted.customer_id is not None:
@@ -101,6 +106,23 @@ class AlertsMutation:
 
     @mutation_field(
         scope="alerts:write",
+        action="alert.disable",
+        description="Look at an alert no more until it is enabled; nothing is told of it meanwhile.",
+    )
+    async def alert_disable(self, info: Info, id: ID) -> AlertPayload:
+        return await _enabled(info, id, is_enabled=False)
+
+    @mutation_field(
+        scope="alerts:write",
+        action="alert.enable",
+        description="Look at a disabled alert again. It goes on from where it stood, so what was crossed since and still "
+        "holds is told now.",
+    )
+    async def alert_enable(self, info: Info, id: ID) -> AlertPayload:
+        return await _enabled(info, id, is_enabled=True)
+
+    @mutation_field(
+        scope="alerts:write",
         action="alert.reset",
         description="Forget where an alert stands with a customer; it is evaluated anew, and may tell again.",
     )
@@ -116,3 +138,9 @@ class AlertsMutation:
             ids.from_text("customer", customer_id, path=("customerId",)),
         )
         return AlertPayload(alert=row)  # type: ignore[arg-type]
+
+
+async def _enabled(info: Info, id: str, *, is_enabled: bool) -> AlertPayload:
+    alert_id = ids.from_text("alert", id, path=("id",))
+    row = await service.enable_alert(info.context.session, alert_id, is_enabled=is_enabled, now=info.context.now)
+    return AlertPayload(alert=row)  # type: ignore[arg-type]

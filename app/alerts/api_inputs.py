@@ -10,8 +10,9 @@ import strawberry
 from app.alerts.api_types import AlertType
 from app.alerts.rules import FieldFilter, GroupValue, NewAlert
 from app.core.invoice import InvoiceType as Type
+from app.custom_fields.api_filters import DESCRIPTION, custom_fields_in
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import described_enum
+from app.graphql.values import KeyValueInput, described_enum
 from app.invoices.api_types import InvoiceType
 from app.store import ids
 
@@ -82,6 +83,9 @@ class AlertCreateInput:
     notify_on_resolve: bool = strawberry.field(
         default=False, description="Of a balance: tell as well when it is OK again, by an event that ends in _resolved."
     )
+    custom_fields: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Values of its own custom fields, whose keys are registered."
+    )
     uniqueness_key: str | None = strawberry.field(
         default=None, description="Makes the create safe to repeat: a second use is refused and names the first object."
     )
@@ -98,7 +102,9 @@ class AlertFilter:
     is_in_alarm: bool | None = strawberry.field(
         default=None, description="Those that are in alarm with anybody, or not."
     )
+    is_enabled: bool | None = strawberry.field(default=None, description="Those that are looked at, or are disabled.")
     include_archived: bool = strawberry.field(default=False, description="Archived alerts too.")
+    custom_fields: list[KeyValueInput] = strawberry.field(default_factory=list, description=DESCRIPTION)
 
 
 def new_alert(found: AlertCreateInput) -> NewAlert:
@@ -127,5 +133,6 @@ def new_alert(found: AlertCreateInput) -> NewAlert:
         hysteresis=found.hysteresis,
         evaluate_on_create=found.evaluate_on_create,
         notify_on_resolve=found.notify_on_resolve,
+        custom_fields=custom_fields_in(found.custom_fields),
         uniqueness_key=found.uniqueness_key,
     )

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from app.alerts import subjects, tables
 from app.catalog.api_types import BillableMetric
 from app.core import alerts as core
-from app.customers.api_types import Customer
+from app.customers.api_types import Customer, HasCustomFields
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
 from app.graphql.nodes import Node, node_type
@@ -77,9 +77,9 @@ class AlertGroupValue:
 
 @node_type(
     "alert", of=tables.AlertRow, scope="alerts:read",
-    description="A threshold that is watched for one customer or for all. It does not change: archive it, make another.",
+    description="A threshold that is watched for one customer or for all. Its threshold does not change: archive it, make another.",
 )  # fmt: skip
-class Alert(Node):
+class Alert(Node, HasCustomFields):
     name: str = strawberry.field(description="What people call it.")
     type: AlertType = strawberry.field(description="What it watches.")  # type: ignore[valid-type]
     threshold: Decimal = strawberry.field(description="In alarm at it and beyond.")
@@ -89,6 +89,9 @@ class Alert(Node):
     evaluate_on_create: bool = strawberry.field(description="Whether a threshold that is reached already is told.")
     notify_on_resolve: bool = strawberry.field(description="Whether it is told as well when a balance is OK again.")
     created_at: datetime = strawberry.field(description="When it was made.")
+    disabled_at: datetime | None = strawberry.field(
+        description="Since when it is disabled; null while it is looked at."
+    )
     archived_at: datetime | None = strawberry.field(description="When it was archived.")
     uniqueness_key: str | None = strawberry.field(description="The key that makes its create safe to repeat.")
 
@@ -142,7 +145,9 @@ class CustomerAlert:
     async def customer(self, info: Info) -> Customer:
         return await info.context.load("customer", self.customer_id)
 
-    @strawberry.field(description="IN_ALARM when any subject is; null once the alert is archived.")
+    @strawberry.field(
+        description="IN_ALARM when any subject is; null once the alert is archived. While it is disabled, as it was then."
+    )
     async def state(self, info: Info) -> AlertState | None:  # type: ignore[valid-type]
         if self.alert.archived_at is not None:
             return None

@@ -87,6 +87,7 @@ async def _alerts(session: AsyncSession, customer_id: UUID) -> Sequence[tables.A
         select(tables.AlertRow)
         .where(
             col(tables.AlertRow.archived_at).is_(None),
+            col(tables.AlertRow.disabled_at).is_(None),
             or_(col(tables.AlertRow.customer_id).is_(None), col(tables.AlertRow.customer_id) == customer_id),
         )
         .order_by(col(tables.AlertRow.id))

@@ -5,8 +5,8 @@ Owns the refusals. Legacy types of the reference product are none of ours, so th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
@@ -62,6 +62,7 @@ class NewAlert:
     hysteresis: Decimal | None = None
     evaluate_on_create: bool = True
     notify_on_resolve: bool = False
+    custom_fields: Mapping[str, str] = field(default_factory=dict[str, str])
     uniqueness_key: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""Alerts: made, archived, and looked at anew.
+"""Alerts: made, disabled and enabled, archived, and looked at anew.
 
 Owns the rows; what fits is in `rules.py`. Nothing is evaluated here: whoever it concerns is noted, and looked at soon.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, insert, select
 
 from app.alerts.rules import NewAlert, check_alert
 from app.alerts.tables import AlertRow, AlertStateRow, AlertTouch
 from app.change import note_change
 from app.checks import name_of
+from app.custom_fields.service import insert_custom_fields
 from app.customers.reading import changeable_customer
 from app.customers.tables import Customer
 from app.errors import ErrorCode, InvalidInput, InvalidState, NotFound
@@ -48,12 +48,25 @@ async def create_alert(session: AsyncSession, wanted: NewAlert, *, now: datetime
     async with unique.once(session, AlertRow, wanted.uniqueness_key):
         session.add(row)
         await session.flush()
-    concerned = select(Customer.id).where(col(Customer.archived_at).is_(None))
-    if wanted.customer_id is not None:
-        concerned = concerned.where(Customer.id == wanted.customer_id)
-    await session.execute(insert(AlertTouch).from_select(["customer_id"], concerned))
-    await _ask(session)
-    note_change(session, "alert", row.id, after=_shown(row))
+    fields = await insert_custom_fields(session, row, wanted.custom_fields)
+    await _look(session, row)
+    note_change(session, "alert", row.id, after=_shown(row) | fields)
+    return row
+
+
+async def enable_alert(session: AsyncSession, alert_id: UUID, *, is_enabled: bool, now: datetime) -> AlertRow:
+    """Stop looking at an alert, or look again. Errors: `NotFound`, ARCHIVED.
+
+    It goes on from where it stood: what it would have told of in between is told now if it still holds, else never.
+    """
+    row = await _live(session, alert_id, path=("id",))
+    before = _shown(row)
+    if is_enabled is (row.disabled_at is not None):
+        row.disabled_at = None if is_enabled else now
+        await session.flush()
+        if is_enabled:
+            await _look(session, row)
+    note_change(session, "alert", row.id, before=before, after=_shown(row))
     return row
 
 
@@ -89,6 +102,15 @@ async def reset_alert(session: AsyncSession, alert_id: UUID, customer_id: UUID) 
     return row
 
 
+async def _look(session: AsyncSession, row: AlertRow) -> None:
+    """Have an alert evaluated soon for everybody whom it concerns."""
+    concerned = select(Customer.id).where(col(Customer.archived_at).is_(None))
+    if row.customer_id is not None:
+        concerned = concerned.where(Customer.id == row.customer_id)
+    await session.execute(insert(AlertTouch).from_select(["customer_id"], concerned))
+    await _ask(session)
+
+
 async def _ask(session: AsyncSession) -> None:
     await enqueue(session, ALERTS_JOB, once=ALERTS_JOB)
 
@@ -110,6 +132,7 @@ def _shown(row: AlertRow) -> dict[str, object]:
         "threshold": str(row.threshold),
         "unit": row.unit,
         "customer": None if row.customer_id is None else ids.to_text("customer", row.customer_id),
+        "isEnabled": row.disabled_at is None,
         "archivedAt": None if row.archived_at is None else row.archived_at.isoformat(),
         "uniquenessKey": row.uniqueness_key,
     }

@@ -18,7 +18,7 @@ from app.store.base import Row, Unique, exact, instant
 
 
 class AlertRow(Row, Unique, table=True):
-    """What is watched, for one customer or, without one, for all. It never changes: another threshold is another alert.
+    """What is watched, for one customer or, without one, for all. Another threshold is another alert.
 
     `custom_field_filters` hold entity, key and value; `group_values` a key and a value, or null to watch each value by
     itself.
@@ -40,6 +40,7 @@ class AlertRow(Row, Unique, table=True):
     hysteresis: Decimal | None = exact(default=None, nullable=True)
     evaluate_on_create: bool = True
     notify_on_resolve: bool = False
+    disabled_at: datetime | None = instant(default=None, nullable=True)
     archived_at: datetime | None = instant(default=None, nullable=True)
 
 

@@ -39,7 +39,7 @@ select distinct found.customer_id from (
 ) found
 where exists (
   select 1 from alerts a
-  where a.archived_at is null and (a.customer_id is null or a.customer_id = found.customer_id)
+  where a.archived_at is null and a.disabled_at is null and (a.customer_id is null or a.customer_id = found.customer_id)
 )
 """)
 

@@ -14,12 +14,19 @@ from sqlalchemy import select
 from app.catalog import aliases, tables
 from app.catalog.api_card_types import RateCard
 from app.catalog.api_types import BillableMetric, Product
+from app.custom_fields.api_filters import DESCRIPTION, Entity, with_custom_fields
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
 from app.graphql.fields import query_field
 from app.graphql.nodes import load_node
+from app.graphql.values import KeyValueInput
 
+ENTITIES = {
+    tables.MetricRow: Entity.BILLABLE_METRIC,
+    tables.ProductRow: Entity.PRODUCT,
+    tables.RateCard: Entity.RATE_CARD,
+}
 ID = Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
 
 
@@ -27,6 +34,7 @@ ID = Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
 class CatalogFilter:
     search: str | None = strawberry.field(default=None, description="Part of the name, in any case.")
     include_archived: bool = strawberry.field(default=False, description="Archived ones too.")
+    custom_fields: list[KeyValueInput] = strawberry.field(default_factory=list, description=DESCRIPTION)
 
 
 Filter = Annotated[CatalogFilter | None, strawberry.argument(description="Which of them.")]
@@ -91,4 +99,6 @@ async def _list(
         statement = statement.where(columns.archived_at.is_(None))
     if wanted is not None and wanted.search:
         statement = statement.where(columns.name.icontains(wanted.search, autoescape=True))
+    if wanted is not None:
+        statement = await with_custom_fields(info, statement, ENTITIES[row_class], columns.id, wanted.custom_fields)
     return await connection(info, statement, sort=[columns.name, columns.id], first=first, after=after)

@@ -6,16 +6,14 @@ service.
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
-from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from app.contracts import api_creating as creating
 from app.contracts import service, tables
 from app.contracts.api_inputs import ContractCreateInput, ContractFilter
-from app.contracts.api_standing import Status
+from app.contracts.api_listing import COLUMNS, filtered
 from app.contracts.api_types import Contract
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
@@ -25,7 +23,6 @@ from app.graphql.payload import Payload
 from app.store import ids
 
 ID = Annotated[strawberry.ID, strawberry.argument(description="Id of the contract.")]
-COLUMNS = tables.Contract.__table__.c  # type: ignore[attr-defined]
 
 
 @strawberry.type(description="Answer to a mutation of a contract.")
@@ -51,37 +48,11 @@ class ContractsQuery:
         first: First = 25,
         after: After = None,
     ) -> Connection[Contract]:
-        statement = _filtered(select(tables.Contract), filter or ContractFilter(), now=info.context.now)
+        statement = await filtered(info, filter or ContractFilter())
         own = info.context.actor.customer_id
         if own is not None:
             statement = statement.where(COLUMNS.customer_id == own)
         return await connection(info, statement, sort=[COLUMNS.id], descending=True, first=first, after=after)
-
-
-def _filtered(statement: Select[Any], wanted: ContractFilter, *, now: datetime) -> Select[Any]:
-    if wanted.customer_id is not None:
-        customer_id = ids.from_text("customer", wanted.customer_id, path=("filter", "customerId"))
-        statement = statement.where(COLUMNS.customer_id == customer_id)
-    if wanted.covering_at is not None:
-        statement = statement.where(_covers(wanted.covering_at))
-    if wanted.status is None:
-        return statement.where(COLUMNS.archived_at.is_(None))
-    return statement.where(or_(*(_stands(status, now) for status in wanted.status)))
-
-
-def _covers(at: datetime) -> ColumnElement[bool]:
-    return and_(COLUMNS.starting_at <= at, or_(COLUMNS.ending_before.is_(None), COLUMNS.ending_before > at))
-
-
-def _stands(status: Status, now: datetime) -> ColumnElement[bool]:
-    """The condition that `status_at` decides for one row."""
-    alive = COLUMNS.archived_at.is_(None)
-    return {
-        Status.UPCOMING: and_(alive, COLUMNS.starting_at > now),
-        Status.ACTIVE: and_(alive, _covers(now)),
-        Status.ENDED: and_(alive, COLUMNS.ending_before <= now),
-        Status.ARCHIVED: COLUMNS.archived_at.is_not(None),
-    }[status]
 
 
 @strawberry.type

@@ -17,7 +17,7 @@ from app.contracts.api_standing import ContractStatus, StatementScheduleInput
 from app.contracts.api_transitions import ContractTransitionInput, transition_of
 from app.contracts.own_terms import OwnTerms
 from app.core import terms
-from app.custom_fields.api_types import custom_fields_in
+from app.custom_fields.api_filters import DESCRIPTION, custom_fields_in
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import IntervalInput, KeyValueInput
 
@@ -29,6 +29,7 @@ class ContractFilter:
         default=None, description="Standing in one of these ways now; default: all but archived ones."
     )
     covering_at: datetime | None = strawberry.field(default=None, description="Holding at this instant.")
+    custom_fields: list[KeyValueInput] = strawberry.field(default_factory=list, description=DESCRIPTION)
 
 
 @strawberry.input(description="A new contract.")

@@ -33,6 +33,7 @@ CustomFieldEntity = described_enum(
         entities.Entity.RATE_CARD: "Rate cards.",
         entities.Entity.BILLABLE_METRIC: "Billable metrics.",
         entities.Entity.INVOICE: "Invoices, drafts among them, which keep theirs when they become final.",
+        entities.Entity.ALERT: "Alerts.",
     },
 )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from app.alerts.tables import AlertRow
 from app.catalog.tables import MetricRow, ProductRow, RateCard
 from app.contracts.tables import Contract
 from app.customers.tables import Customer
@@ -29,6 +30,7 @@ class Entity(StrEnum):
     RATE_CARD = "RATE_CARD"
     BILLABLE_METRIC = "BILLABLE_METRIC"
     INVOICE = "INVOICE"
+    ALERT = "ALERT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ KINDS: Mapping[Entity, Kind] = {
     Entity.RATE_CARD: Kind("rate_card", "Rate card", RateCard),
     Entity.BILLABLE_METRIC: Kind("metric", "Billable metric", MetricRow),
     Entity.INVOICE: Kind("invoice", "Invoice", Invoice),
+    Entity.ALERT: Kind("alert", "Alert", AlertRow),
 }
 
 

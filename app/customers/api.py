@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import strawberry
 from sqlalchemy import Select, or_, select
 
-from app.custom_fields.api_types import custom_fields_in
+from app.custom_fields.api_filters import DESCRIPTION, Entity, custom_fields_in, with_custom_fields
 from app.customers import aliases, billing, service, tables
 from app.customers.api_orders import CustomerOrder, sorted_page
 from app.customers.api_types import BillingConfiguration, Customer
@@ -36,6 +36,7 @@ class CustomerFilter:
     )
     external_id: str | None = strawberry.field(default=None, description="Exactly this external id.")
     include_archived: bool = strawberry.field(default=False, description="Archived customers too.")
+    custom_fields: list[KeyValueInput] = strawberry.field(default_factory=list, description=DESCRIPTION)
 
 
 @strawberry.input(description="A new customer.")
@@ -121,7 +122,9 @@ class CustomersQuery:
         first: First = 25,
         after: After = None,
     ) -> Connection[Customer]:
-        found = _filtered(_narrowed(info, select(tables.Customer)), filter or CustomerFilter())
+        wanted = filter or CustomerFilter()
+        found = _filtered(_narrowed(info, select(tables.Customer)), wanted)
+        found = await with_custom_fields(info, found, Entity.CUSTOMER, CUSTOMERS.id, wanted.custom_fields)
         return await sorted_page(info, found, order_by, first=first, after=after)
 
 

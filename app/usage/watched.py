@@ -38,7 +38,7 @@ with found as materialized (
   select distinct found.customer_id from found
   where exists (
     select 1 from alerts a
-    where a.archived_at is null and (a.customer_id is null or a.customer_id = found.customer_id)
+    where a.archived_at is null and a.disabled_at is null and (a.customer_id is null or a.customer_id = found.customer_id)
       and a.type not like 'LOW\\_REMAINING\\_DAYS\\_%'
   )
   returning 1

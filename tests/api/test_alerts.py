@@ -75,6 +75,10 @@ async def test_the_life_of_an_alert(api: Api, store: Store, now: datetime) -> No
     assert shown["history"]["totalCount"] == 2
     [error] = (await api(CREATE, input={**SPEND, "uniquenessKey": "a"}))["alertCreate"]["userErrors"]
     assert (error["code"], error["status"], error["conflicting"]["id"]) == ("UNIQUENESS_KEY_CONFLICT", 409, alert["id"])
+    for name, is_enabled, since in (("alertDisable", False, "2026-11-02T12:00:00Z"), ("alertEnable", True, None)):
+        document = f"mutation ($id: ID!) {{ {name}(id: $id) {{ alert {{ disabledAt }} {ERRORS} }} }}"
+        assert (await api(document, id=alert["id"]))[name] == {"alert": {"disabledAt": since}, "userErrors": []}
+        assert (await api(LIST, filter={"isEnabled": is_enabled}))["alerts"]["totalCount"] == 1
     archived = (await api(ARCHIVE, id=alert["id"], release=True))["alertArchive"]["alert"]
     assert (archived["archivedAt"], archived["uniquenessKey"]) == ("2026-11-02T12:00:00Z", None)
     assert await standing(api, customer) == []

@@ -64,8 +64,17 @@ async def make(api: Api, entity: str, **options: Any) -> str:
         "PRODUCT": build.product,
         "RATE_CARD": build.rate_card,
         "BILLABLE_METRIC": build.metric,
+        "ALERT": _alert,
     }
     return (await makers[entity](api, **options))["id"]
+
+
+async def _alert(api: Api, **options: Any) -> dict[str, Any]:
+    wanted = {"name": "spent", "type": "SPEND_THRESHOLD_REACHED", "threshold": "1", **options}
+    answer = await api(
+        "mutation ($input: AlertCreateInput!) { alertCreate(input: $input) { alert { id } } }", input=wanted
+    )
+    return answer["alertCreate"]["alert"]
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
@@ -113,6 +122,23 @@ async def test_an_unregistered_key_makes_nothing(api: Api, entity: str) -> None:
     assert (error["code"], error["path"]) == ("INVALID", ["input", "customFields"])
     assert await api(many) == before
     assert (await build.attempt(api, kind, **needed[kind], uniquenessKey="k"))["userErrors"] == []
+
+
+async def test_every_list_can_be_narrowed_to_values(api: Api) -> None:
+    lists = {
+        "CUSTOMER": "customers", "CONTRACT": "contracts", "PRODUCT": "products", "RATE_CARD": "rateCards",
+        "BILLABLE_METRIC": "billableMetrics", "ALERT": "alerts",
+    }  # fmt: skip
+    for entity, name in lists.items():
+        await add(api, "team", entity)
+        made = [await make(api, entity, customFields=build.pairs({"team": team})) for team in ("red", "blue")]
+        document = (
+            f"query ($fields: [KeyValueInput!]!) {{ {name}(filter: {{customFields: $fields}}) {{ nodes {{ id }} }} }}"
+        )
+        found = await api(document, fields=build.pairs({"team": "red"}))
+        assert [node["id"] for node in found[name]["nodes"]] == made[:1], entity
+        [error] = await api.errors(document, fields=build.pairs({"stranger": "red"}))
+        assert error["extensions"]["reason"] == "CUSTOM_FIELD_UNKNOWN"
 
 
 async def test_all_values_are_set_or_none(api: Api) -> None:

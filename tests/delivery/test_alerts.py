@@ -350,6 +350,12 @@ async def test_creation_in_silence_reset_and_archive(watch: Watch) -> None:
     watch.world.sandbox.set_clock(DECEMBER + 2 * HOUR)
     await watch.look(tick=True)
     assert await watch.use(100) == [("spend_threshold_reached", "100")], "the next crossing of the silent one"
+    later = await watch.alert(SPEND, "450")
+    assert await watch.look() == []
+    for is_enabled, told in ((False, []), (True, [("spend_threshold_reached", "500")])):
+        async with watch.world.store.transaction() as session:
+            await service.enable_alert(session, later, is_enabled=is_enabled, now=watch.world.now)
+        assert (await watch.look() if is_enabled else await watch.use(400)) == told, "told late, since it still holds"
 
 
 async def test_only_what_the_usage_touches_is_looked_at(watch: Watch) -> None:
