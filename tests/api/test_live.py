@@ -44,6 +44,9 @@ SPEND = """subscription ($customer: ID!) { customerSpend(customerId: $customer) 
 JOB = "subscription ($id: ID!) { jobProgress(id: $id) { id status done total } }"
 VOID = 'mutation ($id: ID!) { invoiceVoid(id: $id, reason: "wrong") { invoice { status } userErrors { code } } }'
 CANCEL = 'mutation ($id: ID!) { deliveryCancel(id: $id, reason: "void") { userErrors { code } } }'
+KILL_LISTENERS = text(
+    "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' and datname = current_database()"
+)
 RUN = "mutation { invoicesFinalizeDue { job { id } userErrors { code } } }"
 
 
@@ -315,8 +318,7 @@ async def test_who_may_hear_what_and_how_a_stream_ends(
         [first], [rest] = await asyncio.wait(ends, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         assert first.result() == "LIMIT_EXCEEDED"
         async with store.transaction() as session:
-            killed = text("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%'")
-            await session.execute(killed)
+            await session.execute(KILL_LISTENERS)
         assert await asyncio.wait_for(rest, 10) == "UNAVAILABLE"
 
 
@@ -351,8 +353,7 @@ async def test_a_state_is_read_again_after_the_connection_was_lost(store: Store,
             await session.execute(text(f"select pg_notify('{CHANNEL}', 'job {UUID(int=1)}')"))
         assert await state.next(wait_seconds=10) == Change("job", UUID(int=1))
         async with store.transaction() as session:
-            killed = text("select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%'")
-            await session.execute(killed)
+            await session.execute(KILL_LISTENERS)
         assert await state.next(wait_seconds=10) is True, "it is heard again, and what was missed is read"
         async with store.transaction() as session:
             await session.execute(text(f"select pg_notify('{CHANNEL}', 'job {UUID(int=2)}')"))
