@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -30,12 +31,14 @@ from app.invoices.voiding import void_invoice
 from app.notices.calendar import tell_calendar
 from app.notices.endpoints import create_endpoint
 from app.notices.samples import sample_of
+from app.notices.sending import Place, send_due
+from app.notices.service import ask_to_send
 from app.notices.tables import Notice
 from app.runtime import Runtime
 from app.settings import Settings
 from app.store.ids import to_text
 from app.worker import working
-from tests.delivery.world import ACTOR, HOUR, NOVEMBER, World
+from tests.delivery.world import ACTOR, COMMAND, HOUR, NOVEMBER, World
 from tests.notices.receiver import receiving
 
 DAY = timedelta(days=1)
@@ -203,3 +206,32 @@ async def test_from_usage_to_a_message_with_nothing_but_a_worker(world: World) -
         "alerts.spend_threshold_reached",
         "10",
     )
+
+
+async def test_a_worker_killed_over_a_notice_tells_it_again_with_its_id(world: World) -> None:
+    """Before the call nothing came, after it the receiver has it already: nothing is missing, and repeats are known."""
+    settings = Settings(environment="sandbox", allow_private_webhooks=True)
+    async with receiving() as receiver:
+        async with world.store.transaction() as session:
+            made = await create_endpoint(session, settings, url=receiver.url, event_types=["contract.*"], now=world.now)
+        await world.contract(await world.customer(), None, price="1", starting_at=NOVEMBER)
+        for point, came in (("notice.before_call", 0), ("notice.called", 1)):
+            async with world.store.transaction() as session:
+                await ask_to_send(session, made.row.id)
+            env = world.sandbox.environment(world.store.url, failpoint=point)
+            worker = await asyncio.create_subprocess_exec(
+                *COMMAND,
+                "worker",
+                env={**env, "METROGRAPH_ALLOW_PRIVATE_WEBHOOKS": "1"},
+                stderr=asyncio.subprocess.PIPE,
+            )
+            _, said = await asyncio.wait_for(worker.communicate(), 60)
+            assert worker.returncode == -signal.SIGKILL, said.decode()
+            assert len(receiver.got) == came, point
+        assert await send_due(Place(world.store, settings, lambda: world.now), made.row.id) == 1
+        assert await send_due(Place(world.store, settings, lambda: world.now), made.row.id) == 0
+    first, again = receiver.got
+    [notice] = await told(world, "contract.")
+    assert first.headers["webhook-id"] == again.headers["webhook-id"] == to_text("notice", notice.id)
+    assert first.body == again.body
+    assert first.verified(made.secret)
