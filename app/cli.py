@@ -23,7 +23,11 @@ keys = typer.Typer(help="API keys.", no_args_is_help=True)
 schema = typer.Typer(help="The GraphQL schema.", no_args_is_help=True)
 scenario = typer.Typer(help="Scenario files.", no_args_is_help=True)
 webhooks = typer.Typer(help="What webhook endpoints are told.", no_args_is_help=True)
-groups = {"invoices": invoices, "keys": keys, "schema": schema, "scenario": scenario, "webhooks": webhooks}
+connections = typer.Typer(help="Our accounts at providers, and their pauses.", no_args_is_help=True)
+groups = {
+    "invoices": invoices, "keys": keys, "schema": schema, "scenario": scenario, "webhooks": webhooks,
+    "connections": connections,
+}  # fmt: skip
 for name, group in groups.items():
     app.add_typer(group, name=name)
 
@@ -239,6 +243,36 @@ def keys_create(
     from app.commands import keyring, shell
 
     shell.run(lambda runtime: keyring.create(runtime, name=name, scopes=scope, as_json=as_json))
+
+
+@connections.command("list")
+def connections_list(as_json: AsJson = False) -> None:
+    """How each account stands: paused or not, what waits and since when."""
+    from app.commands import accounts, shell
+
+    shell.run(lambda runtime: accounts.show(runtime, as_json=as_json))
+
+
+@connections.command("pause")
+def connections_pause(
+    name: Annotated[str, typer.Argument(help="As the file of connections has it.")],
+    reason: Annotated[str, typer.Option(help="Why; it is shown to everybody who asks.")],
+    as_json: AsJson = False,
+) -> None:
+    """Send an account nothing until it is resumed; what is due waits, and usage is alarmed before its window ends."""
+    from app.commands import accounts, shell
+
+    shell.run(lambda runtime: accounts.pause(runtime, name=name, reason=reason, as_json=as_json))
+
+
+@connections.command("resume")
+def connections_resume(
+    name: Annotated[str, typer.Argument(help="As the file of connections has it.")], as_json: AsJson = False
+) -> None:
+    """Send to an account again; what waited is enqueued at once."""
+    from app.commands import accounts, shell
+
+    shell.run(lambda runtime: accounts.resume(runtime, name=name, as_json=as_json))
 
 
 @schema.command("export")

@@ -108,3 +108,24 @@ def tamper(deployment: Deployment, change: str) -> None:
     with psycopg.connect(deployment.database_url) as connection:
         connection.execute("alter table invoice_lines disable trigger user")
         connection.execute(change)  # type: ignore[call-overload]
+
+
+def test_an_account_is_paused_and_resumed(deployment: Deployment) -> None:
+    listed = deployment.run("connections", "list", "--json").document["connections"]
+    names = [item["name"] for item in listed]
+    assert names == sorted(names)
+    assert {item["pausedSince"] for item in listed} == {None}
+    name = names[0]
+    [paused] = deployment.run("connections", "pause", name, "--reason", "audit", "--json").document["connections"]
+    assert (paused["name"], paused["pausedSince"], paused["pauseReason"]) == (name, deployment.now, "audit")
+    again = deployment.run("connections", "pause", name, "--reason", "audit")
+    assert (again.code, "ILLEGAL_TRANSITION" in again.err, "resume it first" in again.err) == (1, True, True)
+    assert f"paused since {deployment.now}: audit; 0 on the way" in deployment.run("connections", "list").out
+    resumed = deployment.run("connections", "resume", name)
+    assert (resumed.code, " runs; " in resumed.out) == (0, True)
+    assert "NOT_FOUND" in deployment.run("connections", "resume", "nowhere").err
+    with psycopg.connect(deployment.database_url) as connection:
+        found = connection.execute(
+            "select action from audit_entries where actor_kind = 'command' order by id"
+        ).fetchall()
+    assert [action for (action,) in found] == ["provider_account.pause", "provider_account.resume"]
