@@ -73,7 +73,7 @@ class ContractsMutation:
         scope="contracts:write",
         action="contract.set_billing_configuration",
         description="Choose where a contract's coming invoices go; finalized ones go where they were meant to. To change it "
-        "from a statement period on, edit the contract with addBillingConfigurationUpdate.",
+        "from a statement period on, as one does to or from a marketplace, edit the contract with addBillingConfigurationUpdate.",
     )
     async def contract_set_billing_configuration(
         self,
@@ -93,5 +93,6 @@ class ContractsMutation:
             ids.from_text("contract", id, path=("id",)),
             creating.optional("billing_configuration", billing_configuration_id, path=("billingConfigurationId",)),
             revision=revision,
+            now=info.context.now,
         )
         return ContractPayload(contract=row)  # type: ignore[arg-type]

@@ -104,17 +104,31 @@ async def refuse_over_time(session: AsyncSession, contract: Contract, *, path: P
         )
 
 
-async def refuse_to_leave_metered(
-    session: AsyncSession, contract: Contract, configuration_id: UUID | None, *, path: Path
+async def refuse_move_within_a_statement(
+    session: AsyncSession,
+    directory: ProviderDirectory,
+    contract: Contract,
+    configuration_id: UUID | None,
+    *,
+    path: Path,
+    now: datetime,
 ) -> None:
-    """A choice for all that is open leaves no configuration through which usage was metered. Error: ILLEGAL_TRANSITION."""
-    if contract.payer == Payer.PARENT:
+    """A contract that has begun comes to a marketplace, and leaves it, with a period only. Error: ILLEGAL_TRANSITION.
+
+    One that went nowhere may begin with any.
+    """
+    if contract.payer == Payer.PARENT or now < contract.starting_at:
         return
     default = await routes.default_configuration(session, contract.customer_id)
-    default_id = None if default is None else default.id
-    before = contract.billing_configuration_id or default_id
-    if before is not None and before != (configuration_id or default_id):
-        await routes.refuse_if_metered(session, await routes.get_configuration(session, before, path=path), path=path)
+
+    async def resolved(chosen: UUID | None) -> routes.BillingConfiguration | None:
+        return default if chosen is None else await routes.get_configuration(session, chosen, path=path)
+
+    before, after = await resolved(contract.billing_configuration_id), await resolved(configuration_id)
+    if before is None or before == after:
+        return
+    _refuse_metered(directory, before, after, path=path, remedy="Let it move with its next statement: contractEdit, "
+                    "addBillingConfigurationUpdate, START_OF_NEXT_PERIOD.")  # fmt: skip
 
 
 def _bound(contract: Contract, effective: EffectiveAt, *, path: Path, now: datetime) -> datetime:
@@ -145,12 +159,18 @@ async def _refuse_marketplaces(
     if after is None:
         after = await routes.default_configuration(session, contract.customer_id)
     [before] = await routes.paying_configurations(session, [(contract, bound)])
-    for configuration in (before, after):
+    _refuse_metered(directory, before, after, path=path, remedy="Choose START_OF_NEXT_PERIOD.")
+
+
+def _refuse_metered(
+    directory: ProviderDirectory, *involved: routes.BillingConfiguration | None, path: Path, remedy: str
+) -> None:
+    for configuration in involved:
         if configuration is not None and directory.is_metered(configuration.provider):
             raise InvalidState(
                 ErrorCode.ILLEGAL_TRANSITION,
                 f"{configuration.provider} is sent usage by the hour, so a contract comes to it and leaves it with a period "
-                "only; choose START_OF_NEXT_PERIOD.",
+                f"only. {remedy}",
                 path=path,
                 conflicting=configuration,
             )

@@ -106,17 +106,19 @@ async def set_billing_configuration(
     configuration_id: UUID | None,
     *,
     revision: int | None = None,
+    now: datetime,
 ) -> Contract:
     """Choose where a contract's coming invoices go; None leaves it to the customer's default.
 
     Invoices that are final already go where they were meant to. Errors: `NotFound`, ARCHIVED, PROVIDER_NOT_CONFIGURED,
-    CURRENCY_MISMATCH, STALE_REVISION, ILLEGAL_TRANSITION when usage was metered already, or when it changes over time.
+    CURRENCY_MISMATCH, STALE_REVISION, ILLEGAL_TRANSITION for a contract that has begun and would come to a marketplace or
+    leave it, and for one whose choice changes over time.
     """
     path = ("billingConfigurationId",)
     contract = await changeable_contract(session, contract_id, revision=revision)
     await routing.refuse_over_time(session, contract, path=path)
     await check_route(session, directory, contract, configuration_id=configuration_id, path=path)
-    await routing.refuse_to_leave_metered(session, contract, configuration_id, path=path)
+    await routing.refuse_move_within_a_statement(session, directory, contract, configuration_id, path=path, now=now)
     before = shown(contract)
     contract.billing_configuration_id = configuration_id
     await collecting.check_collecting(session, directory, contract, path=path, since=contract.starting_at)

@@ -232,11 +232,15 @@ class CustomersMutation:
     @mutation_field(
         scope="customers:write",
         action="billing_configuration.archive",
-        description="Use a billing configuration no more; refused while a contract names it.",
+        description="Use a billing configuration no more; refused while a contract names it, and while one follows it "
+        "to a marketplace within an open statement.",
     )
     async def billing_configuration_archive(self, info: Info, id: ConfigurationID) -> BillingConfigurationPayload:
         configuration_id = ids.from_text("billing_configuration", id, path=("id",))
-        row = await billing.archive_billing_configuration(info.context.session, configuration_id, now=info.context.now)
+        context = info.context
+        row = await billing.archive_billing_configuration(
+            context.session, context.providers, configuration_id, now=context.now
+        )
         return BillingConfigurationPayload(billing_configuration=row)  # type: ignore[arg-type]
 
 

@@ -14,12 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.change import note_change
 from app.checks import Path, at_most, text_of
-from app.customers.defaults import refuse_metered_default, refuse_other_currencies
+from app.customers.defaults import (
+    refuse_metered_default,
+    refuse_move_within_a_statement,
+    refuse_other_currencies,
+)
 from app.customers.reading import changeable_customer
 from app.customers.routes import (
     default_configuration,
     get_configuration,
-    refuse_if_metered,
     refuse_if_named,
 )
 from app.customers.tables import BillingConfiguration
@@ -48,7 +51,8 @@ async def create_billing_configuration(
 
     Errors: PROVIDER_NOT_CONFIGURED, INVALID with every problem of the settings, `NotFound`, ARCHIVED, `Conflict`,
     NOT_SUPPORTED for a marketplace that would become the default of a contract in a hierarchy, CURRENCY_MISMATCH for one
-    that does not take the currency of a contract which would follow it.
+    that does not take the currency of a contract which would follow it, ILLEGAL_TRANSITION where a contract would come to a
+    marketplace, or leave it, within a statement.
     """
     path = ("input", "settings")
     at_most(settings, MAX_SETTINGS, path=path)
@@ -71,10 +75,13 @@ async def create_billing_configuration(
         await refuse_other_currencies(session, directory, customer_id, provider, path=("input", "isDefault"))
     if is_default and directory.is_metered(provider):
         await refuse_metered_default(session, customer_id, provider, path=("input", "isDefault"))
+    if is_default:
+        await refuse_move_within_a_statement(
+            session, directory, customer_id, to_provider=provider, path=("input", "isDefault"), now=now
+        )
     async with once(session, BillingConfiguration, uniqueness_key):
         earlier = await default_configuration(session, customer_id) if is_default else None
         if earlier is not None:
-            await refuse_if_metered(session, earlier, path=("input", "isDefault"))
             earlier.is_default = False
             await session.flush()
         session.add(row)
@@ -85,12 +92,12 @@ async def create_billing_configuration(
 
 
 async def archive_billing_configuration(
-    session: AsyncSession, configuration_id: UUID, *, now: datetime
+    session: AsyncSession, directory: ProviderDirectory, configuration_id: UUID, *, now: datetime
 ) -> BillingConfiguration:
     """Use a configuration no more; invoices that are final already are still delivered through it.
 
-    Errors: `NotFound`, ARCHIVED, or ILLEGAL_TRANSITION while a contract names it: falling back to another provider
-    behind its back could bill its customer in the wrong place.
+    Errors: `NotFound`, ARCHIVED, or ILLEGAL_TRANSITION while a contract names it, or follows it as the default to a
+    marketplace: falling back to another provider behind its back could bill its customer in the wrong place.
     """
     row = await get_configuration(session, configuration_id)
     await lock_customer(session, row.customer_id)
@@ -99,7 +106,9 @@ async def archive_billing_configuration(
         raise archived(row, path=("id",))
     await refuse_if_named(session, row, path=("id",), now=now)
     if row.is_default:
-        await refuse_if_metered(session, row, path=("id",))
+        await refuse_move_within_a_statement(
+            session, directory, row.customer_id, to_provider=None, path=("id",), now=now
+        )
     before = _shown(row)
     row.archived_at = now
     row.is_default = False
@@ -126,7 +135,12 @@ async def change_settings(
 def archived(row: BillingConfiguration, *, path: Path) -> InvalidState:
     """The error that an archived configuration takes no changes and no contracts."""
     text = to_text("billing_configuration", row.id)
-    return InvalidState(ErrorCode.ARCHIVED, f"Billing configuration {text} is archived.", path=path, conflicting=row)
+    return InvalidState(
+        ErrorCode.ARCHIVED,
+        f"Billing configuration {text} is archived; make another one for the customer.",
+        path=path,
+        conflicting=row,
+    )
 
 
 def _shown(row: BillingConfiguration) -> dict[str, object]:

@@ -1,10 +1,11 @@
 """What may become a customer's default: it suits every contract that leaves its choice to it, now or later.
 
-Owns those two refusals. Which configuration is the default, and what it covers, is read in `routes.py`.
+Owns those refusals. Which configuration is the default, and what it covers, is read in `routes.py`.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +15,9 @@ from sqlmodel import col, or_, select
 from app.checks import Path
 from app.contracts.tables import BillingConfigurationUpdateRow, Contract
 from app.core.hierarchy import Payer
-from app.customers.routes import no_marketplace
+from app.core.period import Period
+from app.core.routing import segments
+from app.customers.routes import choices_of, default_configuration, no_marketplace
 from app.errors import ErrorCode, InvalidState
 from app.providers import ProviderDirectory
 from app.store.ids import to_text
@@ -47,6 +50,49 @@ async def refuse_metered_default(session: AsyncSession, customer_id: UUID, provi
     contract = node.first()
     if contract is not None:
         raise no_marketplace(contract, provider, path=path)
+
+
+async def refuse_move_within_a_statement(
+    session: AsyncSession,
+    directory: ProviderDirectory,
+    customer_id: UUID,
+    *,
+    to_provider: str | None,
+    path: Path,
+    now: datetime,
+) -> None:
+    """No contract comes to a marketplace, or leaves it, by another default while a statement of it is open (semantics 7.1).
+
+    What was metered would be billed again elsewhere, or hours of the past would be sent in one. A first default is no move.
+    Error: ILLEGAL_TRANSITION naming a contract whose open statements would move.
+    """
+    earlier = await default_configuration(session, customer_id)
+    if earlier is None:
+        return
+    metered = [name for name in (earlier.provider, to_provider) if name is not None and directory.is_metered(name)]
+    if not metered:
+        return
+    following = select(Contract).where(
+        Contract.customer_id == customer_id, col(Contract.archived_at).is_(None), FOLLOWS_DEFAULT
+    )
+    contracts = (await session.scalars(following.order_by(col(Contract.id)))).all()
+    choices = await choices_of(session, contracts)
+    for contract in contracts:
+        end = None if contract.ending_before is None else contract.ending_before.astimezone(UTC)
+        whole = Period(contract.starting_at.astimezone(UTC), end)
+        grace = timedelta(hours=contract.grace_hours)
+        for period, choice in segments(choices[contract.id], contract=whole):
+            is_over = period.ending_before is not None and period.ending_before + grace <= now
+            if choice.configuration_id is None and period.starting_at <= now and not is_over:
+                raise InvalidState(
+                    ErrorCode.ILLEGAL_TRANSITION,
+                    f"{metered[0]} is sent usage by the hour, and contract {to_text('contract', contract.id)} follows the "
+                    "default within an open statement. Let it keep its way first (contractSetBillingConfiguration with "
+                    f"{to_text('billing_configuration', earlier.id)}), then move it with its next statement: contractEdit, "
+                    "addBillingConfigurationUpdate, START_OF_NEXT_PERIOD.",
+                    path=path,
+                    conflicting=contract,
+                )
 
 
 async def refuse_other_currencies(

@@ -1,7 +1,7 @@
 """Which way a customer's invoices go: its billing configurations as they stand, and what holds them in place.
 
-Owns reading a configuration, which of them covers what, and the rule that nothing leaves one through which usage was metered
-in the middle of a statement. Making and archiving them is in `billing.py`.
+Owns reading a configuration and which of them covers what. Making and archiving them is in `billing.py`; that no contract
+comes to a marketplace or leaves it within a statement is ruled in `defaults.py` and, of contracts, in their `routing.py`.
 """
 
 from __future__ import annotations
@@ -20,31 +20,8 @@ from app.core.hierarchy import Payer
 from app.core.period import Period
 from app.core.routing import Choice, choice_at, choices_from, segments
 from app.customers.tables import BillingConfiguration
-from app.delivery.tables import MeteringSlot
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.store.ids import to_text
-
-
-async def refuse_if_metered(session: AsyncSession, row: BillingConfiguration, *, path: Path) -> None:
-    """What was metered through a configuration stays billed there: nothing may leave it while a statement is open.
-
-    The whole invoice would go to the next provider, and the part that the first one billed would be paid twice. Updates at
-    the bound of a statement leave what was begun where it is.
-    """
-    metered = await session.execute(
-        select(MeteringSlot.id)
-        .where(MeteringSlot.billing_configuration_id == row.id, MeteringSlot.status != "REFUSED")
-        .limit(1)
-    )
-    if metered.scalar_one_or_none() is not None:
-        raise InvalidState(
-            ErrorCode.ILLEGAL_TRANSITION,
-            f"Usage was metered through {to_text('billing_configuration', row.id)} already; moving to another provider "
-            "in the middle of a statement would bill it twice. Let the contract move with its next statement: "
-            "contractEdit, addBillingConfigurationUpdate, START_OF_NEXT_PERIOD.",
-            path=path,
-            conflicting=row,
-        )
 
 
 async def refuse_if_named(session: AsyncSession, row: BillingConfiguration, *, path: Path, now: datetime) -> None:

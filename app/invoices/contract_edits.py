@@ -71,7 +71,7 @@ async def edit_contract(
     contract = await reading.changeable_contract(session, contract_id, revision=revision)
     before, counted = reading.shown(contract), contract.revision
     async with unique.once(session, ContractEditRow, edit.uniqueness_key):
-        changes, warnings = await _edit_head(session, directory, contract, edit)
+        changes, warnings = await _edit_head(session, directory, contract, edit, now=now)
         if edit.route is not None:
             row = await routing.update_route(session, directory, contract, edit.route, path=UPDATE, now=now)
             changes["billingConfigurationUpdate"] = routing.shown_update(row)
@@ -95,7 +95,7 @@ async def edit_contract(
 
 
 async def _edit_head(
-    session: AsyncSession, directory: ProviderDirectory, contract: Contract, edit: ContractEdit
+    session: AsyncSession, directory: ProviderDirectory, contract: Contract, edit: ContractEdit, *, now: datetime
 ) -> tuple[dict[str, object], list[str]]:
     changes: dict[str, object] = {}
     warnings: list[str] = []
@@ -113,7 +113,7 @@ async def _edit_head(
     if "billing_configuration_id" in edit.head:
         with beneath(("input",)):
             await service.set_billing_configuration(
-                session, directory, contract.id, edit.head["billing_configuration_id"]
+                session, directory, contract.id, edit.head["billing_configuration_id"], now=now
             )
         changes["billingConfiguration"] = reading.shown(contract)["billingConfiguration"]
     if "ending_before" in edit.head:

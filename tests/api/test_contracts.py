@@ -155,7 +155,8 @@ async def test_one_customer_is_billed_at_two_places_by_contract(api: Api) -> Non
     stripe = await build.configuration(api, customer["id"], connection="us", isDefault=True)
     azure = await build.configuration(api, customer["id"], provider="azure_marketplace", settings=AZURE)
     first = await build.contract(api, customer["id"])
-    second = await build.contract(api, customer["id"], billingConfigurationId=azure["id"])
+    coming = {"starting_at": "2026-12-01T00:00:00Z", "billingConfigurationId": azure["id"]}
+    second = await build.contract(api, customer["id"], **coming)
     assert (first["billingConfiguration"], second["billingConfiguration"]) == (None, {"id": azure["id"]})
     moved = (await route(api, second, stripe["id"]))["contract"]
     assert (moved["billingConfiguration"], moved["revision"]) == ({"id": stripe["id"]}, 2)

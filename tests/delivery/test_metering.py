@@ -374,7 +374,9 @@ async def test_an_archived_configuration_is_metered_until_its_invoices_are_cover
     async with world.store.transaction() as session:
         assert contract.billing_configuration_id is not None
         await archive_contract(session, contract.id, now=world.now)
-        await archive_billing_configuration(session, contract.billing_configuration_id, now=world.now)
+        await archive_billing_configuration(
+            session, world.connections, contract.billing_configuration_id, now=world.now
+        )
     await world.sweep()
     [delivery] = await world.deliveries()
     assert delivery.status == DeliveryStatus.DELIVERED

@@ -23,6 +23,7 @@ from app.customers.billing import archive_billing_configuration, create_billing_
 from app.errors import ErrorCode, InvalidState
 from app.invoices.regenerating import regenerate_invoice
 from app.invoices.voiding import void_invoice
+from app.store.ids import to_text
 from tests.delivery.world import HOUR, NOON, NOVEMBER, SETTINGS, World
 
 AWS = "aws_marketplace"
@@ -31,44 +32,66 @@ DAY = timedelta(days=1)
 DECEMBER, JANUARY = datetime.fromisoformat("2026-12-01T00:00Z"), datetime.fromisoformat("2027-01-01T00:00Z")
 
 
-async def test_a_contract_leaves_a_marketplace_only_before_anything_was_metered(world: World) -> None:
+async def test_by_a_direct_choice_a_contract_that_has_begun_neither_leaves_a_marketplace_nor_comes_to_one(
+    world: World,
+) -> None:
     contract = await world.account(AWS)
-    stripe = await world.configuration(contract.customer_id, "stripe")
-    aws = contract.billing_configuration_id
-    async with world.store.transaction() as session:
-        await set_billing_configuration(session, world.connections, contract.id, stripe)
-        await set_billing_configuration(session, world.connections, contract.id, aws)
-    await world.use(100, at=NOON - HOUR)
-    await world.sweep()
-    with pytest.raises(InvalidState) as refused:
-        async with world.store.transaction() as session:
-            await set_billing_configuration(session, world.connections, contract.id, stripe)
-    assert refused.value.code is ErrorCode.ILLEGAL_TRANSITION
-    assert world.sandbox.metered(AWS) == 100
-
-
-async def test_a_default_through_which_usage_was_metered_stays_the_default(world: World) -> None:
-    customer = await world.customer()
-    async with world.store.transaction() as session:
-        default = await create_billing_configuration(
-            session, world.connections, customer_id=customer, provider=AWS, settings=SETTINGS[AWS], is_default=True,
-            now=world.now,
-        )  # fmt: skip
-    await world.contract(customer, None)
-    await world.use(100, at=NOON - HOUR)
-    await world.sweep()
-    assert world.sandbox.metered(AWS) == 100
-    for step in ("another default", "archive"):
-        with pytest.raises(InvalidState) as refused:
+    customer, aws = contract.customer_id, contract.billing_configuration_id
+    stripe, manual = [await world.configuration(customer, name) for name in ("stripe", "manual")]
+    invoiced = await world.contract(customer, stripe)
+    coming = await world.contract(customer, aws, starting_at=DECEMBER)
+    nowhere = await world.contract(customer, None)
+    for moved, to in ((contract, stripe), (contract, None), (invoiced, aws)):
+        with pytest.raises(InvalidState, match="START_OF_NEXT_PERIOD") as refused:
             async with world.store.transaction() as session:
-                if step == "archive":
-                    await archive_billing_configuration(session, default.id, now=world.now)
-                else:
-                    await create_billing_configuration(
-                        session, world.connections, customer_id=customer, provider="stripe",
-                        settings=SETTINGS["stripe"], is_default=True, now=world.now,
-                    )  # fmt: skip
-        assert refused.value.code is ErrorCode.ILLEGAL_TRANSITION, step
+                await set_billing_configuration(session, world.connections, moved.id, to, now=world.now)
+        assert (refused.value.code, refused.value.path) == (ErrorCode.ILLEGAL_TRANSITION, ("billingConfigurationId",))
+    # The same again is no move, nothing was begun elsewhere, and invoices may go another way at any time.
+    for moved, to in ((contract, aws), (nowhere, aws), (coming, stripe), (coming, aws), (invoiced, manual)):
+        async with world.store.transaction() as session:
+            await set_billing_configuration(session, world.connections, moved.id, to, now=world.now)
+
+
+async def test_another_default_moves_no_open_statement_to_a_marketplace_or_from_it(world: World) -> None:
+    async def make_default(provider: str) -> UUID:
+        async with world.store.transaction() as session:
+            made = await create_billing_configuration(
+                session, world.connections, customer_id=customer, provider=provider, settings=SETTINGS[provider],
+                is_default=True, now=world.now,
+            )  # fmt: skip
+        return made.id
+
+    customer = await world.customer()
+    contract = await world.contract(customer, None, starting_at=NOVEMBER)
+    aws = await make_default(AWS)  # A first default is no move.
+    await world.use(100, at=NOON - HOUR)
+    await world.sweep()
+    assert world.sandbox.metered(AWS) == 100
+
+    async def archive() -> None:
+        async with world.store.transaction() as session:
+            await archive_billing_configuration(session, world.connections, aws, now=world.now)
+
+    for change in (lambda: make_default("stripe"), archive):
+        with pytest.raises(InvalidState, match="Let it keep its way first") as refused:
+            await change()
+        assert refused.value.code is ErrorCode.ILLEGAL_TRANSITION
+        assert to_text("contract", contract.id) in str(refused.value)
+    # The remedy that is named: it keeps its way, and moves with its next statement.
+    async with world.store.transaction() as session:
+        await set_billing_configuration(session, world.connections, contract.id, aws, now=world.now)
+    await update(world, contract.id, None, NEXT)
+    stripe = await make_default("stripe")
+    await world.use(200, at=DECEMBER)
+    world.sandbox.set_clock(DECEMBER + 2 * DAY)
+    with pytest.raises(InvalidState):
+        await make_default(AWS)
+    await world.finalize()
+    world.sandbox.set_clock(JANUARY + 2 * DAY)
+    await world.finalize()
+    await world.sweep()
+    assert await billed(world) == [("USAGE", aws, 1), ("USAGE", stripe, 2)]
+    assert world.sandbox.metered(AWS) == 100
 
 
 async def update(world: World, contract_id: UUID, configuration_id: UUID | None, effective: EffectiveAt) -> None:
