@@ -38,7 +38,10 @@ def refuse_archived(row: MetricRow | ProductRow | RateCard, *, path: Path) -> No
     if row.archived_at is not None:
         kind, called = KINDS[type(row)]
         raise InvalidState(
-            ErrorCode.ARCHIVED, f"{called} {to_text(kind, row.id)} is archived.", path=path, conflicting=row
+            ErrorCode.ARCHIVED,
+            f"{called} {to_text(kind, row.id)} is archived and takes no changes; make another one.",
+            path=path,
+            conflicting=row,
         )
 
 

@@ -85,7 +85,9 @@ async def offered_units(session: AsyncSession, codes: Collection[str], *, path: 
 
 
 def _archived(unit: PricingUnit, *, path: Path) -> InvalidState:
-    return InvalidState(ErrorCode.ARCHIVED, f"Pricing unit {unit.code} is archived.", path=path, conflicting=unit)
+    return InvalidState(
+        ErrorCode.ARCHIVED, f"Pricing unit {unit.code} is archived; use another one.", path=path, conflicting=unit
+    )
 
 
 async def checked_conversions(

@@ -74,7 +74,10 @@ async def join(
         raise NotFound("Contract", to_text("contract", found.parent_id), path=PARENT)
     if parent.archived_at is not None:
         raise InvalidState(
-            ErrorCode.ARCHIVED, "An archived contract takes no children.", path=PARENT, conflicting=parent
+            ErrorCode.ARCHIVED,
+            "An archived contract takes no children; name a parent that runs.",
+            path=PARENT,
+            conflicting=parent,
         )
     if parent.parent_id is not None:
         raise InvalidInput(

@@ -29,7 +29,7 @@ async def changeable_contract(session: AsyncSession, contract_id: UUID, *, revis
     await session.refresh(contract)
     if contract.archived_at is not None:
         raise InvalidState(
-            ErrorCode.ARCHIVED, f"Contract {to_text('contract', contract.id)} is archived.", path=("id",),
+            ErrorCode.ARCHIVED, f"Contract {to_text('contract', contract.id)} is archived and takes no changes; make a new one.", path=("id",),
             conflicting=contract,
         )  # fmt: skip
     if revision not in (None, contract.revision):

@@ -40,7 +40,9 @@ async def update_recurring(
     contract = await changeable_contract(session, row.contract_id)
     await session.refresh(row)
     if row.archived_at is not None:
-        raise InvalidState(ErrorCode.ARCHIVED, "The recurring balance is archived.", path=("id",), conflicting=row)
+        raise InvalidState(
+            ErrorCode.ARCHIVED, "The recurring balance is archived; add another one.", path=("id",), conflicting=row
+        )
     if revision not in (None, row.revision):
         raise InvalidState(
             ErrorCode.STALE_REVISION,

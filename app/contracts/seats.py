@@ -80,7 +80,11 @@ async def switch_to_seats(
     """
     row, contract, subscription, billed = await changeable_subscription(session, subscription_id)
     if row.seats_from is not None:
-        raise InvalidState(ErrorCode.ILLEGAL_TRANSITION, "Its quantity is made of seats already.", path=("id",))
+        raise InvalidState(
+            ErrorCode.ILLEGAL_TRANSITION,
+            "Its quantity is made of seats already; give and take those: subscriptionUpdateSeats.",
+            path=("id",),
+        )
     start, names = checked_switch(starting_at, group_key, seat_ids)
     check_instant(subscription, contract, billed, start)
     if any(update.starting_at > start for update in subscription.updates):

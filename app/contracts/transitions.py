@@ -51,7 +51,12 @@ async def follow(
     if old is None or old.customer_id != contract.customer_id or old.id == contract.id:
         raise NotFound("Contract", to_text("contract", found.from_id), path=PATH)
     if old.archived_at is not None:
-        raise InvalidState(ErrorCode.ARCHIVED, "An archived contract has no successor.", path=PATH, conflicting=old)
+        raise InvalidState(
+            ErrorCode.ARCHIVED,
+            "An archived contract has no successor; make the new one without a transition.",
+            path=PATH,
+            conflicting=old,
+        )
     await refuse_followed(session, old.id, path=PATH)
     _check_start(old, contract.starting_at)
     await _check_final(session, old, contract.starting_at)

@@ -25,7 +25,7 @@ async def changeable_customer(session: AsyncSession, customer_id: UUID, *, path:
         raise NotFound("Customer", to_text("customer", customer_id), path=path)
     if customer.archived_at is not None:
         raise InvalidState(
-            ErrorCode.ARCHIVED, f"Customer {to_text('customer', customer_id)} is archived and takes no changes.",
+            ErrorCode.ARCHIVED, f"Customer {to_text('customer', customer_id)} is archived and takes no changes; make a new customer.",
             path=path, conflicting=customer,
         )  # fmt: skip
     return customer

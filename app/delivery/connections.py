@@ -79,7 +79,9 @@ async def resume(session: AsyncSession, directory: ProviderDirectory, name: str)
     connection = account(directory, name)
     found = await session.get(ConnectionPause, name, with_for_update=True)
     if found is None:
-        raise InvalidState(ErrorCode.ILLEGAL_TRANSITION, f"{name} is not paused.", path=("name",))
+        raise InvalidState(
+            ErrorCode.ILLEGAL_TRANSITION, f"{name} is not paused; nothing is held back there.", path=("name",)
+        )
     await session.delete(found)
     await enqueue(session, SYNC_JOB, {"provider": connection.provider}, once=f"{SYNC_JOB}:{connection.provider}")
     await session.flush()

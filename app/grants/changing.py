@@ -30,7 +30,7 @@ async def locked_grant(session: AsyncSession, grant_id: UUID, *, path: Path = ("
     # Who held the lock before may have changed it meanwhile.
     await session.refresh(row)
     if row.archived_at is not None:
-        raise InvalidState(ErrorCode.ARCHIVED, "The balance is archived.", path=path, conflicting=row)
+        raise InvalidState(ErrorCode.ARCHIVED, "The balance is archived; make another one.", path=path, conflicting=row)
     return row
 
 
@@ -49,7 +49,9 @@ async def changeable_grant(session: AsyncSession, grant_id: UUID, *, revision: i
         )
     if row.rolled_from_id is not None:
         raise InvalidState(
-            ErrorCode.ILLEGAL_TRANSITION, "What rolled over from another contract cannot be edited.", path=("id",)
+            ErrorCode.ILLEGAL_TRANSITION,
+            "What rolled over from another contract cannot be edited; edit the balance from which it comes, or give another one.",
+            path=("id",),
         )
     [found] = await stored_grants(session, [row])
     return found

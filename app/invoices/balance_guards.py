@@ -55,7 +55,9 @@ async def check_access(session: AsyncSession, found: Edited, *, path: Path) -> N
     for number in (*segments.changed, *segments.removed):
         if any(item.kind is TransferKind.ROLLOVER and item.segment == number for item in found.before.movements):
             raise InvalidState(
-                ErrorCode.ILLEGAL_TRANSITION, f"Segment {number} rolled over into another contract.", path=path
+                ErrorCode.ILLEGAL_TRANSITION,
+                f"Segment {number} rolled over into another contract; archive that contract first, or give a balance of its own.",
+                path=path,
             )
     for number in segments.removed:
         await check_unused(session, grant_id, segment=number, path=(*path, "remove"))

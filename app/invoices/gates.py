@@ -55,7 +55,9 @@ async def settle_gate(
     if standing is outcome:
         return row
     if row.archived_at is not None:
-        raise InvalidState(ErrorCode.ARCHIVED, "The commit is archived.", path=("id",), conflicting=row)
+        raise InvalidState(
+            ErrorCode.ARCHIVED, "The commit is archived; make another one.", path=("id",), conflicting=row
+        )
     if standing is not GateStatus.PENDING:
         raise _refused(row, f"its payment is {standing}, and stays so")
     await gates.settle(session, row, outcome, reason=reason, now=now)

@@ -72,7 +72,9 @@ async def _import(session: AsyncSession, item: HistoricalInvoice, *, path: tuple
     drawn = {draw.pot.grant_id for draw in found.draws}
     if not drawn.isdisjoint((await book.of(contract.customer_id)).provisional):
         raise InvalidState(
-            ErrorCode.NOT_DUE, "What rolls over is known when the contract before is billed whole.", path=path
+            ErrorCode.NOT_DUE,
+            "What rolls over is known when the contract before is billed whole; finalize its last statement first.",
+            path=path,
         )
     rated = RatedStatement(
         replace(statement, due_at=item.issued_at or statement.due_at),
@@ -100,7 +102,9 @@ async def _statement(
     end = found.period.ending_before
     assert end is not None, "a statement has an end"
     if end > now:
-        raise InvalidState(ErrorCode.NOT_DUE, "The statement is not over yet.", path=(*path, "interval"))
+        raise InvalidState(
+            ErrorCode.NOT_DUE, "The statement is not over yet; import it when it has ended.", path=(*path, "interval")
+        )
     if item.issued_at is not None and not end <= item.issued_at <= now:
         raise InvalidInput(
             ErrorCode.INVALID, "issuedAt lies after the end of the statement, and not after now.",

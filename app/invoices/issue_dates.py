@@ -52,7 +52,11 @@ async def update_issue_date(
         )
     await lock_family(session, statement.contract.customer_id)
     if await session.get(Invoice, identifier, populate_existing=True) is not None:
-        raise InvalidState(ErrorCode.ALREADY_FINALIZED, "The invoice has become final by now.", path=("id",))
+        raise InvalidState(
+            ErrorCode.ALREADY_FINALIZED,
+            "The invoice has become final by now, and its date stays; void it and make it again to change it.",
+            path=("id",),
+        )
     before = statement.due_at
     row = await session.get(MovedIssueDate, identifier, populate_existing=True)
     if issue_at is None:

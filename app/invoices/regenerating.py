@@ -38,7 +38,7 @@ async def regenerate_invoice(session: AsyncSession, identifier: UUID, *, now: da
         if link.source_id == identifier:
             raise InvalidState(
                 ErrorCode.ALREADY_REGENERATED,
-                f"Invoice {name} was made again as {to_text('invoice', link.invoice_id)}.",
+                f"Invoice {name} was made again as {to_text('invoice', link.invoice_id)}; void that one to make it once more.",
                 path=("id",),
                 conflicting=await session.get_one(Invoice, link.invoice_id),
             )

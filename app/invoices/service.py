@@ -175,7 +175,7 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
     if not made:
         raise InvalidState(
             ErrorCode.NOT_DUE,
-            "What is missing of a commit is billed when the last statement that counts towards it is final.",
+            "What is missing of a commit is billed when the last statement that counts towards it is final; finalize those first.",
             path=("id",),
         )
     [invoice] = made

@@ -38,7 +38,7 @@ async def void_invoice(
     invoice = await locked_invoice(session, identifier, now=now)
     if await session.get(InvoiceVoid, identifier) is not None:
         raise InvalidState(
-            ErrorCode.ALREADY_VOID, f"Invoice {to_text('invoice', identifier)} is void already.", path=("id",),
+            ErrorCode.ALREADY_VOID, f"Invoice {to_text('invoice', identifier)} is void already; invoiceRegenerate makes it again.", path=("id",),
             conflicting=invoice,
         )  # fmt: skip
     await consolidated.refuse_constituent(session, invoice)
@@ -64,7 +64,9 @@ async def locked_invoice(session: AsyncSession, identifier: UUID, *, now: dateti
         if await finding.find_draft(session, identifier, now=now) is None:
             raise NotFound("Invoice", to_text("invoice", identifier), path=("id",))
         raise InvalidState(
-            ErrorCode.NOT_FINALIZED, "The invoice is still a draft, a view of what is to come.", path=("id",)
+            ErrorCode.NOT_FINALIZED,
+            "The invoice is still a draft and follows every change by itself; there is nothing to void before it is final.",
+            path=("id",),
         )
     await lock_family(session, invoice.customer_id)
     return invoice
