@@ -16,7 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.exc import OperationalError
 
-from app import failpoints, sandbox
+from app import failpoints
 from app.clock import Clock
 from app.delivery.pace import share_paces
 from app.delivery.registry import Connections, connect, read_tables
@@ -88,6 +88,9 @@ def _own_connections(settings: Settings, clock: Clock) -> Connections:
 
 
 async def _stand_ins(stack: AsyncExitStack, settings: Settings, store: Store, clock: Clock) -> Connections:
+    # All providers' SDKs come with the stand-ins, which only a sandbox has.
+    from app import sandbox
+
     tables = await stack.enter_async_context(sandbox.accounts(settings, store.url, clock.now))
     environ = dict(os.environ) | sandbox.CREDENTIALS | {"METROGRAPH_ENVIRONMENT": "sandbox"}
     return connect(tables, environ=environ, now=clock.now)

@@ -13,7 +13,7 @@ from sqlalchemy import Select, select
 
 from app.delivery import actions, slot_actions, tables
 from app.delivery.api_types import Delivery, DeliveryStatus, MeteringSlot, MeteringSlotStatus
-from app.delivery.registry import connector_classes
+from app.delivery.registry import installed_connectors
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
@@ -166,8 +166,8 @@ class DeliveryMutation:
         info: Info,
         provider: Annotated[str | None, strawberry.argument(description="Name of the provider; default: all.")] = None,
     ) -> DeliverySyncPayload:
-        if provider is not None and provider not in connector_classes():
-            known = ", ".join(connector_classes())
+        if provider is not None and provider not in installed_connectors():
+            known = ", ".join(installed_connectors())
             raise InvalidInput(
                 ErrorCode.INVALID, f"{provider[:40]!r} is not a provider; known are {known}.", path=("provider",)
             )

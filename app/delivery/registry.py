@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +90,12 @@ class Connections:
             await connection.connector.close()
 
 
-def connector_classes() -> dict[str, type[Any]]:
-    """Every installed connector by its provider's name; built-in ones use the same door as foreign ones."""
-    return {point.name: point.load() for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+def installed_connectors() -> dict[str, EntryPoint]:
+    """Every installed connector by its provider's name; built-in ones use the same door as foreign ones.
+
+    Each is loaded when an account names it: nobody waits for the SDK of a provider that is not used.
+    """
+    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
 
 
 def read_tables(file: Path | None) -> dict[str, dict[str, Any]]:
@@ -115,14 +118,15 @@ def connect(
     tables: Mapping[str, Mapping[str, Any]], *, environ: Mapping[str, str], now: Callable[[], datetime]
 ) -> Connections:
     """Build every account. `BadSettings` lists all problems of all tables."""
-    classes = connector_classes()
+    installed = installed_connectors()
     problems: list[str] = []
     made: dict[str, Connection] = {}
     for name, table in tables.items():
-        connector_class = classes.get(str(table.get("provider")))
-        if connector_class is None:
-            problems.append(f"connections.{name}.provider: one of {', '.join(classes)} is needed")
+        point = installed.get(str(table.get("provider")))
+        if point is None:
+            problems.append(f"connections.{name}.provider: one of {', '.join(installed)} is needed")
             continue
+        connector_class = point.load()
         try:
             config = connector_class.Config.from_table(name, table, environ)
         except ValueError as error:

@@ -20,7 +20,7 @@ from sqlmodel import col, select
 from app import failpoints
 from app.clock import Clock
 from app.delivery import actions, sync
-from app.delivery.registry import Connections, connect, connector_classes
+from app.delivery.registry import Connections, connect, installed_connectors
 from app.delivery.states import DeliveryStatus
 from app.delivery.tables import Delivery
 from app.sandbox import CREDENTIALS, further_tables, tables
@@ -31,7 +31,8 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__])
 # Once, and not in every fork: the mappers, and the modules of all connectors with their SDKs.
 configure_mappers()
-connector_classes()
+for point in installed_connectors().values():
+    point.load()
 
 
 @dataclass(frozen=True)
