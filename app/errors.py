@@ -121,7 +121,7 @@ CODE_SENTENCES: dict[ErrorCode, str] = {
     ErrorCode.ILLEGAL_TRANSITION: "The object's state does not allow this step.",
     ErrorCode.ALREADY_REVERSED: "The outcome was taken back before; its reversal is named.",
     ErrorCode.NOT_RATED: "No final statement that counts has billed the event.",
-    ErrorCode.NOTHING_TO_REVERSE: "Without the event nobody would have paid less.",
+    ErrorCode.NOTHING_TO_REVERSE: "Without the event somebody would have paid more.",
 }
 
 

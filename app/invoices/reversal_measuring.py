@@ -38,8 +38,12 @@ async def counted_by(session: AsyncSession, terms: Terms, period: Period, event:
     return [
         (product, known[metric_id])
         for product, metric_id in dict.fromkeys(asked)
-        if known[metric_id].query is not None or metering.matches(known[metric_id], event.event)
+        if known[metric_id].query is not None or _counts(known[metric_id], event)
     ]
+
+
+def _counts(metric: Metric, event: events.FoundEvent) -> bool:
+    return metering.matches(metric, event.event) and metering.contributes(metric, event.event)
 
 
 async def change_without(

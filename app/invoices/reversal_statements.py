@@ -63,12 +63,11 @@ async def billed_by(
                     path=ID, conflicting=invoice,
                 )  # fmt: skip
         raise not_rated("No final statement counts it. It may have come after its statement was final; see lateUsage.")
-    every = [worth.amount for item in billed for worth in item.worths]
-    if not every or min(every) < money.ZERO:
+    if any(worth.amount < money.ZERO for item in billed for worth in item.worths):
         raise InvalidState(
             ErrorCode.NOTHING_TO_REVERSE,
-            f"Without {event.transaction_id[:80]!r} nobody would have paid less: it is free, or others like it count "
-            "instead, or it made others cheaper. Grant a credit for what you want to give.",
+            f"Without {event.transaction_id[:80]!r} somebody would have paid more: it took something off, or made others "
+            "cheaper. Grant a credit for what you want to give.",
             path=ID,
         )
     return billed
@@ -127,7 +126,10 @@ async def _found(
                 path=AMOUNT,
             )
         change = part
-    return Found(invoice, change, statement.worths(change)) if change else None
+    if not change and all(metric.query is not None for _, metric in counted):
+        return None  # Which events an SQL metric counts shows in what it comes to alone.
+    # What changes nothing now, such as one of two that say the same, may do so when the other is reversed as well.
+    return Found(invoice, change, statement.worths(change))
 
 
 def not_rated(message: str) -> InvalidState:

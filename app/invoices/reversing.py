@@ -34,7 +34,7 @@ async def reverse_outcome(
 
     Errors: REASON_REQUIRED, NOT_FOUND for an id that never came, ALREADY_REVERSED when it was reversed by another amount,
     NOT_FINALIZED while a statement that counts it is a draft, ALREADY_VOID when the one that billed it is void, NOT_RATED
-    when none did, INVALID for an amount that is no part of its money, NOTHING_TO_REVERSE when nobody would have paid less,
+    when none did, INVALID for an amount that is no part of its money, NOTHING_TO_REVERSE when somebody would have paid more,
     ALREADY_FINALIZED of a postpaid commit's true-up.
     """
     if not 0 < len(reason.strip()) <= MAX_REASON:
