@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from app.store import embedded, migrate
-from benchmarks import balances, drafts, finalizing, ingest, rating
+from benchmarks import balances, drafts, finalizing, ingest, outcomes, rating
 
 
 def main() -> None:
@@ -27,13 +27,14 @@ def main() -> None:
     folder.chmod(0o711)
     cluster = embedded.start(folder)
     try:
-        for name in ("ceiling", "gateway", "drafts", "balances", "finalizing"):
+        for name in ("ceiling", "gateway", "drafts", "outcomes", "balances", "finalizing"):
             cluster.create_database(name)
-        for name in ("gateway", "drafts", "balances", "finalizing"):
+        for name in ("gateway", "drafts", "outcomes", "balances", "finalizing"):
             migrate.upgrade(cluster.url(name))
         results = {
             "rating": rating.measure(),
             "drafts": asyncio.run(drafts.measure(cluster.url("drafts"))),
+            "outcomes": asyncio.run(outcomes.measure(cluster.url("outcomes"))),
             "balances": asyncio.run(balances.measure(cluster.url("balances"))),
             "finalizing": asyncio.run(finalizing.measure(cluster.url("finalizing"))),
             "ingest": asyncio.run(ingest.measure(cluster.url("ceiling"), cluster.url("gateway"))),

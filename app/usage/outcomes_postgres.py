@@ -33,16 +33,18 @@ SESSIONS_KEPT = """
 select groups, key, at, cast(0 as bigint), 0, true, false from carried_outcomes
 where invoice_id = :kept_by and metric_id = :metric_id and split = cast(:split as text[])
 """
+# One step down the index for each case, however many statements have seen it.
 STATES_KEPT = """
-select * from (
-    select distinct on (k.digest) k.groups, k.key, k.at, cast(0 as bigint), 0, k.is_counted, false
-    from (
-        select outcome_digest(cast(:split as text[]), groups, key) as digest from seen
-        union select unnest(cast(:also as uuid[]))
-    ) wanted
-    join carried_outcomes k on k.contract_id = :contract_id and k.metric_id = :metric_id and k.digest = wanted.digest
-    where k.invoice_id = any(cast(:kept as uuid[]))
-    order by k.digest, k.at desc, k.invoice_id
+select latest.* from (
+    select outcome_digest(cast(:split as text[]), one.groups, one.key) as digest
+    from (select distinct groups, key from seen) one
+    union select unnest(cast(:also as uuid[]))
+) wanted
+cross join lateral (
+    select k.groups, k.key, k.at, cast(0 as bigint), 0, k.is_counted, false from carried_outcomes k
+    where k.contract_id = :contract_id and k.metric_id = :metric_id and k.digest = wanted.digest
+      and k.invoice_id = any(cast(:kept as uuid[]))
+    order by k.at desc, k.invoice_id limit 1
 ) latest
 """
 TOGETHER = "with seen as ({seen}), together as (select * from seen union all {kept})"
