@@ -33,7 +33,8 @@ SESSIONS_KEPT = """
 select groups, key, at, cast(0 as bigint), 0, true, false from carried_outcomes
 where invoice_id = :kept_by and metric_id = :metric_id and split = cast(:split as text[])
 """
-# One step down the index for each case, however many statements have seen it.
+# One step down the index for each case, however many statements have seen it; `is true` keeps the planner from going by
+# the index of invoices, which reads all cases of a statement for each of them.
 STATES_KEPT = """
 select latest.* from (
     select outcome_digest(cast(:split as text[]), one.groups, one.key) as digest
@@ -43,7 +44,7 @@ select latest.* from (
 cross join lateral (
     select k.groups, k.key, k.at, cast(0 as bigint), 0, k.is_counted, false from carried_outcomes k
     where k.contract_id = :contract_id and k.metric_id = :metric_id and k.digest = wanted.digest
-      and k.invoice_id = any(cast(:kept as uuid[]))
+      and (k.invoice_id = any(cast(:kept as uuid[]))) is true
     order by k.at desc, k.invoice_id limit 1
 ) latest
 """
