@@ -117,6 +117,17 @@ RULES: dict[str, tuple[str, str]] = {
         "or exists (select 1 from jsonb_array_elements(g.child_access_changes) x "
         "where x ->> 'access' = 'ALL' or x -> 'contract_ids' @> to_jsonb(c.id::text)))) end",
     ),
+    "what a child's invoice that counts has drawn lies in a time in which its parent let it": (
+        "select count(*) from grants where child_access is not null or child_access_changes <> '[]'",
+        "select count(*) from invoice_lines l join invoices i on i.id = l.invoice_id join grants g on g.id = l.grant_id "
+        "join contracts c on c.id = i.contract_id and c.parent_id = g.contract_id "
+        "where not exists (select 1 from invoice_voids v where v.invoice_id = i.id) and not coalesce((select "
+        "x ->> 'access' = 'ALL' or x -> 'contract_ids' @> to_jsonb(c.id::text) "
+        "from jsonb_array_elements(g.child_access_changes) with ordinality e(x, place) "
+        "where (x ->> 'starting_at')::timestamptz <= l.starting_at "
+        "order by (x ->> 'starting_at')::timestamptz desc, place desc limit 1), "
+        "g.child_access = 'ALL' or g.child_contract_ids @> to_jsonb(c.id::text), false)",
+    ),
     "nothing was drawn from a commit before it was paid": (
         "select count(*) from grants where gate is not null",
         "select count(*) from transfers t join grants g on g.id = t.grant_id where g.gate is not null "

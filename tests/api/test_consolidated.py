@@ -238,6 +238,11 @@ FAULTS = {
         "update grants set child_access = null where child_access is not null",
         "update contracts set parent_id = null where parent_id is not null",
     ),
+    "what a child's invoice that counts has drawn lies in a time in which its parent let it": (
+        "update grants set child_access = null where child_access is not null",
+        "update grants set child_access_changes = jsonb_build_array(jsonb_build_object('starting_at', "
+        "'2026-10-01T00:00:00+00:00', 'access', 'NONE', 'contract_ids', jsonb_build_array()))",
+    ),
 }
 
 
