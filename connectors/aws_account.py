@@ -50,6 +50,12 @@ class AwsMarketplaceConfig:
             entitlement_endpoint_url=read.address("entitlement_endpoint_url", ""),
             sns_base=read.address("sns_base", ""),
         )
+        if read.flag("payment_requests", False):
+            # docs.aws.amazon.com/marketplace-agreement, SendAgreementPaymentRequest, November 2026: it asks for an agreement
+            # with a VariablePaymentTerm and bills what the buyer approves later, while metering bills the amount at once.
+            read.fault(
+                "payment_requests", "is not offered: scheduled invoices are metered with the usage of their hour"
+            )
         if config.sns_base and environ.get("METROGRAPH_ENVIRONMENT") != "sandbox":
             read.fault("sns_base", "is for METROGRAPH_ENVIRONMENT=sandbox only")
         read.finish()

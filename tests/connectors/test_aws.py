@@ -171,6 +171,8 @@ async def test_an_aws_role_renews_itself(sandbox: Sandbox) -> None:
     [
         ({"unit_price": "0.01", "timeout_seconds": "30", "sns_topics": ["arn:aws:sns:x"]}, []),
         ({"unit_price": "nothing"}, ["unit_price"]),
+        ({"payment_requests": False}, []),
+        ({"payment_requests": True}, ["payment_requests"]),
         ({"unit_price": "-1"}, ["unit_price"]),
         ({"endpoint_url": "ftp://x"}, ["endpoint_url"]),
         ({"endpoint_url": "https://user@x"}, ["endpoint_url"]),
