@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from app.contracts.frozen import terms_from_json
-from app.core import pots, reversals
+from app.core import pots, quantities, reversals
 from app.core.grants import Pot, SegmentKey
-from app.core.quantities import Usage, usage_from_json
 from app.core.terms import Terms
+from app.errors import BillingError
 from app.grants.tables import TransferRow, account_of
-from app.invoices import frozen_rating
+from app.invoices.frozen_rating import NotRecomputable, rated_with
 from app.invoices.reversals import Change, chain_of, changes_of
 from app.invoices.tables import Invoice, InvoiceInputs, OutcomeReversal, ReversalEntry, ReversedStatement
 from app.store.ids import to_text
@@ -34,12 +34,14 @@ class Billed:
     pots: Sequence[Pot]
     reversed: Sequence[tuple[OutcomeReversal, Change]]
 
-    def worths(self, change: Usage, *, before: Sequence[Usage] | None = None) -> tuple[reversals.Worth, ...]:
+    def worths(
+        self, change: quantities.Usage, *, before: Sequence[quantities.Usage] | None = None
+    ) -> tuple[reversals.Worth, ...]:
         """What it asked for too much by a change of its usage, after the reversals `before` this one (default: all)."""
         earlier = [found for _, found in self.reversed] if before is None else before
-        usage = reversals.changed(usage_from_json(self.frozen.usage), earlier)
+        usage = reversals.changed(quantities.usage_from_json(self.frozen.usage), earlier)
         rated = [
-            frozen_rating.rated_with(self.invoice, self.frozen, item, terms=self.terms, pots=self.pots)
+            rated_with(self.invoice, self.frozen, item, terms=self.terms, pots=self.pots)
             for item in (usage, reversals.changed(usage, [change]))
         ]
         return reversals.worths(*rated, unit=self.terms.unit.code, pots=self.pots)
@@ -70,7 +72,10 @@ async def misgiven(session: AsyncSession) -> tuple[int, list[str]]:
         for place, (reversal, change) in enumerate(found.reversed):
             if reversal.id in own:
                 checked += 1
-                due = found.worths(change, before=[one for _, one in found.reversed[:place]])
+                try:
+                    due = found.worths(change, before=[one for _, one in found.reversed[:place]])
+                except (NotRecomputable, BillingError):
+                    continue  # A rater that is not installed any more is no fault of the books.
                 if list(due) != given.get(reversal.id, []):
                     wrong.append(to_text("outcome_reversal", reversal.id))
     return checked, wrong

@@ -129,7 +129,15 @@ async def _found(
     if not change and all(metric.query is not None for _, metric in counted):
         return None  # Which events an SQL metric counts shows in what it comes to alone.
     # What changes nothing now, such as one of two that say the same, may do so when the other is reversed as well.
-    return Found(invoice, change, statement.worths(change))
+    try:
+        return Found(invoice, change, statement.worths(change))
+    except reversal_rating.NotRecomputable as error:
+        raise InvalidState(
+            ErrorCode.NOT_SUPPORTED,
+            f"{to_text('invoice', invoice.id)} cannot be rated without the event: {error}. Grant a credit instead.",
+            path=ID,
+            conflicting=invoice,
+        ) from error
 
 
 def not_rated(message: str) -> InvalidState:

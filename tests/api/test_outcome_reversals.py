@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app.invoices import reversal_rating
+from app.invoices.frozen_rating import NotRecomputable
 from app.invoices.reversal_rating import misgiven
 from app.store.engine import Store
 from tests import builders as build
@@ -185,8 +187,11 @@ async def test_a_void_takes_it_back_and_regeneration_gives_it_again(
 
 
 async def test_what_nobody_paid_for_is_not_reversed(
-    api: Api, store: Store, made: dict[str, Any], now: datetime
+    api: Api, store: Store, made: dict[str, Any], now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise NotRecomputable("an old release did not freeze enough")
+
     await ingest(api, call("c1 again"), event("free", timestamp="2026-10-07T10:00:00Z", eventType="other"))
     await void(api, "c1 again")
     [october, _] = await drafts_of(api, contract=made["contract"]["id"])
@@ -205,5 +210,7 @@ async def test_what_nobody_paid_for_is_not_reversed(
         assert await refusal(api, "o2", amount=amount) == ("INVALID", ["input", "amount"])
     assert await refusal(api, "c1", amount="1") == ("INVALID", ["input", "amount"])
     assert await refusal(api, "o1", reason=" ") == ("REASON_REQUIRED", ["input", "reason"])
+    monkeypatch.setattr(reversal_rating, "rated_with", unknown)
+    assert await refusal(api, "o1") == ("NOT_SUPPORTED", ["input", "transactionId"])
     assert (await api(LIST))["outcomeReversals"]["totalCount"] == 0
     assert await sound(store, now) == 0
