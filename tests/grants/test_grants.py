@@ -186,7 +186,11 @@ async def children(world: World) -> Sequence[GrantRow]:
 
 @pytest.mark.parametrize(
     "statement",
-    ["update transfers set amount = 1", "update transfers set reason = ''", "delete from transfers", "truncate transfers"],
+    [
+        "update transfers set amount = 1", "update transfers set reason = ''", "delete from transfers",
+        # What refers to them would refuse first, with words of its own.
+        "truncate transfers cascade",
+    ],
 )  # fmt: skip
 async def test_the_database_refuses_to_change_a_book(world: World, statement: str) -> None:
     contract = await world.account("stripe", price="1", own_terms=OwnTerms(grants=[grant("100")]))
