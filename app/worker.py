@@ -18,7 +18,7 @@ import structlog
 
 from app.access import audit, idempotency
 from app.actor import system
-from app.alerts import evaluating, ticking
+from app.alerts import looking, ticking
 from app.contracts import recurring_children, threshold_reading
 from app.contracts.threshold_reading import EVALUATE_JOB
 from app.delivery import (
@@ -52,7 +52,7 @@ from app.notices.service import SEND_JOB
 from app.runtime import Runtime
 from app.usage import buckets
 from app.usage.partitions_postgres import create_partitions
-from app.usage.watched import ALERTS_JOB, TOUCHED_JOB
+from app.usage.watched import ALERTS_JOB, ALERTS_WAIT, TOUCHED_JOB
 
 log = structlog.get_logger("metrograph.worker")
 
@@ -207,8 +207,9 @@ async def follow_marketplaces(runtime: Runtime) -> None:
 
 async def evaluate_alerts(runtime: Runtime) -> None:
     """Look at the alerts of customers of whom something changed."""
-    while await evaluating.evaluate_touched(runtime.store, now=runtime.clock.now()):
-        pass
+    if not await looking.evaluate_alone(runtime.store, now=runtime.clock.now()):
+        async with runtime.store.transaction() as session:
+            await enqueue(session, ALERTS_JOB, once=ALERTS_JOB, wait=ALERTS_WAIT)
 
 
 async def tick_alerts(runtime: Runtime) -> None:

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from app.store import embedded, migrate
-from benchmarks import balances, drafts, finalizing, ingest, outcomes, rating
+from benchmarks import balances, drafts, finalizing, ingest, notices, outcomes, rating
 
 
 def main() -> None:
@@ -27,9 +27,9 @@ def main() -> None:
     folder.chmod(0o711)
     cluster = embedded.start(folder)
     try:
-        for name in ("ceiling", "gateway", "drafts", "outcomes", "balances", "finalizing"):
+        for name in ("ceiling", "gateway", "drafts", "outcomes", "balances", "finalizing", "notices"):
             cluster.create_database(name)
-        for name in ("gateway", "drafts", "outcomes", "balances", "finalizing"):
+        for name in ("gateway", "drafts", "outcomes", "balances", "finalizing", "notices"):
             migrate.upgrade(cluster.url(name))
         results = {
             "rating": rating.measure(),
@@ -37,6 +37,7 @@ def main() -> None:
             "outcomes": asyncio.run(outcomes.measure(cluster.url("outcomes"))),
             "balances": asyncio.run(balances.measure(cluster.url("balances"))),
             "finalizing": asyncio.run(finalizing.measure(cluster.url("finalizing"))),
+            "notices": asyncio.run(notices.measure(cluster.url("notices"))),
             "ingest": asyncio.run(ingest.measure(cluster.url("ceiling"), cluster.url("gateway"))),
         }
     finally:

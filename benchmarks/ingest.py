@@ -12,6 +12,8 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -91,6 +93,24 @@ async def _ceiling(url: str, batches: list[bytes]) -> float:
 
 
 async def _gateway(url: str, bodies: list[bytes]) -> float:
+    async with serving(url) as client:
+        await _add_metric(client)
+        queue = list(bodies)
+
+        async def worker() -> None:
+            while queue:
+                answer = await client.post("/v1/events", content=queue.pop())
+                assert answer.status_code == 200, answer.text
+                assert answer.json()["accepted"] == BATCH, answer.text
+
+        started = time.perf_counter()
+        await asyncio.gather(*(worker() for _ in range(CONNECTIONS)))
+        return EVENTS / (time.perf_counter() - started)
+
+
+@asynccontextmanager
+async def serving(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A server in a process of its own, without a worker, and a client with its key."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     environ = {
@@ -104,18 +124,7 @@ async def _gateway(url: str, bodies: list[bytes]) -> float:
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
             await _ready(client)
-            await _add_metric(client)
-            queue = list(bodies)
-
-            async def worker() -> None:
-                while queue:
-                    answer = await client.post("/v1/events", content=queue.pop())
-                    assert answer.status_code == 200, answer.text
-                    assert answer.json()["accepted"] == BATCH, answer.text
-
-            started = time.perf_counter()
-            await asyncio.gather(*(worker() for _ in range(CONNECTIONS)))
-            return EVENTS / (time.perf_counter() - started)
+            yield client
     finally:
         server.send_signal(signal.SIGTERM)
         await server.wait()

@@ -25,7 +25,8 @@ from app.errors import Unavailable
 from app.store.engine import Store
 
 log = structlog.get_logger("metrograph.alerts")
-LIMIT = 2_000
+LIMIT = 10_000
+"""Notes that are taken together; many of them are of one customer."""
 
 
 async def evaluate_touched(store: Store, *, now: datetime) -> int:
