@@ -18,6 +18,7 @@ from sqlmodel import col, select
 
 from app.alerts import rules, service, ticking
 from app.alerts.evaluating import evaluate, evaluate_touched
+from app.alerts.looking import evaluate_alone
 from app.alerts.tables import AlertTransitionRow
 from app.catalog.metrics import create_metric
 from app.catalog.products import create_product
@@ -38,6 +39,7 @@ from app.notices.tables import Notice
 from app.settings import Settings
 from app.store.engine import Store
 from app.store.ids import to_text
+from app.store.locks import hold
 from app.usage.incoming import IncomingEvent
 from app.usage.service import ingest
 from tests.delivery.world import ACTOR, HOUR, NOVEMBER, World
@@ -356,6 +358,18 @@ async def test_creation_in_silence_reset_and_archive(watch: Watch) -> None:
         async with watch.world.store.transaction() as session:
             await service.enable_alert(session, later, is_enabled=is_enabled, now=watch.world.now)
         assert (await watch.look() if is_enabled else await watch.use(400)) == told, "told late, since it still holds"
+
+
+async def test_one_worker_looks_at_a_time(watch: Watch) -> None:
+    """Who comes second leaves at once, or usage that never ends would hold every worker."""
+    await contract_of(watch)
+    await watch.alert(SPEND, "5")
+    store = watch.world.store
+    async with hold(store, "alerts.evaluate"):
+        assert not await evaluate_alone(store, now=watch.world.now)
+    assert await evaluate_alone(store, now=watch.world.now)
+    async with store.transaction() as session:
+        assert (await session.execute(text("select count(*) from alert_touches"))).scalar_one() == 0
 
 
 async def test_only_what_the_usage_touches_is_looked_at(watch: Watch) -> None:
