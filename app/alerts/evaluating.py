@@ -29,20 +29,19 @@ LIMIT = 10_000
 """Notes that are taken together; many of them are of one customer."""
 
 
-async def evaluate_touched(store: Store, *, now: datetime) -> int:
-    """Look at the customers of whom something was noted; returns how many.
+async def evaluate_touched(store: Store, *, now: datetime, up_to: int | None = None) -> int:
+    """Look at the customers of whom something was noted, `up_to` a note or at all; returns how many.
 
     Of one whom others hold too long the notes stay for the next time. Of one that cannot be looked at by our own mistake
     they go all the same: the next change, or the daily look, tries again.
     """
+    wanted = (
+        select(tables.AlertTouch.id, tables.AlertTouch.customer_id).order_by(col(tables.AlertTouch.id)).limit(LIMIT)
+    )
+    if up_to is not None:
+        wanted = wanted.where(col(tables.AlertTouch.id) <= up_to)
     async with store.transaction() as session:
-        noted = (
-            await session.execute(
-                select(tables.AlertTouch.id, tables.AlertTouch.customer_id)
-                .order_by(col(tables.AlertTouch.id))
-                .limit(LIMIT)
-            )
-        ).all()
+        noted = (await session.execute(wanted)).all()
     by_customer: dict[UUID, list[int]] = {}
     for identifier, customer_id in noted:
         by_customer.setdefault(customer_id, []).append(identifier)

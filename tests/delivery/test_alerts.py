@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from app.alerts import rules, service, ticking
+from app.alerts import evaluating, rules, service, ticking
 from app.alerts.evaluating import evaluate, evaluate_touched
 from app.alerts.looking import evaluate_alone
 from app.alerts.tables import AlertTransitionRow
@@ -360,13 +360,19 @@ async def test_creation_in_silence_reset_and_archive(watch: Watch) -> None:
         assert (await watch.look() if is_enabled else await watch.use(400)) == told, "told late, since it still holds"
 
 
-async def test_one_worker_looks_at_a_time(watch: Watch) -> None:
+async def test_one_worker_looks_at_a_time(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who comes second leaves at once, or usage that never ends would hold every worker."""
     await contract_of(watch)
     await watch.alert(SPEND, "5")
     store = watch.world.store
+    async with store.transaction() as session:
+        await session.execute(
+            text("insert into alert_touches (customer_id) select customer_id from contracts, generate_series(1, 3)")
+        )
     async with hold(store, "alerts.evaluate"):
         assert not await evaluate_alone(store, now=watch.world.now)
+    # More than are taken together: nobody else was asked to look at the rest.
+    monkeypatch.setattr(evaluating, "LIMIT", 1)
     assert await evaluate_alone(store, now=watch.world.now)
     async with store.transaction() as session:
         assert (await session.execute(text("select count(*) from alert_touches"))).scalar_one() == 0
