@@ -13,6 +13,7 @@ from sqlmodel import col
 from app.catalog.api_types import Product
 from app.contracts import tables
 from app.contracts.api_schedules import RecurringSchedule, ScheduleItem, items_shown, recurring_shown
+from app.custom_fields.api_types import HasCustomFields
 from app.graphql.connection import After, Connection, First, list_connection
 from app.graphql.context import Info
 from app.graphql.fields import object_field
@@ -30,7 +31,7 @@ LOADERS["contract.scheduled_charges"] = rows_by(
     scope="contracts:read",
     description="A fixed amount that a contract charges on given dates.",
 )
-class ScheduledCharge(Node):
+class ScheduledCharge(Node, HasCustomFields):
     uniqueness_key: str | None = strawberry.field(description="The key that made its addition safe to repeat.")
     created_at: datetime = strawberry.field(description="When it was added.")
     archived_at: datetime | None = strawberry.field(description="From when on it charges nothing.")

@@ -12,9 +12,8 @@ from decimal import Decimal
 import strawberry
 
 from app.catalog.api_types import Product
-from app.contracts import tables
+from app.contracts import api_proration, tables
 from app.contracts.api_fee_kinds import CollectionTiming, FeePlacement
-from app.contracts.api_proration import SubscriptionProration, proration_shown
 from app.contracts.api_seats import QuantityManagement, SubscriptionSeats, seats_shown
 from app.contracts.api_subscription_parts import (
     BillingPeriods,
@@ -24,6 +23,7 @@ from app.contracts.api_subscription_parts import (
     whole_subscription,
 )
 from app.core.subscriptions import quantity_at
+from app.custom_fields.api_types import HasCustomFields
 from app.graphql.connection import After, Connection, First, list_connection
 from app.graphql.context import Info
 from app.graphql.fields import object_field
@@ -67,8 +67,8 @@ class SubscriptionTerms:
         return FeePlacement(row.placement)
 
     @strawberry.field(description="What a part of a billing period costs.")
-    def proration(self, row: strawberry.Parent[tables.SubscriptionRow]) -> SubscriptionProration:
-        return proration_shown(row)
+    def proration(self, row: strawberry.Parent[tables.SubscriptionRow]) -> api_proration.SubscriptionProration:
+        return api_proration.proration_shown(row)
 
     @strawberry.field(description="What its quantity is made of.")
     def quantity_management(self, row: strawberry.Parent[tables.SubscriptionRow]) -> QuantityManagement:  # type: ignore[valid-type]
@@ -81,7 +81,7 @@ class SubscriptionTerms:
     scope="contracts:read",
     description="A quantity on a contract that is paid for by the period.",
 )
-class ContractSubscription(Node, SubscriptionTerms):
+class ContractSubscription(Node, HasCustomFields, SubscriptionTerms):
     @strawberry.field(description="Its quantity now; before its start the first one.")
     async def quantity(self, info: Info, row: strawberry.Parent[tables.SubscriptionRow]) -> Decimal:
         return quantity_at(await whole_subscription(info, row), info.context.now)

@@ -29,6 +29,8 @@ CustomFieldEntity = described_enum(
         entities.Entity.CONTRACT: "Contracts.",
         entities.Entity.COMMIT: "Commits of customers and contracts.",
         entities.Entity.CREDIT: "Credits of customers and contracts.",
+        entities.Entity.SUBSCRIPTION: "Subscriptions of contracts.",
+        entities.Entity.SCHEDULED_CHARGE: "Scheduled charges of contracts.",
         entities.Entity.PRODUCT: "Products.",
         entities.Entity.RATE_CARD: "Rate cards.",
         entities.Entity.BILLABLE_METRIC: "Billable metrics.",

@@ -13,7 +13,7 @@ from typing import Any
 
 from app.alerts.tables import AlertRow
 from app.catalog.tables import MetricRow, ProductRow, RateCard
-from app.contracts.tables import Contract
+from app.contracts.tables import Contract, ScheduledChargeRow, SubscriptionRow
 from app.customers.tables import Customer
 from app.grants.tables import GrantRow
 from app.invoices.tables import Invoice
@@ -26,6 +26,8 @@ class Entity(StrEnum):
     CONTRACT = "CONTRACT"
     COMMIT = "COMMIT"
     CREDIT = "CREDIT"
+    SUBSCRIPTION = "SUBSCRIPTION"
+    SCHEDULED_CHARGE = "SCHEDULED_CHARGE"
     PRODUCT = "PRODUCT"
     RATE_CARD = "RATE_CARD"
     BILLABLE_METRIC = "BILLABLE_METRIC"
@@ -57,6 +59,8 @@ KINDS: Mapping[Entity, Kind] = {
     Entity.CONTRACT: Kind("contract", "Contract", Contract),
     Entity.COMMIT: Kind("commit", "Commit", GrantRow, ("PREPAID", "POSTPAID")),
     Entity.CREDIT: Kind("credit", "Credit", GrantRow, ("CREDIT",)),
+    Entity.SUBSCRIPTION: Kind("subscription", "Subscription", SubscriptionRow),
+    Entity.SCHEDULED_CHARGE: Kind("scheduled_charge", "Scheduled charge", ScheduledChargeRow),
     Entity.PRODUCT: Kind("product", "Product", ProductRow),
     Entity.RATE_CARD: Kind("rate_card", "Rate card", RateCard),
     Entity.BILLABLE_METRIC: Kind("metric", "Billable metric", MetricRow),

@@ -1,29 +1,16 @@
 """Custom fields of an invoice's customer and contract in GraphQL: as frozen with a final invoice, or as they are now.
 
-Owns the two fields of the GraphQL type and their loader.
+Owns the two fields of the GraphQL type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from uuid import UUID
-
 import strawberry
 
-from app.graphql.context import Context, Info
-from app.graphql.nodes import LOADERS
+from app.graphql.context import Info
 from app.graphql.values import KeyValue, key_values
 from app.invoices import tables
 from app.invoices.api_loaders import Either
-from app.invoices.frozen_fields import Fields, frozen_fields
-
-
-async def _load(context: Context, keys: Sequence[UUID]) -> Sequence[Fields]:
-    found = await frozen_fields(context.session, keys)
-    return [found[key] for key in keys]
-
-
-LOADERS["invoice.frozen_fields"] = _load
 
 
 async def customer_custom_fields(info: Info, invoice: strawberry.Parent[Either]) -> list[KeyValue]:

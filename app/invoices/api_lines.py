@@ -19,7 +19,7 @@ from app.grants.api_types import Balance
 from app.graphql.context import Info
 from app.graphql.fields import object_field
 from app.graphql.values import Interval, KeyValue, Money, described_enum, key_values
-from app.invoices import api_explanations, api_origins, api_reversals, api_seen
+from app.invoices import api_explanations, api_line_fields, api_origins, api_reversals, api_seen
 from app.invoices.api_line_parts import GroupValue, LineTier, Origin, groups
 from app.store import ids
 
@@ -128,6 +128,24 @@ class InvoiceLine:
     async def product_custom_fields(self, info: Info) -> list[KeyValue]:
         product = await self._sold(info)
         return [] if product is None else key_values(dict(product.custom_fields))
+
+    @strawberry.field(
+        description="Custom fields of the commit or credit that it names, as they were when the invoice became final; none "
+        "for tokens of one customer."
+    )
+    async def balance_custom_fields(self, info: Info) -> list[KeyValue]:
+        return await self._behind(info, self.line.grant_id)
+
+    @strawberry.field(
+        description="Custom fields of the subscription or scheduled charge that it names, as they were when the invoice became "
+        "final; none for tokens of one customer."
+    )
+    async def charge_custom_fields(self, info: Info) -> list[KeyValue]:
+        return await self._behind(info, self.line.subscription_id or self.line.charge_id)
+
+    async def _behind(self, info: Info, key: UUID | None) -> list[KeyValue]:
+        final = self.origin if isinstance(self.origin, UUID) else None
+        return await api_line_fields.custom_fields_behind(info, final, key)
 
     async def _sold(self, info: Info) -> terms.Product | None:
         """The product as the invoice knows it; labels and custom fields are the seller's own."""
