@@ -11,12 +11,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -37,6 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")))
 ADDRESS = "http://127.0.0.1:8000"
 KEY = "key-of-the-readme-test-0123456789"
+LISTENING = "text/event-stream"
 
 
 @dataclass(frozen=True)
@@ -154,15 +157,9 @@ def test_every_command_and_option_that_is_named_exists() -> None:
                 assert words in helps or words.split()[0] in ("metrograph", "serve", "worker"), line
 
 
-@pytest.mark.parametrize("block", [b for b in SHELL if "curl" in b.text], ids=str)
+@pytest.mark.parametrize("block", [b for b in SHELL if "curl" in b.text and LISTENING not in b.text], ids=str)
 def test_curl_blocks_answer(served: Served, block: Block) -> None:
-    if shutil.which("curl") is None:
-        pytest.fail("curl is needed to run the README as written")
-    script = block.text.replace(ADDRESS, served.address)
-    assert script != block.text
-    done = subprocess.run(
-        ["bash", "-euc", script], capture_output=True, text=True, env={**os.environ, "KEY": KEY}, check=True
-    )
+    done = subprocess.run(**as_written(block, served), capture_output=True, check=True, timeout=60)
     answer = json.loads(done.stdout)
     position = BLOCKS.index(block)
     if position + 1 < len(BLOCKS) and BLOCKS[position + 1].language == "json":
@@ -171,6 +168,29 @@ def test_curl_blocks_answer(served: Served, block: Block) -> None:
         assert "errors" not in answer, answer
         [nodes] = [found["nodes"] for found in answer["data"].values()]
         assert nodes
+
+
+@pytest.mark.parametrize("block", [b for b in SHELL if LISTENING in b.text], ids=str)
+def test_curl_blocks_listen(served: Served, block: Block) -> None:
+    """A stream has no end: it begins with a comment, and then says nothing until something changes."""
+    with subprocess.Popen(**as_written(block, served), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listening:
+        assert listening.stdout is not None
+        ends = threading.Timer(30, listening.kill)
+        ends.start()
+        assert listening.stdout.readline() == ":\n"
+        ends.cancel()
+        listening.terminate()
+
+
+def as_written(block: Block, served: Served) -> dict[str, Any]:
+    """How a block is run: as it stands, at the address of the demo."""
+    if shutil.which("curl") is None:
+        pytest.fail("curl is needed to run the README as written")
+    script = block.text.replace(ADDRESS, served.address)
+    assert script != block.text
+    # The shell becomes its last command, so that it is the one to be ended.
+    return {"args": ["bash", "-euc", f"exec {script}" if LISTENING in script else script],
+            "env": {**os.environ, "KEY": KEY}, "text": True}  # fmt: skip
 
 
 def test_the_printed_demo_has_the_shape_that_is_shown(served: Served) -> None:
