@@ -6,12 +6,14 @@ connection of the change that needs it. What happens inside a transaction is the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
 from psycopg import errors as pg
+from psycopg.abc import RV, PQGen
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -26,6 +28,29 @@ GONE = (pg.OperationalError, pg.InterfaceError)
 _LAST = "metrograph.before_commit"
 
 
+class _Connection(psycopg.AsyncConnection[Any]):
+    """A connection that is no longer used once somebody was broken off in the middle of a word with the server.
+
+    Whether the answer was read to the end is not known then, and the next one to use it would be given a part of it.
+    """
+
+    async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        try:
+            return await super().wait(gen, interval, timeout)
+        except asyncio.CancelledError:
+            self.pgconn.finish()
+            raise
+
+    async def close(self) -> None:
+        """Give it back also when it is closed already: the pool would hold its place for ever, and has fewer each time."""
+        pool: AsyncConnectionPool[Any] | None = getattr(self, "_pool", None)
+        if pool is None or not self.closed:
+            await super().close()
+        else:
+            await pool.putconn(self)
+            self._pool = None
+
+
 class Store:
     """A pool of connections to one database. `open()` before use, `close()` at the end."""
 
@@ -38,6 +63,7 @@ class Store:
             timeout=wait_seconds,
             open=False,
             close_returns=True,
+            connection_class=_Connection,
             check=AsyncConnectionPool.check_connection,
             name="metrograph",
             # A caller waits at most this long for somebody else's lock; then it hears that the store is busy.

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from app.errors import Unavailable
 from app.store.engine import Store
@@ -143,3 +144,41 @@ async def test_a_lost_connection_is_no_drivers_error(store: Store, database_url:
             await lock_named(session, "other")
     async with store.transaction() as session:
         await lock_named(session, "numbers")
+
+
+async def test_who_is_broken_off_leaves_no_connection_to_others(database_url: str) -> None:
+    """Half an answer may still be on its way, and the next one would take it for its own."""
+    store = await Store(database_url, max_connections=1).open()
+    try:
+
+        async def server() -> int:
+            async with store.transaction() as session:
+                return (await session.execute(text("select pg_backend_pid()"))).scalar_one()
+
+        async def ask() -> None:
+            async with store.transaction() as session:
+                await session.execute(text("select pg_sleep(20)"))
+
+        before = await server()
+        assert await server() == before, "it is used again"
+        asking = asyncio.create_task(ask())
+        await asyncio.sleep(0.2)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert await server() != before
+    finally:
+        await store.close()
+
+
+async def test_a_lost_connection_leaves_its_place_to_another(database_url: str) -> None:
+    store = await Store(database_url, max_connections=1, wait_seconds=3).open()
+    try:
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="nothing was changed"):
+                async with store.transaction() as session:
+                    await session.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+        async with store.transaction() as session:
+            assert (await session.execute(text("select 1"))).scalar_one() == 1
+    finally:
+        await store.close()
