@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from tests.api.conftest import BOOTSTRAP
+from tests.api.serving import served
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
 INIT = {"type": "connection_init", "payload": {"Authorization": f"Bearer {BOOTSTRAP}"}}
@@ -24,15 +23,8 @@ INIT = {"type": "connection_init", "payload": {"Authorization": f"Bearer {BOOTST
 @pytest.fixture
 async def address(app: Starlette) -> AsyncIterator[str]:
     """The application behind uvicorn; stopped when the test ends."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="error", access_log=False, ws="websockets-sansio")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:  # noqa: ASYNC110 - the server offers nothing to wait for
-        await asyncio.sleep(0.01)
-    yield f"ws://127.0.0.1:{listener.getsockname()[1]}/graphql"
-    server.should_exit = True
-    await serving
+    async with served(app) as host:
+        yield f"ws://{host}/graphql"
 
 
 async def send(connection: ClientConnection, message: Any) -> None:

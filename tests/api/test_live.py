@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,13 +12,12 @@ from uuid import UUID
 
 import httpx
 import pytest
-import uvicorn
 from sqlalchemy import text
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 
 from app.actor import system
-from app.alerts.evaluating import evaluate_touched
+from app.alerts.touched import evaluate_touched
 from app.clock import Clock
 from app.delivery.registry import Connections
 from app.delivery.service import open_deliveries
@@ -31,6 +29,7 @@ from app.store.engine import Store
 from app.store.listening import CHANNEL, Change, Listener
 from tests.api import accounts
 from tests.api.conftest import BOOTSTRAP, Api
+from tests.api.serving import served
 from tests.api.test_alerts import made
 from tests.api.test_http_websocket import PROTOCOL, close_code, receive, send
 from tests.api.test_invoices import drafts_of, finalized, seller
@@ -48,22 +47,6 @@ KILL_LISTENERS = text(
     "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' and datname = current_database()"
 )
 RUN = "mutation { invoicesFinalizeDue { job { id } userErrors { code } } }"
-
-
-@asynccontextmanager
-async def served(app: Starlette) -> AsyncIterator[str]:
-    """The application behind uvicorn; gives its host and port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app, log_level="error", access_log=False, ws="websockets-sansio", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:  # noqa: ASYNC110 - the server offers nothing to wait for
-        await asyncio.sleep(0.01)
-    yield f"127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    await serving
 
 
 class Events:

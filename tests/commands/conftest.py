@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +19,10 @@ from app.sandbox import CREDENTIALS, tables
 from app.settings import Settings
 from app.store.engine import Store
 from tests.api.conftest import BOOTSTRAP, Api
+from tests.processes import ROOT, Command
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["ROOT"]
+
 NOW = "2023-11-20T12:00:00Z"
 
 
@@ -43,18 +43,11 @@ class Result:
 def metrograph(*arguments: str | Path, env: dict[str, str], stdin: str | None = None) -> Result:
     """Run the command to its end."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("METROGRAPH_", "DATABASE_URL"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "app.cli", *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=ROOT,
-        env={**kept, "PYTHONPATH": str(ROOT), **env},
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return Result(done.returncode, done.stdout, done.stderr)
+    process = Command(*map(str, arguments), env={**kept, **env}, stdin=stdin or "")
+    out, err = process.communicate()
+    assert process.returncode is not None
+    assert "Traceback" not in err, err
+    return Result(process.returncode, out, err)
 
 
 class Deployment:

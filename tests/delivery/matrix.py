@@ -6,7 +6,6 @@ The test forks these from one parent that has imported everything, so that a run
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,25 +13,18 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.orm import configure_mappers
 from sqlmodel import col, select
 
 from app import failpoints
 from app.clock import Clock
 from app.delivery import actions, sync
-from app.delivery.registry import Connections, connect, installed_connectors
+from app.delivery.registry import Connections, connect
 from app.delivery.states import DeliveryStatus
 from app.delivery.tables import Delivery
 from app.sandbox import CREDENTIALS, further_tables, tables
 from app.store.engine import Store
 
 ROUNDS = 6
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([__name__])
-# Once, and not in every fork: the mappers, and the modules of all connectors with their SDKs.
-configure_mappers()
-for point in installed_connectors().values():
-    point.load()
 
 
 @dataclass(frozen=True)
@@ -44,6 +36,11 @@ class Place:
     clock_file: str
     provider: str
 
+    @property
+    def connector(self) -> str:
+        """The connector of the account; payment requests are another way of one."""
+        return "aws_marketplace" if self.provider == "aws_payments" else self.provider
+
     def connections(self, *, timeout: int) -> Connections:
         """The one account that is needed: each takes its time to make."""
         every = {
@@ -51,10 +48,10 @@ class Place:
             **further_tables(self.sandbox),
         }
         every["messages"] = {**every["custom-sandbox"], "provider": "custom_metering"}
-        accounts = {name: account for name, account in every.items() if account["provider"] == self.provider}
+        accounts = {name: account for name, account in every.items() if account["provider"] == self.connector}
         for account in accounts.values():
             account["timeout_seconds"] = timeout
-            if self.provider in ("stripe", "aws_marketplace"):
+            if self.connector in ("stripe", "aws_marketplace"):
                 account["network_retries"] = 0
         environ = CREDENTIALS | {"METROGRAPH_ENVIRONMENT": "sandbox"}
         return connect(accounts, environ=environ, now=Clock(str(self.clock_file)).now)

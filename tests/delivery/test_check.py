@@ -15,7 +15,7 @@ from tests.delivery.world import HOUR, NOON, SETTINGS, World
 
 __all__ = ["door"]
 
-ROUTES, WAYS, GONE, SAID, WAITS, KNOWN, BUYERS, HOURS = PROVIDER_RULES
+ROUTES, WAYS, ASKED, GONE, SAID, WAITS, KNOWN, BUYERS, HOURS = PROVIDER_RULES
 STRANGER = "(select id from billing_configurations where provider = 'manual')"
 FAULTS = [
     (ROUTES, f"update contracts set billing_configuration_id = {STRANGER} where currency = 'USD' and name is null"),
@@ -25,6 +25,7 @@ FAULTS = [
              "generate_series(1, 9) number"),
     (WAYS, f"update deliveries set billing_configuration_id = {STRANGER}"),
     (WAYS, "update deliveries set total = total + 1"),
+    (ASKED, "update deliveries set provider = 'aws_marketplace' where mode = 'invoice'"),
     (GONE, "insert into external_invoice_states (id, created_at, delivery_id, provider_reference, provider_status) select "
            "'ffffffff-ffff-7fff-8fff-ffffffffffff', now(), delivery_id, provider_reference, 'void' from external_invoice_states"),
     (SAID, "update deliveries set provider_status = 'draft' where mode = 'invoice'"),

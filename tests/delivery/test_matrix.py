@@ -24,13 +24,16 @@ from app.delivery.states import DeliveryStatus
 from app.store import embedded
 from app.store.engine import Store
 from tests.conftest import TEMPLATE
-from tests.delivery.matrix import FORKS, Place, recover, work, work_and_recover
+from tests.delivery.matrix import Place, recover, work, work_and_recover
+from tests.delivery.test_routes import fixed
 from tests.delivery.world import HOUR, NOON, NOVEMBER, SETTINGS, Sandbox, World
+from tests.processes import FORKS
 
 STEPS = {
     "stripe": ("invoices.list", "invoices.create", "invoices.add_lines", "invoices.finalize"),
     "custom": ("webhook",),
     "aws_marketplace": ("BatchMeterUsage",),
+    "aws_payments": ("SendAgreementPaymentRequest",),
     "azure_marketplace": ("usageEvent",),
     "gcp_marketplace": ("check", "report"),
     "custom_metering": ("webhook",),
@@ -59,7 +62,7 @@ class Run:
 
     @property
     def failpoint(self) -> str | None:
-        kind = "delivery" if self.provider in ("stripe", "custom") else "metering"
+        kind = "delivery" if self.provider in ("stripe", "custom", "aws_payments") else "metering"
         return self.point and f"{kind}.{self.point}"
 
     @property
@@ -72,6 +75,8 @@ CALLS = [(provider, step) for provider, steps in STEPS.items() for step in steps
 RUNS = [
     *(Run(*call, fault, point) for call in CALLS for fault in FAULTS for point in POINTS),
     *(Run(*call, fault, point) for call in CALLS for fault in HANGING for point in (None, "hanging")),
+    # It only reads, so a worker that lives is enough; what it must not do is take a broken answer for an empty list.
+    *(Run("aws_payments", "ListAgreementPaymentRequests", fault, None) for fault in (*FAULTS, *HANGING)),
     *(Run(provider, "connect", "nobody", point) for provider in STEPS for point in POINTS),
     *(Run(provider, "none", "none", "before_intent") for provider in STEPS),
 ]
@@ -105,8 +110,13 @@ async def _owe(url: str, sandbox: Sandbox, provider: str) -> None:
         )
         product = await create_product(session, name="Units", metric_id=metric.id, now=NOON)
     world = World(store, connections, sandbox, product.id)
-    await world.account(provider, settings=SETTINGS.get(provider, SETTINGS["custom"]))
-    await world.use(1234, at=NOVEMBER - HOUR)
+    settings = SETTINGS.get(provider, SETTINGS["custom"])
+    if provider == "aws_payments":
+        terms = await fixed(world, (NOVEMBER, "12.34"))
+        await world.account(place.connector, settings=settings, starting_at=NOVEMBER, own_terms=terms)
+    else:
+        await world.account(provider, settings=settings)
+        await world.use(1234, at=NOVEMBER - HOUR)
     assert (await world.finalize()).finalized == 1
     await connections.close()
     await store.close()
@@ -125,7 +135,7 @@ def test_the_money_arrives_once_whatever_breaks(run: Run, database: str, sandbox
     place = Place(database, sandbox.base, str(sandbox.clock_file), run.provider)
     if run.fault not in ("none", "nobody"):
         kind = "drop_after" if run.fault == "forgotten_keys" else run.fault
-        stand_in = "custom" if run.provider == "custom_metering" else run.provider
+        stand_in = "custom" if run.provider == "custom_metering" else place.connector
         sandbox.fault(stand_in, kind, match=run.step)
     if run.lives_on:
         found = _told(work_and_recover, place)
@@ -186,6 +196,8 @@ def _counted(provider: str, sandbox: Sandbox) -> list[int]:
     """What the provider counts, in cents."""
     if provider == "stripe":
         return [int(one["total"]) for one in sandbox.effects(provider) if one["status"] == "open"]
+    if provider == "aws_payments":
+        return [int(Decimal(one["amount"]) * 100) for one in sandbox.requests()]
     if provider.startswith("custom"):
         bodies = [one["body"] for one in sandbox.effects("custom")]
         return [

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,6 +40,7 @@ from app.sandbox import CREDENTIALS, further_tables, tables
 from app.store.engine import Store
 from app.usage.incoming import IncomingEvent
 from app.usage.service import ingest
+from tests.processes import Command
 
 ACTOR = system("test")
 OCTOBER = datetime(2026, 10, 1, tzinfo=UTC)
@@ -57,6 +56,12 @@ SETTINGS = {
     },
     "azure_marketplace": {"azureSubscriptionId": "11111111-2222-3333-4444-555555555555", "planId": "standard"},
     "gcp_marketplace": {"gcpServiceName": "acme.example.com", "gcpUsageReportingId": "project_number:4711"},
+    "aws_payments": {
+        "awsCustomerAccountId": "123456789012",
+        "licenseArn": "arn:aws:license-manager:us-east-1:294406891311:license:l-acme",
+        "agreementId": "agmt-acme",
+        "variablePaymentTermId": "term-acme",
+    },
     "custom": {"customerReference": "acme"},
     "manual": {"note": "by mail"},
 }
@@ -66,7 +71,6 @@ NO_BUYER = {
     | {"azureSubscriptionId": "00000000-0000-0000-0000-000000000000"},
 }
 """Settings of a buyer whom the stand-in refuses for having no agreement."""
-COMMAND = (sys.executable, "-c", "from app.cli import main; main()")
 
 
 @dataclass
@@ -97,6 +101,15 @@ class Sandbox:
         """The provider's invoices, its slots, or the messages that it got."""
         found = self.http.get("/_sandbox/effects").json()[provider]
         return found[{"stripe": "invoices", "custom": "messages"}.get(provider, "slots")]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The payment requests at AWS."""
+        return self.http.get("/_sandbox/effects").json()["aws_marketplace"]["requests"]
+
+    def answer(self, request: str, status: str, message: str = "") -> None:
+        """What the buyer, or AWS, says to a payment request."""
+        order = {"id": request, "status": status, "message": message}
+        assert self.http.post("/_sandbox/aws/payment-requests", json=order).status_code == 200
 
     def metered(self, provider: str) -> int:
         """All units that a marketplace counts."""
@@ -223,21 +236,16 @@ class World:
         async with self.store.transaction() as session:
             return list((await session.execute(select(MeteringSlot).order_by(col(MeteringSlot.hour)))).scalars())
 
-    def start(self, *arguments: str, failpoint: str = "") -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, failpoint: str = "") -> Command:
         """A `metrograph` command in a process of its own."""
-        return subprocess.Popen(
-            [*COMMAND, *arguments],
-            env=self.sandbox.environment(self.store.url, failpoint=failpoint),
-            cwd=Path(__file__).resolve().parents[2],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        return Command(*arguments, env=self.sandbox.environment(self.store.url, failpoint=failpoint))
 
     def run(self, *arguments: str, failpoint: str = "") -> tuple[int, str]:
         """A command to its end: its exit code (negative: the signal that killed it) and what it printed."""
         process = self.start(*arguments, failpoint=failpoint)
         out, err = process.communicate(timeout=60)
-        return process.returncode, out.decode() + err.decode()
+        assert process.returncode is not None
+        return process.returncode, out + err
 
     def run_until_hanging(self, *arguments: str) -> None:
         """A command that is killed while a provider keeps it waiting."""
