@@ -20,8 +20,8 @@ from app.access import audit, idempotency
 from app.actor import system
 from app.alerts import looking, ticking
 from app.contracts import recurring_children, threshold_reading
-from app.contracts.threshold_reading import EVALUATE_JOB
 from app.delivery import (
+    awaiting,
     external,
     inbound,
     marketplaces,
@@ -201,13 +201,14 @@ async def purge_answers(runtime: Runtime) -> None:
 
 
 async def follow_marketplaces(runtime: Runtime) -> None:
-    """Activate subscriptions that were linked, and read again those that were not read for a day."""
-    await marketplaces.follow_all(inbound.Place(runtime.store, runtime.connections, runtime.clock.now))
+    """Activate subscriptions that were linked, read again those that were not read for a day, and payment requests."""
+    for follow in (marketplaces.follow_all, awaiting.read_back_awaited):
+        await follow(inbound.Place(runtime.store, runtime.connections, runtime.clock.now))
 
 
 async def evaluate_alerts(runtime: Runtime) -> None:
     """Look at the alerts of customers of whom something changed."""
-    if not await looking.evaluate_alone(runtime.store, now=runtime.clock.now()):
+    if not await looking.evaluate_alone(runtime.store, clock=runtime.clock.now):
         async with runtime.store.transaction() as session:
             await enqueue(session, ALERTS_JOB, once=ALERTS_JOB, wait=ALERTS_WAIT)
 
@@ -254,7 +255,7 @@ HANDLERS: dict[str, Handler] = {
     FOLLOW_JOB: follow_marketplaces,
     reconciliations.RECONCILE_JOB: reconcile,
     reconciliation_runs.NIGHTLY_JOB: reconcile_nightly,
-    EVALUATE_JOB: evaluate_thresholds,
+    threshold_reading.EVALUATE_JOB: evaluate_thresholds,
     TOUCHED_JOB: evaluate_touched,
     "thresholds.sweep": evaluate_thresholds,
     "invoices.run": run_invoices,

@@ -34,7 +34,7 @@ from app.customers.service import create_customer
 from app.delivery.registry import Connections
 from app.grants.adjustments import adjust
 from app.grants.definitions import NewGrant, NewSegment
-from app.grants.reading import grants_of_customer
+from app.grants.reading import grants_of_customers
 from app.grants.service import create_grant
 from app.invoices import run
 from app.store.engine import Store
@@ -131,7 +131,7 @@ async def _list(store: Store) -> dict[str, float]:
     for _ in range(ROUNDS):
         async with store.transaction() as session:
             started = time.perf_counter()
-            found = await grants_of_customer(session, customer_id, for_sums=True)
+            found = await grants_of_customers(session, [customer_id], for_sums=True)
             total = sum((balance_at(item.grant, item.movements, at=START) for item in found), ZERO)
             reading.append(time.perf_counter() - started)
         async with store.transaction() as session:

@@ -7,7 +7,9 @@ tables with the same indexes and without foreign keys and triggers: what the mac
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from io import BytesIO
+from uuid import UUID
 
 from psycopg import sql
 from sqlalchemy import text
@@ -54,7 +56,7 @@ async def measure(url: str) -> dict[str, float]:
         await store.close()
 
 
-async def _run(store: Store, contracts: list[object]) -> float:
+async def _run(store: Store, contracts: Sequence[UUID]) -> float:
     started = time.perf_counter()
     report = await run_due(store, actor=ACTOR, as_of=NOW, now=NOW)
     seconds = time.perf_counter() - started

@@ -47,7 +47,7 @@ async def _by_group(snapshot: Snapshot, row: AlertRow, drafts: Sequence[RatedSta
         terms = presented_by(item.terms, keys, offering)
         # Fees have no usage, and may be of products that were left out.
         rated = await rate(snapshot.session, replace(item.statement, items=()), terms=terms)
-        snapshot.rated += 1
+        snapshot.together.rated += 1
         for subject, amount in spend_by(rated.draft.lines, unit, keys).items():
             if fixed.items() <= dict(subject).items():
                 with exact():

@@ -5,14 +5,13 @@ Owns the report; the rules are in `app/delivery/connections.py`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from app.access import audit
 from app.actor import system
 from app.change import take_change
 from app.commands.shell import emit, say
 from app.delivery import connections
 from app.delivery.connections import Standing
+from app.notices.service import written
 from app.runtime import Runtime
 
 ACTOR = system("metrograph connections", kind="command")
@@ -61,24 +60,20 @@ def _document(item: Standing) -> dict[str, object]:
     return {
         "name": item.connection.name,
         "provider": item.connection.provider,
-        "pausedSince": None if item.pause is None else _text(item.pause.paused_at),
+        "pausedSince": written(item.pause and item.pause.paused_at),
         "pauseReason": None if item.pause is None else item.pause.reason,
         "openDeliveries": dict(sorted(item.deliveries.items())),
         "openMeteringSlots": dict(sorted(item.slots.items())),
-        "oldestUnsentAt": None if item.oldest_unsent is None else _text(item.oldest_unsent),
+        "oldestUnsentAt": written(item.oldest_unsent),
         "needsAttention": item.needs_attention,
     }
 
 
 def _line(item: Standing) -> str:
-    state = "runs" if item.pause is None else f"paused since {_text(item.pause.paused_at)}: {item.pause.reason}"
+    state = "runs" if item.pause is None else f"paused since {written(item.pause.paused_at)}: {item.pause.reason}"
     waiting = sum(item.deliveries.values()) + sum(item.slots.values()) - item.needs_attention
-    oldest = "" if item.oldest_unsent is None else f", the oldest since {_text(item.oldest_unsent)}"
+    oldest = "" if item.oldest_unsent is None else f", the oldest since {written(item.oldest_unsent)}"
     return (
         f"{item.connection.name} ({item.connection.provider}) {state}; {waiting} on the way{oldest}; "
         f"{item.needs_attention} need attention"
     )
-
-
-def _text(instant: datetime) -> str:
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

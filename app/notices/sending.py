@@ -12,7 +12,8 @@ from datetime import datetime
 from uuid import UUID
 
 import httpx
-from sqlalchemy import ColumnElement
+import structlog
+from sqlalchemy import ColumnElement, exc
 from sqlmodel import and_, col, select
 
 from app.notices import posting, tries
@@ -22,6 +23,7 @@ from app.settings import Settings
 from app.store.engine import Store
 from app.store.locks import hold
 
+log = structlog.get_logger("metrograph.notices")
 BATCH, AT_ONCE, MAX_FAILURES = 40, 4, 4
 """Notices that are read together and sent at the same time, and failures after which an endpoint is left alone a while."""
 
@@ -59,9 +61,14 @@ async def send_due(place: Place, endpoint_id: UUID) -> int:
             if not found:
                 break
             for start in range(0, len(found), AT_ONCE):
+                # One that breaks leaves none of the others behind, which would go on when somebody else is at the endpoint.
                 results = await asyncio.gather(
-                    *(_try(place, client, task, notice) for task, notice in found[start : start + AT_ONCE])
+                    *(_try(place, client, task, notice) for task, notice in found[start : start + AT_ONCE]),
+                    return_exceptions=True,
                 )
+                broken = [one for one in results if isinstance(one, BaseException)]
+                if broken:
+                    raise broken[0]
                 arrived += results.count(True)
                 failed = 0 if True in results else failed + len(results)
                 if failed >= MAX_FAILURES:
@@ -92,6 +99,11 @@ async def _try(place: Place, client: httpx.AsyncClient, task: NoticeDelivery, no
     async with place.store.transaction() as session:
         endpoint = await session.get_one(WebhookEndpoint, task.endpoint_id)
     answer = await tries.post_signed(client, endpoint, notice, place.settings, now=place.clock())
-    async with place.store.transaction() as session:
-        await tries.record(session, task.id, answer, now=place.clock())
+    try:
+        async with place.store.transaction() as session:
+            await tries.record(session, task.id, answer, now=place.clock())
+    except exc.IntegrityError:
+        # A sender that was broken off has recorded its own try meanwhile. That one stands; this is looked at again later.
+        log.warning("notice recorded by another sender", delivery=str(task.id))
+        return False
     return answer.is_success

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import func, select
 
 from app.core.retry import wait_before
 from app.core.signing import signed
@@ -45,7 +46,9 @@ async def post_signed(
 async def record(session: AsyncSession, task_id: UUID, answer: posting.Answer, *, now: datetime) -> None:
     """Keep what came of a try, and decide when the next one is."""
     task = await session.get_one(NoticeDelivery, task_id, with_for_update=True)
-    task.attempts += 1
+    # Counted in the log itself, so that no number is ever taken twice.
+    last = await session.scalar(select(func.max(NoticeAttempt.number)).where(NoticeAttempt.delivery_id == task_id))
+    task.attempts = (last or 0) + 1
     task.begun_at = task.begun_at or now
     session.add(
         NoticeAttempt(

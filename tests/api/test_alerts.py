@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.alerts.evaluating import evaluate_touched
+from app.alerts.touched import evaluate_touched
 from app.commands.checking import RULES
 from app.store.engine import Store
 from tests import builders

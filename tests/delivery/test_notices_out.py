@@ -38,8 +38,9 @@ from app.runtime import Runtime
 from app.settings import Settings
 from app.store.ids import to_text
 from app.worker import working
-from tests.delivery.world import ACTOR, COMMAND, HOUR, NOVEMBER, World
+from tests.delivery.world import ACTOR, HOUR, NOVEMBER, World
 from tests.notices.receiver import receiving
+from tests.processes import Command
 
 DAY = timedelta(days=1)
 
@@ -219,14 +220,9 @@ async def test_a_worker_killed_over_a_notice_tells_it_again_with_its_id(world: W
             async with world.store.transaction() as session:
                 await ask_to_send(session, made.row.id)
             env = world.sandbox.environment(world.store.url, failpoint=point)
-            worker = await asyncio.create_subprocess_exec(
-                *COMMAND,
-                "worker",
-                env={**env, "METROGRAPH_ALLOW_PRIVATE_WEBHOOKS": "1"},
-                stderr=asyncio.subprocess.PIPE,
-            )
-            _, said = await asyncio.wait_for(worker.communicate(), 60)
-            assert worker.returncode == -signal.SIGKILL, said.decode()
+            worker = Command("worker", env={**env, "METROGRAPH_ALLOW_PRIVATE_WEBHOOKS": "1"})
+            _, said = await asyncio.to_thread(worker.communicate, 60)
+            assert worker.returncode == -signal.SIGKILL, said
             assert len(receiver.got) == came, point
         assert await send_due(Place(world.store, settings, lambda: world.now), made.row.id) == 1
         assert await send_due(Place(world.store, settings, lambda: world.now), made.row.id) == 0
