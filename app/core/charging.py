@@ -6,19 +6,21 @@ be usage or, for a composite product, other charges; the position runs on throug
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
 from app.core import overrides, pricing
-from app.core.money import ZERO, exact
+from app.core.money import ONE, ZERO, exact
+from app.core.per_event import Measure, PercentagePerEvent
 from app.core.period import Period
-from app.core.quantities import UsageKey
-from app.core.rates import Percentage, Rate, Slice, TieredPercentage, is_graduated
-from app.core.terms import Override, Product, RateEntry, Terms
+from app.core.quantities import UsageKey, is_priced_per_event, versions_in
+from app.core.rates import Percentage, Slice, TieredPercentage, is_graduated, slices_per_event
+from app.core.terms import Multiplier, Override, Product, RateEntry, Terms, TieredMultiplier
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,17 @@ class PriceList(NamedTuple):
         stretches: Sequence[Period],
         *,
         unit: str | None = None,
+        measured: Mapping[Measure, Sequence[Decimal]] = MappingProxyType({}),
     ) -> tuple[list[Charge], Decimal]:
         """The charges of one key phase by phase, and the quantity that no rate prices.
 
         They are in `unit`, by default in that of their rate, which is the card's currency or one of its custom units.
+        `measured` is by phase as well, for prices per event.
         """
         charges: list[Charge] = []
         position = without_rate = ZERO
         with exact():
-            for phase, quantity in zip(stretches, quantities, strict=True):
+            for place, (phase, quantity) in enumerate(zip(stretches, quantities, strict=True)):
                 entry = pricing.entry_at(self.book, product_id=product.id, pricing=key.pricing, at=phase.starting_at)
                 if entry is None:
                     without_rate += quantity
@@ -80,9 +84,10 @@ class PriceList(NamedTuple):
                     found = overrides.overrides_at(self.terms.overrides, product=then, key=key, at=phase.starting_at)
                     chosen = overrides.price_override(found, self.terms.override_priority)
                     if overrides.entitlement(found, listed=entry.entitled):
-                        if self._fits(product, key, overrides.rate_after(entry.rate, chosen)):
+                        if self._fits(product, key, phase, entry, chosen):
                             counted = unit or entry.unit or self.terms.unit.code
-                            parts = _slices(entry, chosen, before=position, quantity=quantity)
+                            here = {measure: sums[place] for measure, sums in measured.items()}
+                            parts = _slices(entry, chosen, before=position, quantity=quantity, measured=here)
                             charges.extend(
                                 Charge(then, key, phase, part, entry, None if chosen is None else chosen.id, counted)
                                 for part in parts
@@ -100,18 +105,36 @@ class PriceList(NamedTuple):
         found = overrides.overrides_at(self.terms.overrides, product=product.at(at), key=UsageKey(product.id), at=at)
         return entry if overrides.entitlement(found, listed=entry.entitled) else None
 
-    def _fits(self, product: Product, key: UsageKey, rate: Rate) -> bool:
-        """Whether the rate can price the usage: nothing is a percentage of another currency's money (semantics 11.2)."""
-        if product.money is None or not isinstance(rate, Percentage | TieredPercentage):
+    def _fits(self, product: Product, key: UsageKey, phase: Period, entry: RateEntry, chosen: Override | None) -> bool:
+        """Whether the rate can price the usage: nothing is a percentage of another currency's money (semantics 11.2).
+
+        A price per event needs the events' own money, and has no quantity that tiers could share out.
+        """
+        rate = overrides.rate_after(entry.rate, chosen)
+        if isinstance(rate, PercentagePerEvent):
+            is_tiered = chosen is not None and isinstance(chosen.change, TieredMultiplier)
+            if product.money is None or is_tiered or not all(map(is_priced_per_event, versions_in(product, phase))):
+                return False
+        elif product.money is None or not isinstance(rate, Percentage | TieredPercentage):
             return True
         currency = product.money.currency or dict(key.pricing).get(product.money.currency_property or "")
         return currency == self.terms.unit.code
 
 
-def _slices(entry: RateEntry, chosen: Override | None, *, before: Decimal, quantity: Decimal) -> tuple[Slice, ...]:
+def _slices(
+    entry: RateEntry,
+    chosen: Override | None,
+    *,
+    before: Decimal,
+    quantity: Decimal,
+    measured: Mapping[Measure, Decimal],
+) -> tuple[Slice, ...]:
     """A quantity at the list price, or at what the chosen override makes of it."""
     change = None if chosen is None else chosen.change
+    rate = overrides.rate_after(entry.rate, chosen)
+    if isinstance(rate, PercentagePerEvent):
+        return slices_per_event(rate, measured, factor=change.factor if isinstance(change, Multiplier) else ONE)
     parts = overrides.overridden_slices(entry.rate, change, before=before, quantity=quantity)
-    if is_graduated(overrides.rate_after(entry.rate, chosen)):
+    if is_graduated(rate):
         assert sum((part.quantity for part in parts), ZERO) == quantity, "tiers share the quantity out"
     return parts

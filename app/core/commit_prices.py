@@ -16,6 +16,7 @@ from app.core.charging import Charge
 from app.core.grants import Grant
 from app.core.money import exact
 from app.core.overrides import overridden_slices, price_override, reaches
+from app.core.per_event import PercentagePerEvent
 from app.core.rates import Package, Slice, Volume, is_graduated, price_of_whole
 from app.core.terms import Multiplier, Override, Overwrite, ProductType, RateTarget, Specifier, Terms
 
@@ -32,8 +33,11 @@ def drawn_price(terms: Terms, charge: Charge, grant: Grant, *, start: Decimal, q
 
     The commit rate, if the grant asks for it and the product has one; only overrides that target it change it. Else the
     list price after a commit-specific override; else what the charge costs anyway (golden decisions 17 to 19). The
-    position in the tiers is that of the charge, shared between all prices.
+    position in the tiers is that of the charge, shared between all prices. Of a price per event only a multiplier makes
+    another one; anything else would have to divide the events anew, so the balance pays what they cost anyway.
     """
+    if charge.priced.part is not None or isinstance(charge.entry.rate, PercentagePerEvent):
+        return _per_event(terms, charge, grant, quantity=quantity)
     rate, target = charge.entry.rate, RateTarget.LIST_RATE
     if grant.rate_type is RateTarget.COMMIT_RATE and charge.entry.commit_rate is not None:
         assert charge.product.type is ProductType.USAGE, "only usage has a commit rate"
@@ -51,6 +55,19 @@ def drawn_price(terms: Terms, charge: Charge, grant: Grant, *, start: Decimal, q
         else:
             parts = overridden_slices(rate, change, before=charge.priced.before + start, quantity=quantity)
     return DrawnPrice(parts, None if chosen is None else chosen.id)
+
+
+def _per_event(terms: Terms, charge: Charge, grant: Grant, *, quantity: Decimal) -> DrawnPrice:
+    rate, part = charge.entry.rate, charge.priced.part
+    own = next((item.change for item in terms.overrides if item.id == charge.override_id), None)
+    chosen = price_override(_reaching(terms.overrides, charge, grant, RateTarget.LIST_RATE), terms.override_priority)
+    with exact():
+        as_it_is = DrawnPrice((_at(charge.priced.unit_price, charge, quantity),), charge.override_id)
+        if not isinstance(rate, PercentagePerEvent) or part is None or isinstance(own, Overwrite):
+            return as_it_is
+        if chosen is None or not isinstance(chosen.change, Multiplier):
+            return as_it_is
+        return DrawnPrice((_at(rate.price_of(part) * chosen.change.factor, charge, quantity),), chosen.id)
 
 
 def _at(unit_price: Decimal, charge: Charge, quantity: Decimal) -> Slice:

@@ -18,8 +18,8 @@ from app.core.composite import includes
 from app.core.elsewhere import Elsewhere, SpentHour
 from app.core.money import ZERO, exact
 from app.core.period import HOUR, Period
-from app.core.phases import phases
-from app.core.quantities import Usage
+from app.core.phases import phases, sums_by_phase
+from app.core.quantities import Usage, parts_by_key
 from app.core.terms import CompositeScope, Product, Terms
 
 
@@ -86,14 +86,14 @@ def _hourly_charges(other: OtherStatement, period: Period) -> Iterator[Charge]:
     """The charges of the hours that lie in the period; tiers count from the start of the other statement."""
     prices = PriceList.of(other.terms)
     products = {product.id: product for product in other.terms.products}
-    for key, hours in other.usage.items():
-        quantities: dict[datetime, Decimal] = {}
-        with exact():
-            for item in hours:
-                quantities[item.hour] = quantities.get(item.hour, ZERO) + item.quantity
-        used = sorted(quantities)
+    for key, parts in parts_by_key(other.usage).items():
+        used = sorted({item.hour for hours in (parts.hours, *parts.measured.values()) for item in hours})
+        if not used:
+            continue
         stretches = [Period(hour, hour + HOUR) for hour in used]
-        found, _ = prices.charges(products[key.product_id], key, [quantities[hour] for hour in used], stretches)
+        measured = {one: sums_by_phase(hours, stretches) for one, hours in parts.measured.items()}
+        quantities = sums_by_phase(parts.hours, stretches)
+        found, _ = prices.charges(products[key.product_id], key, quantities, stretches, measured=measured)
         yield from (charge for charge in found if period.contains(charge.phase.starting_at))
 
 

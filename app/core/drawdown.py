@@ -201,11 +201,12 @@ def line_order(payable: Payable) -> tuple[object, ...]:
     item, instant = payable.item, payable.instant
     match item:
         case Charge():
-            values = tuple((value is not None, value or "") for group in item.key[1:] for _, value in group)
-            inside = (item.priced.level or 0, item.priced.before)
+            groups = (item.key.pricing, item.key.presentation)
+            values = tuple((value is not None, value or "") for group in groups for _, value in group)
+            inside = (item.priced.level or 0, item.priced.before, item.priced.part or "")
             return (0, instant, -item.priced.unit_price, item.product.name, str(item.product.id), values, *inside)
         case Conversion():
-            return (0, instant, -item.priced.unit_price, item.converted_unit, "", (), 0, ZERO)
+            return (0, instant, -item.priced.unit_price, item.converted_unit, "", (), 0, ZERO, "")
         case Line():  # pragma: no branch - the type checker proves that no case is missing
             price = item.unit_price or ZERO
-            return (1, instant, -price, item.product_name or "", str(item.product_id), (), 0, ZERO)
+            return (1, instant, -price, item.product_name or "", str(item.product_id), (), 0, ZERO, "")

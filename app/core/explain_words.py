@@ -15,6 +15,7 @@ from app.core.explain import Explanation, has_start
 from app.core.grants import GrantType
 from app.core.lines import Line, LineType
 from app.core.money import canonical, exact
+from app.core.per_event import EventPart, PercentagePerEvent
 from app.core.rates import Package, Percentage, TieredPercentage, Volume
 from app.core.terms import Multiplier, Override, Overwrite, ProductVersion
 
@@ -25,6 +26,7 @@ _PAID = {
     LineType.USAGE: "usage", LineType.COMPOSITE: "percentages", LineType.MINIMUM: "minimums",
     LineType.CPU_CONVERSION: "converted units", LineType.SUBSCRIPTION: "fees",
 }  # fmt: skip
+_BOUNDS = {EventPart.MINIMUM: "raised to the minimum", EventPart.MAXIMUM: "lowered to the maximum"}
 _BALANCES = {GrantType.PREPAID: "prepaid commit", GrantType.POSTPAID: "postpaid commit", GrantType.CREDIT: "credit"}
 
 
@@ -42,10 +44,9 @@ def in_words(found: Explanation, *, metric: str | None = None, balance: str | No
         case LineType.SUBSCRIPTION:
             sentences = [*_fee(found), *_price(found), _product(found.line)]
         case LineType.SCHEDULED:
-            sentences = [
-                f"An instalment of a scheduled charge{_for(found.line)}, dated {_date(found.line.charged_at)}."
-            ]
-            sentences.append(_product(found.line))
+            kind = "discount" if found.charge is not None and found.charge.is_discount else "scheduled charge"
+            dated = _date(found.line.charged_at)
+            sentences = [f"An instalment of a {kind}{_for(found.line)}, dated {dated}.", _product(found.line)]
         case LineType.COMMIT_PURCHASE:
             name = _balance(found, balance)
             sentences = [f"What is paid for {name}, dated {_date(found.line.charged_at)}.", _product(found.line)]
@@ -69,7 +70,11 @@ def reversed_since(transaction_ids: Sequence[str]) -> str:
 def _used(found: Explanation, metric: str | None) -> str:
     line = found.line
     assert line.quantity is not None, "usage is counted"
-    what = f"{_number(line.quantity)} × {_name(line)}{_groups(line)}, used {_interval(line)}"
+    counted = f"{_number(line.quantity)} × {_name(line)}{_groups(line)}"
+    if line.per_event is not None and line.per_event in _BOUNDS:
+        events = "event" if line.quantity == 1 else "events"
+        counted = f"{_number(line.quantity)} {events} of {_name(line)}{_groups(line)}, {_BOUNDS[line.per_event]}"
+    what = f"{counted}, used {_interval(line)}"
     return f"{what}{_measured(found.measured, metric)}."
 
 
@@ -109,12 +114,23 @@ def _listed(found: Explanation) -> str:
     match rate.rate:
         case Percentage() | TieredPercentage():
             return f"{_percent(price or Decimal(0))} of the amount"
+        case PercentagePerEvent():
+            return _per_event(rate.rate, line.unit)
         case Package(size):
             return f"{each} {line.unit} for each begun package of {_number(size)}"
         case Volume():
             return f"{each} {line.unit} for each unit, by the tier in which the whole quantity lies"
         case _:
             return f"{each} {line.unit} each"
+
+
+def _per_event(rate: PercentagePerEvent, unit: str) -> str:
+    bounds = [
+        f"at {word} {_number(bound)} {unit}"
+        for word, bound in (("least", rate.minimum), ("most", rate.maximum))
+        if bound is not None
+    ]
+    return f"{_percent(rate.fraction)} of the amount of each event, {' and '.join(bounds)}"
 
 
 def _tier(found: Explanation) -> str:
@@ -130,6 +146,8 @@ def _override(override: Override, line: Line) -> str:
     match override.change:
         case Multiplier(factor):
             return f"An override of the contract{where} multiplies it by {_number(factor)}."
+        case Overwrite(PercentagePerEvent() as rate):
+            return f"An override of the contract{where} replaces it by {_per_event(rate, line.unit)}."
         case Overwrite():
             return f"An override of the contract{where} replaces it by {_each(line)}."
         case None:

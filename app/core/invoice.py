@@ -278,6 +278,7 @@ def _later_content(line: Line) -> dict[str, object]:
         "charged_at": _optional_instant(line.charged_at),
         "ordinal": line.ordinal or None,
         "origin": None if line.origin is None else [str(line.origin.invoice_id), line.origin.position],
+        "per_event": line.per_event,
     }
 
 

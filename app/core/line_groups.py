@@ -20,7 +20,7 @@ class LineGroup:
     """The lines of one product (where it was asked for) and of one value of each property.
 
     `values` has every property by which lines were grouped, in the order asked for; None for lines without it. `quantity`
-    is None where the lines of several products, or none that count anything, came together. `amount` is of the lines that
+    is None where the lines of several products, of money and of events, or none that count anything, came together. `amount` is of the lines that
     count towards the total.
     """
 
@@ -46,7 +46,8 @@ def grouped(lines: Iterable[Line], *, by: Sequence[str] = (), by_product: bool =
 
 def _group(lines: Sequence[Line], values: Group, *, by_product: bool) -> LineGroup:
     counted = [line for line in lines if line.quantity is not None]
-    is_one = len({(line.product_id, line.type) for line in counted}) == 1
+    # What is counted in money and what in events is never added.
+    is_one = len({(line.product_id, line.type, line.per_event) for line in counted}) == 1
     with exact():
         return LineGroup(
             product_id=lines[0].product_id if by_product else None,

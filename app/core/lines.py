@@ -14,6 +14,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from app.core.money import ZERO, exact
+from app.core.per_event import EventPart
 from app.core.terms import Group
 
 
@@ -59,6 +60,7 @@ class Line:
     count: those in a custom unit, which a `cpu_conversion` line sums up, and what counts towards a postpaid commit.
     A fee or charge names its `subscription_id` or `charge_id`, its date as `charged_at`, and its `ordinal` among those
     of one source and instant.
+    A line at a price per event says in `per_event` which events it counts, and so whether its quantity is money or events.
     A line of a consolidated invoice has its `origin` in one of its constituents.
     Fields that a type does not need are None or empty.
     """
@@ -87,6 +89,7 @@ class Line:
     charged_at: datetime | None = None
     ordinal: int = 0
     origin: LineOrigin | None = None
+    per_event: EventPart | None = None
 
 
 _MERGED = (LineType.COMPOSITE, LineType.MINIMUM, LineType.CPU_CONVERSION)

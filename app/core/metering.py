@@ -17,6 +17,7 @@ from typing import cast
 
 from app.core.money import ONE, ZERO, bounded, canonical, exact, parse_decimal
 from app.core.outcomes import OutcomeKey, Sessions, Sighting, increments
+from app.core.per_event import Measure
 from app.core.period import floor_hour
 from app.core.terms import Aggregation, Group, Metric, PropertyFilter
 
@@ -124,6 +125,22 @@ def fold(
         group: cumulative(metric.aggregation, hourly(metric, chosen, since=since, carried=carried.get(group, NOTHING)))
         for group, chosen in groups.items()
     }
+    return {group: hours for group, hours in folded.items() if hours}
+
+
+def fold_measure(metric: Metric, events: Iterable[Event], asked: Measure, *, by: Sequence[str]) -> HoursByGroup:
+    """The hourly quantities of one part of the events, as a price per event divides them; shapes as of `fold`.
+
+    The metric adds up money, and each event is divided by itself, so these quantities add up as those of the metric do.
+    """
+    assert metric.aggregation is Aggregation.SUM, "only what is added up has events with a price each"
+    groups: dict[Group, dict[datetime, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    with exact():
+        for event in events:
+            value = measure(metric, event)
+            if value and asked.rate.part_of(value) is asked.part:
+                groups[group_of(by, event)][floor_hour(event.timestamp)] += asked.rate.counted(value)
+    folded = {group: cumulative(Aggregation.SUM, hours) for group, hours in groups.items()}
     return {group: hours for group, hours in folded.items() if hours}
 
 

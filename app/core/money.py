@@ -52,6 +52,18 @@ class Unit:
     is_fiat: bool
 
 
+@dataclass(frozen=True, slots=True)
+class MoneyOf:
+    """What makes a quantity money: its currency, or the property that names it. Exactly one is given."""
+
+    currency: str | None = None
+    currency_property: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.currency is None) is (self.currency_property is None):
+            raise ValueError("money has a currency or a property that names it, not both")
+
+
 def exact() -> AbstractContextManager[decimal.Context]:
     """Arithmetic in which a result that would lose a digit raises `decimal.Inexact` instead.
 

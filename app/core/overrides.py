@@ -15,6 +15,7 @@ from uuid import UUID
 
 from app.core.custom import Custom
 from app.core.money import ONE, ZERO, canonical, exact, parse_decimal
+from app.core.per_event import PercentagePerEvent
 from app.core.period import Frequency
 from app.core.quantities import UsageKey
 from app.core.rates import (
@@ -178,6 +179,8 @@ def scaled(rate: Rate, factor: Decimal) -> Rate:
                 return Volume(tuple(Tier(tier.size, tier.price * factor) for tier in tiers))
             case Custom():
                 return replace(rate, factor=rate.factor * factor)
+            case PercentagePerEvent():
+                return rate.scaled(factor)
             case Package(size, price):  # pragma: no branch - as above
                 return Package(size, price * factor)
 

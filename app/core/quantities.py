@@ -16,16 +16,27 @@ from uuid import UUID
 from app.core.conversions import converted, rounded
 from app.core.metering import HourQuantity, HoursByGroup
 from app.core.money import ZERO, canonical, exact, parse_decimal
+from app.core.per_event import EventPart, Measure, PercentagePerEvent, measures_of
 from app.core.period import HOUR, SINCE_EVER, Period
+from app.core.rates import rate_from_json, rate_to_json
 from app.core.terms import Group, Product, ProductVersion
 
 
 class UsageKey(NamedTuple):
-    """What usage is priced together: one product and one combination of its pricing and presentation values."""
+    """What usage is priced together: one product and one combination of its pricing and presentation values.
+
+    With a `measure` it names what a price per event asks for besides, in hours that add up like those of the usage.
+    """
 
     product_id: UUID
     pricing: Group = ()
     presentation: Group = ()
+    measure: Measure | None = None
+
+    @property
+    def of_usage(self) -> UsageKey:
+        """The usage that it is about."""
+        return self if self.measure is None else self._replace(measure=None)
 
 
 Usage = Mapping[UsageKey, Sequence[HourQuantity]]
@@ -33,6 +44,28 @@ Usage = Mapping[UsageKey, Sequence[HourQuantity]]
 
 MetricSplit = tuple[UUID, tuple[str, ...]]
 """A metric, and the properties by which its hours are split; they may be split by more where hours may be added."""
+
+
+MeasuredSplit = tuple[UUID, tuple[str, ...], Measure]
+"""What a price per event asks of a metric, split by exactly these properties."""
+Split = MetricSplit | MeasuredSplit
+
+
+class UsageParts(NamedTuple):
+    """The usage of one key, and by measure what prices per event ask of it."""
+
+    hours: Sequence[HourQuantity]
+    measured: Mapping[Measure, Sequence[HourQuantity]]
+
+
+def parts_by_key(usage: Usage) -> dict[UsageKey, UsageParts]:
+    """The usage of each key with what is measured of it, in the order of first sight; no key has a measure."""
+    found: dict[UsageKey, dict[Measure, Sequence[HourQuantity]]] = {}
+    for key, hours in usage.items():
+        measured = found.setdefault(key.of_usage, {})
+        if key.measure is not None:
+            measured[key.measure] = hours
+    return {key: UsageParts(usage.get(key, ()), measured) for key, measured in found.items()}
 
 
 def group_names_of(keys: Product | ProductVersion) -> tuple[str, ...]:
@@ -43,6 +76,24 @@ def group_names_of(keys: Product | ProductVersion) -> tuple[str, ...]:
 def split_of(version: ProductVersion) -> MetricSplit:
     """Which hours measure a version."""
     return version.metric_id, group_names_of(version)
+
+
+def measured_splits(product: Product, period: Period) -> tuple[MeasuredSplit, ...]:
+    """What prices per event ask for in a period."""
+    return tuple(dict.fromkeys(split for split, _ in _measured_stretches(product, period)))
+
+
+def _measured_stretches(
+    product: Product, period: Period
+) -> Iterator[tuple[MeasuredSplit, tuple[ProductVersion, Period]]]:
+    for version, part in _stretches(product, period) if product.per_event else ():
+        for measure in measures_of(product.per_event) if is_priced_per_event(version) else ():
+            yield (*split_of(version), measure), (version, part)
+
+
+def is_priced_per_event(version: ProductVersion) -> bool:
+    """Whether each event has a price of its own: what is converted or rounded is the sum of all of them."""
+    return version.conversion is None and version.rounding is None
 
 
 def versions_in(product: Product, period: Period) -> tuple[ProductVersion, ...]:
@@ -79,14 +130,15 @@ def at_the_end(hours_by_group: HoursByGroup, period: Period) -> HoursByGroup:
 
 
 def usage_of(
-    product: Product, hours_by_split: Mapping[MetricSplit, HoursByGroup], period: Period
+    product: Product, hours_by_split: Mapping[Split, HoursByGroup], period: Period
 ) -> dict[UsageKey, list[HourQuantity]]:
     """The usage of a product in a statement period from the hours of the metrics that measure it.
 
     Each hour is split by the group keys in force in it. Usage of other keys is other usage: it is counted and rounded by
     itself, from 0 at the change, and keys that return go on from where they were.
 
-    *Shapes*: hours for the split of each version in the period; a name that is in both group keys has its value in both.
+    *Shapes*: hours for the split of each version in the period, and for each of `measured_splits`; a name that is in both
+    group keys has its value in both.
     The hours of every metric start from 0 at the period's start.
     """
     by_keys: dict[tuple[frozenset[str], frozenset[str]], list[tuple[ProductVersion, Period]]] = {}
@@ -97,13 +149,35 @@ def usage_of(
     found: dict[UsageKey, list[HourQuantity]] = {}
     for parts in by_keys.values():
         found.update(_usage_of_keys(product.id, parts, hours_by_split, is_whole=parts == [(stretches[0][0], period)]))
+    return found | _measured_usage(product, hours_by_split, period)
+
+
+def _measured_usage(
+    product: Product, hours_by_split: Mapping[Split, HoursByGroup], period: Period
+) -> dict[UsageKey, list[HourQuantity]]:
+    """What prices per event ask of the usage: of each version in its own hours, because every event stands for itself."""
+    found: dict[UsageKey, list[HourQuantity]] = {}
+    for split, (version, part) in _measured_stretches(product, period):
+        for group, hours in hours_by_split[split].items():
+            inside = [item for item in hours if part.contains(item.hour)]
+            if inside:
+                key = _key_of(product.id, version, group)._replace(measure=split[2])
+                found.setdefault(key, []).extend(inside)
     return found
+
+
+def _key_of(product_id: UUID, version: ProductVersion, group: Group) -> UsageKey:
+    return UsageKey(
+        product_id,
+        tuple(pair for pair in group if pair[0] in version.pricing_group_key),
+        tuple(pair for pair in group if pair[0] in version.presentation_group_key),
+    )
 
 
 def _usage_of_keys(
     product_id: UUID,
     stretches: Sequence[tuple[ProductVersion, Period]],
-    hours_by_split: Mapping[MetricSplit, HoursByGroup],
+    hours_by_split: Mapping[Split, HoursByGroup],
     *,
     is_whole: bool,
 ) -> dict[UsageKey, list[HourQuantity]]:
@@ -112,11 +186,7 @@ def _usage_of_keys(
     by_key: dict[UsageKey, dict[UUID, list[HourQuantity]]] = {}
     for metric_id, names in dict.fromkeys(split_of(version) for version, _ in stretches):
         for group, hours in hours_by_split[metric_id, names].items():
-            key = UsageKey(
-                product_id,
-                tuple(pair for pair in group if pair[0] in first.pricing_group_key),
-                tuple(pair for pair in group if pair[0] in first.presentation_group_key),
-            )
+            key = _key_of(product_id, first, group)
             by_key.setdefault(key, {}).setdefault(metric_id, []).extend(hours)
     if is_whole and first.conversion is None and first.rounding is None:
         return {key: hours for key, by_metric in by_key.items() for hours in by_metric.values()}
@@ -178,9 +248,13 @@ def usage_from_json(form: Sequence[Mapping[str, Any]]) -> dict[UsageKey, list[Ho
 
 def key_from_json(form: Mapping[str, Any]) -> UsageKey:
     """The product and the group of an entry of frozen usage."""
-    return UsageKey(
-        UUID(form["product"]), tuple(sorted(form["pricing"].items())), tuple(sorted(form["presentation"].items()))
-    )
+    measure = None
+    if "measure" in form:
+        rate = rate_from_json(form["measure"]["rate"])
+        assert isinstance(rate, PercentagePerEvent), "nothing else is measured"
+        measure = Measure(rate, EventPart(form["measure"]["part"]))
+    pricing, presentation = (tuple(sorted(form[name].items())) for name in ("pricing", "presentation"))
+    return UsageKey(UUID(form["product"]), pricing, presentation, measure)
 
 
 def _entry_to_json(key: UsageKey, hours: Sequence[HourQuantity]) -> dict[str, object]:
@@ -189,5 +263,10 @@ def _entry_to_json(key: UsageKey, hours: Sequence[HourQuantity]) -> dict[str, ob
         "product": str(key.product_id),
         "pricing": dict(key.pricing),
         "presentation": dict(key.presentation),
+        **({} if key.measure is None else {"measure": _measure_to_json(key.measure)}),
         "hours": [[item.hour.isoformat(), canonical(item.quantity)] for item in ascending],
     }
+
+
+def _measure_to_json(measure: Measure) -> dict[str, object]:
+    return {"rate": rate_to_json(measure.rate), "part": measure.part}

@@ -15,6 +15,7 @@ from typing import cast
 
 from app.core.custom import Custom
 from app.core.money import ZERO, canonical, exact, parse_decimal
+from app.core.per_event import EventPart, Measure, PercentagePerEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Package:
             raise ValueError(f"a package's size must be above 0, not {self.size}")
 
 
-Rate = Flat | Tiered | Percentage | TieredPercentage | Volume | Package | Custom
+Rate = Flat | Tiered | Percentage | TieredPercentage | Volume | Package | Custom | PercentagePerEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,8 @@ class Slice:
     """The part of a quantity that has one price. `level` counts tiers from 1; a flat price has none.
 
     `tier_starting_at` is the quantity at which the tier begins, `tier_size` its width (None: without end); `before` is
-    the lowest position of its units, from which another price table would count on.
+    the lowest position of its units, from which another price table would count on. `part` tells which events a price
+    per event counts in it.
     """
 
     level: int | None
@@ -118,14 +120,17 @@ class Slice:
     unit_price: Decimal
     amount: Decimal
     before: Decimal = ZERO
+    part: EventPart | None = None
 
 
 def slices(rate: Rate, *, before: Decimal, quantity: Decimal) -> tuple[Slice, ...]:
     """`quantity` split by price, from the position `before` on; by tier from low to high, without empty slices.
 
     A negative quantity moves back down through the tiers with negative slices, so the sum over any way of splitting a
-    quantity is the same for each tier. Positions below zero belong to the first tier. Amounts are exact.
+    quantity is the same for each tier. Positions below zero belong to the first tier. Amounts are exact. A price per
+    event asks for more than a quantity (`slices_per_event`).
     """
+    assert not isinstance(rate, PercentagePerEvent), "what events cost one by one does not follow from their sum"
     with exact():
         match rate:
             case Flat(price) | Percentage(price):
@@ -143,9 +148,26 @@ def slices(rate: Rate, *, before: Decimal, quantity: Decimal) -> tuple[Slice, ..
                 return (Slice(None, None, None, packages, price, packages * price, before),) if packages else ()
 
 
+def slices_per_event(
+    rate: PercentagePerEvent, counted: Mapping[Measure, Decimal], *, factor: Decimal
+) -> tuple[Slice, ...]:
+    """What each part of the events costs at a price per event multiplied by a factor, without empty slices.
+
+    `counted` is the quantity of each part as the price itself, not multiplied, divides the events. Amounts are exact.
+    """
+    scaled, found = rate.scaled(factor), list[Slice]()
+    with exact():
+        for part in EventPart:
+            quantity = counted.get(Measure(rate, part), ZERO)
+            if quantity:
+                price = scaled.price_of(part)
+                found.append(Slice(None, None, None, quantity, price, quantity * price, part=part))
+    return tuple(found)
+
+
 def is_graduated(rate: Rate) -> bool:
     """Whether a unit's price depends on its own position only, so that the units of a quantity share it out."""
-    return not isinstance(rate, Volume | Package)
+    return not isinstance(rate, Volume | Package | PercentagePerEvent)
 
 
 def price_of_whole(rate: Volume | Package, quantity: Decimal) -> Decimal:
@@ -214,6 +236,10 @@ def rate_to_json(rate: Rate) -> dict[str, object]:
             return {"type": "FLAT", "price": canonical(price)}
         case Percentage(fraction):
             return {"type": "PERCENTAGE", "price": canonical(fraction)}
+        case PercentagePerEvent(fraction, minimum, maximum):
+            bounds = {"minimum": minimum, "maximum": maximum}
+            given = {name: canonical(bound) for name, bound in bounds.items() if bound is not None}
+            return {"type": "PERCENTAGE_PER_EVENT", "price": canonical(fraction), **given}
         case Package(size, price):
             return {"type": "PACKAGE", "size": canonical(size), "price": canonical(price)}
         case Custom(rater, parameters, release):
@@ -238,13 +264,26 @@ def rate_from_json(value: Mapping[str, object]) -> Rate:
         and isinstance(price, str)
     ):
         return Package(parse_decimal(size), parse_decimal(price))
+    if (
+        kind == "PERCENTAGE_PER_EVENT"
+        and set(value) <= {"type", "price", "minimum", "maximum"}
+        and isinstance(price, str)
+    ):
+        return PercentagePerEvent(parse_decimal(price), *(_bound(value.get(name)) for name in ("minimum", "maximum")))
     rater, parameters, release = value.get("rater"), value.get("parameters"), value.get("release", "")
     if kind == "CUSTOM" and isinstance(rater, str) and isinstance(parameters, dict) and isinstance(release, str):
         return Custom(rater, canonical_parameters(cast("dict[str, object]", parameters)), release)
     raise ValueError(
         "a rate is {type: FLAT or PERCENTAGE, price}, {type: TIERED, TIERED_PERCENTAGE or VOLUME, tiers: [{size, price}]} "
-        "or {type: PACKAGE, size, price} or {type: CUSTOM, rater, parameters}; decimals are text"
+        "or {type: PACKAGE, size, price} or {type: PERCENTAGE_PER_EVENT, price, minimum, maximum} or {type: CUSTOM, rater, "
+        "parameters}; decimals are text"
     )
+
+
+def _bound(value: object) -> Decimal | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError("the bounds of a price per event are text")
+    return None if value is None else parse_decimal(value)
 
 
 def canonical_parameters(parameters: Mapping[str, object]) -> str:

@@ -76,7 +76,7 @@ def _identity(payable: Payable, phase: datetime) -> object:
     item, priced = payable.item, payable.priced
     match item:
         case Charge():
-            tier = (priced.level, priced.tier_starting_at, priced.unit_price)
+            tier = (priced.level, priced.tier_starting_at, priced.unit_price, priced.part)
             return (item.key, item.unit, item.entry.id, item.override_id, item.is_minimum, tier, phase)
         case Conversion():
             return (item.converted_unit, phase)

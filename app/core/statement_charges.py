@@ -18,7 +18,7 @@ from app.core.lines import Line
 from app.core.money import ONE, ZERO, exact
 from app.core.period import Period
 from app.core.phases import phases, sums_by_phase
-from app.core.quantities import Usage, UsageKey
+from app.core.quantities import Usage, UsageKey, parts_by_key
 from app.core.rates import Slice
 from app.core.statement_lines import display_order, key_order
 from app.core.terms import Product, ProductType, Terms
@@ -84,10 +84,13 @@ class Statement:
         is not entitled or has no rate (golden decision 11). A product that is not entitled gives no charge.
         """
         charges: list[Charge] = []
-        for key, hours in self._usage.items():
+        for key, parts in parts_by_key(self._usage).items():
             assert key.product_id in self._products, "usage belongs to a product of the terms"
-            quantities = sums_by_phase(hours, self._stretches)
-            found, without = self._prices.charges(self._products[key.product_id], key, quantities, self._stretches)
+            quantities = sums_by_phase(parts.hours, self._stretches)
+            measured = {one: sums_by_phase(hours, self._stretches) for one, hours in parts.measured.items()}
+            found, without = self._prices.charges(
+                self._products[key.product_id], key, quantities, self._stretches, measured=measured
+            )
             charges.extend(found)
             if without:
                 self.unrated.append((key, without))

@@ -40,7 +40,8 @@ def last_hour(period: Period) -> datetime:
 def key_order(key: UsageKey, order: DisplayOrder) -> tuple[object, ...]:
     """Where usage is shown: by product, then by its group values."""
     # None sorts before every text, and is not the same as an empty one.
-    values = [[(name, value is not None, value or "") for name, value in group] for group in key[1:]]
+    groups = (key.pricing, key.presentation)
+    values = [[(name, value is not None, value or "") for name, value in group] for group in groups]
     return (*order[key.product_id], *values)
 
 
@@ -67,7 +68,8 @@ def _place(payable: Payable, order: DisplayOrder) -> tuple[object, ...]:
     match item:
         case Charge():
             key = key_order(item.key, order)
-            inside = (item.priced.level or 0, item.entry.id, item.priced.unit_price, item.priced.before)
+            priced = item.priced
+            inside = (priced.level or 0, item.entry.id, priced.unit_price, priced.before, priced.part or "")
             return (0, key, item.unit, item.is_minimum, item.phase.starting_at, inside)
         case Line():
             assert item.product_id is not None, "a fee is for a product"
@@ -142,6 +144,7 @@ def _line(payable: Payable, part: Slice, currency: str, cover: Cover | None = No
         grant_id=None if cover is None else cover.pot.grant_id,
         segment=None if cover is None else cover.pot.number,
         converted_unit=None if is_charge else item.converted_unit,
+        per_event=part.part,
     )
 
 

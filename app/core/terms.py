@@ -17,10 +17,10 @@ from uuid import UUID
 from app.core.conversions import Conversion, Rounding
 from app.core.elsewhere import Elsewhere
 from app.core.fees import BilledItem, ScheduledCharge, Subscription
-from app.core.money import Unit
+from app.core.money import MoneyOf, Unit
 from app.core.outcomes import LatestState, Outcome, Sessions
 from app.core.period import Frequency, Period, StatementSchedule
-from app.core.rates import Rate
+from app.core.rates import PercentagePerEvent, Rate
 from app.core.sql_metric import Query
 
 Group = tuple[tuple[str, str | None], ...]
@@ -84,18 +84,6 @@ class PropertyFilter:
     exists: bool | None = None
     in_values: tuple[str, ...] = ()
     not_in_values: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MoneyOf:
-    """What makes a quantity money: its currency, or the property that names it. Exactly one is given."""
-
-    currency: str | None = None
-    currency_property: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.currency is None) is (self.currency_property is None):
-            raise ValueError("money has a currency or a property that names it, not both")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +167,10 @@ class Naming:
 class Product:
     """What is sold. Its quantity and its tiers are counted for each combination of both group keys.
 
-    `versions` are later changes of how it is measured and split, `namings` of its name, tags and composite, by start; what
-    holds before the first stands here. `money` is that of its metric. Only USAGE has a metric: the quantity of COMPOSITE is the spend on others, that of SUBSCRIPTION
-    and of what is charged by schedule (FIXED, PRO_SERVICE) stands on the contract. `custom_fields` decide
-    nothing and are shown with lines, sorted by key.
+    `versions` are later changes of how it is measured and split, `namings` of its name, tags and composite, by start;
+    what holds before the first stands here. `money` is that of its metric. Only USAGE has a metric: the quantity of
+    COMPOSITE is the spend on others, that of others stands on the contract. `custom_fields` decide nothing and are shown
+    with lines, sorted by key. `per_event` are the prices per event that terms have for it; the terms fill them in.
     """
 
     id: UUID
@@ -200,6 +188,7 @@ class Product:
     custom_fields: tuple[tuple[str, str], ...] = ()
     namings: tuple[Naming, ...] = ()
     sql_granularity: SqlGranularity = SqlGranularity.HOUR
+    per_event: tuple[PercentagePerEvent, ...] = ()
 
     def __post_init__(self) -> None:
         for changes in (self.versions, self.namings):
@@ -361,11 +350,11 @@ class Terms:
     """Everything about one contract that decides what its usage costs, in one unit.
 
     `products` are those of the rate card and of the contract's charges, and `rates` all entries of the card, in any
-    order; `product_order` is the card's order of lines and need not name every product. An invoice becomes final
-    `grace` after its period. `usage_filters` are sorted by start, no two at one instant. `conversions` are what one of
-    each custom pricing unit is worth in `unit`, by code. With `consolidate`, charges go on the usage statement that ends
-    on their day. `billed` is what final invoices carry of fees and charges, so that nothing is billed twice. `elsewhere`
-    is what other contracts of the customer add to composite products, for the statement that is rated.
+    order; `product_order` is the card's order of lines and need not name every product. An invoice becomes final `grace`
+    after its period. `usage_filters` are sorted by start, no two at one instant. `conversions` are what one of each custom
+    pricing unit is worth in `unit`, by code. With `consolidate`, charges go on the usage statement that ends on their day.
+    `billed` is what final invoices carry of fees and charges, so that nothing is billed twice. `elsewhere` is what other
+    contracts of the customer add to composite products, for the statement that is rated.
     """
 
     contract_id: UUID
@@ -386,6 +375,16 @@ class Terms:
     consolidate: bool = False
     billed: tuple[BilledItem, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
+
+    def __post_init__(self) -> None:
+        prices: list[tuple[UUID | None, Rate]] = [(entry.product_id, entry.rate) for entry in self.rates]
+        for one in self.overrides:
+            if isinstance(one.change, Overwrite):
+                prices += [(specifier.product_id, one.change.rate) for specifier in one.specifiers]
+        found = [(key, rate) for key, rate in dict.fromkeys(prices) if isinstance(rate, PercentagePerEvent)]
+        if found or any(product.per_event for product in self.products):
+            priced = ((one, tuple(rate for key, rate in found if key in (None, one.id))) for one in self.products)
+            object.__setattr__(self, "products", tuple(replace(one, per_event=rates) for one, rates in priced))
 
 
 def _require_factor(factor: Decimal) -> None:
