@@ -16,6 +16,7 @@ from app.catalog.api_inputs import SAFE_TO_REPEAT
 from app.catalog.rate_rules import NewRate
 from app.catalog.raters import custom_rate
 from app.checks import Path
+from app.core.per_event import PercentagePerEvent
 from app.core.rates import Flat, Package, Percentage, Rate, Tier, Tiered, TieredPercentage, Volume
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import JSON, CurrencyCode
@@ -47,6 +48,20 @@ class CustomPriceInput:
     )
 
 
+@strawberry.input(
+    description="A share of each event's money with a least and a most that one event costs; at least one of them is given. "
+    "An event below zero takes back what the same event above zero costs, one of zero costs nothing."
+)
+class PercentagePerEventInput:
+    fraction: Decimal = strawberry.field(description="The share, 0.004 for 0.4 per cent; 0 or more.")
+    min_per_event: Decimal | None = strawberry.field(
+        default=None, description="What an event costs at least, in the currency of the rate card; 0 or more."
+    )
+    max_per_event: Decimal | None = strawberry.field(
+        default=None, description="What an event costs at most; not below the minimum."
+    )
+
+
 @strawberry.input(one_of=True, description="What a unit costs, in the currency of the rate card: give exactly one.")
 class PriceInput:
     flat: Decimal | None = strawberry.field(
@@ -59,6 +74,11 @@ class PriceInput:
         default=strawberry.UNSET,
         description="A fraction of money, 0.1 for ten per cent and more than 1 as well; for composite products and for "
         "metrics that measure money.",
+    )
+    percentage_per_event: PercentagePerEventInput | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="A fraction of the money of each event, with bounds; for metrics that add up money, without conversion "
+        "or rounding.",
     )
     tiered_percentage: list[TierInput] | None = strawberry.field(
         default=strawberry.UNSET, description="Fractions by bands of the statement's money, at most 100."
@@ -205,6 +225,9 @@ def rate_of(price: PriceInput, *, path: Path) -> Rate:
             return Flat(price.flat)
         if isinstance(price.percentage, Decimal):
             return Percentage(price.percentage)
+        if isinstance(price.percentage_per_event, PercentagePerEventInput):
+            given = price.percentage_per_event
+            return PercentagePerEvent(given.fraction, given.min_per_event, given.max_per_event)
         if isinstance(price.tiered_percentage, list):
             return TieredPercentage(tuple(Tier(tier.size, tier.unit_price) for tier in price.tiered_percentage))
         if isinstance(price.volume, list):

@@ -12,6 +12,7 @@ from typing import Annotated
 import strawberry
 
 from app.core import rates as core
+from app.core.per_event import PercentagePerEvent
 from app.graphql.scalars import JSON
 
 
@@ -34,6 +35,17 @@ class TieredPrice:
 @strawberry.type(description="A fraction of money.")
 class PercentagePrice:
     fraction: Decimal = strawberry.field(description="0.1 for ten per cent; more than 1 as well.")
+
+
+@strawberry.type(description="A fraction of each event's money, with a least and a most that one event costs.")
+class PercentagePerEventPrice:
+    fraction: Decimal = strawberry.field(description="0.004 for 0.4 per cent.")
+    min_per_event: Decimal | None = strawberry.field(
+        description="What an event costs at least, in the major unit of the card's currency; null for no minimum."
+    )
+    max_per_event: Decimal | None = strawberry.field(
+        description="What an event costs at most, in the major unit of the card's currency; null for no maximum."
+    )
 
 
 @strawberry.type(description="Graduated fractions: every band of the statement's money has its own.")
@@ -59,7 +71,16 @@ class CustomPrice:
     multiplier: Decimal = strawberry.field(description="By what an override multiplies each of its prices; else 1.")
 
 
-AnyPrice = FlatPrice | TieredPrice | PercentagePrice | TieredPercentagePrice | VolumePrice | PackagePrice | CustomPrice
+AnyPrice = (
+    FlatPrice
+    | TieredPrice
+    | PercentagePrice
+    | PercentagePerEventPrice
+    | TieredPercentagePrice
+    | VolumePrice
+    | PackagePrice
+    | CustomPrice
+)
 Price = Annotated[
     AnyPrice,
     strawberry.union(
@@ -76,6 +97,8 @@ def shown_price(rate: core.Rate) -> AnyPrice:
             return FlatPrice(unit_price=price)
         case core.Percentage(fraction):
             return PercentagePrice(fraction=fraction)
+        case PercentagePerEvent(fraction, minimum, maximum):
+            return PercentagePerEventPrice(fraction=fraction, min_per_event=minimum, max_per_event=maximum)
         case core.Tiered(tiers):
             return TieredPrice(tiers=_tiers(tiers))
         case core.TieredPercentage(tiers):

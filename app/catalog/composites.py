@@ -11,6 +11,7 @@ from uuid import UUID
 from app.catalog.tables import ProductRow
 from app.checks import Path
 from app.core.custom import Custom
+from app.core.per_event import PercentagePerEvent
 from app.core.period import Frequency
 from app.core.rates import Flat, Percentage, Rate, TieredPercentage
 from app.core.terms import Composite, CompositeScope, ProductType
@@ -41,7 +42,13 @@ def check_kind(rate: Rate, product: ProductRow, *, is_money: bool, path: Path) -
         raise InvalidInput(
             ErrorCode.INVALID, f"{product.name[:80]!r} is a subscription product; its price is flat.", path=path
         )
-    is_percentage = isinstance(rate, Percentage | TieredPercentage)
+    if product.type == ProductType.COMPOSITE and isinstance(rate, PercentagePerEvent):
+        raise InvalidInput(
+            ErrorCode.NOT_SUPPORTED,
+            f"{product.name[:80]!r} is a composite product, which has no events of its own; write its least as minimum.",
+            path=path,
+        )
+    is_percentage = isinstance(rate, Percentage | TieredPercentage | PercentagePerEvent)
     if product.type == ProductType.COMPOSITE and not (is_percentage or isinstance(rate, Custom)):
         raise InvalidInput(
             ErrorCode.INVALID, f"{product.name[:80]!r} is a composite product; its price is a percentage.", path=path

@@ -6,21 +6,21 @@ in `core.pricing`, so that a past state of a card can always be asked for.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, func, or_, select
+from sqlmodel import col, func, select
 
+from app.catalog.per_event import UNPRICED, check_per_event, limit_prices, priced_products
 from app.catalog.rate_rules import NewRate, check_rate
 from app.catalog.reading import changeable
-from app.catalog.tables import MetricRow, ProductRow, RateCard, RateRow
-from app.catalog.terms import SINCE_EVER, during, versions_of
+from app.catalog.tables import ProductRow, RateCard, RateRow
 from app.catalog.units import check_lock, check_unit, units_in_use
 from app.change import note_change
 from app.checks import Path, at_most, interval_of
-from app.core.period import Period
+from app.core.period import SINCE_EVER, Period
 from app.errors import ErrorCode, InvalidInput
 from app.store.ids import to_text
 
@@ -51,9 +51,9 @@ async def insert_rates(
 ) -> list[RateRow]:
     """Check and store prices of a card whose row this transaction holds. `path` is that of the list."""
     at_most(entries, MAX_RATES, path=path)
+    await limit_prices(session, "rates", card.id, [(entry.product_id, entry.rate) for entry in entries], path=path)
     products = await _products(session, {entry.product_id for entry in entries})
-    versions = await versions_of(session, products)
-    money = await money_products(session, products)
+    priced = await priced_products(session, products)
     in_use = await units_in_use(session, card, products)
     rows: list[RateRow] = []
     last = await session.execute(select(func.max(RateRow.added)).where(RateRow.rate_card_id == card.id))
@@ -62,9 +62,11 @@ async def insert_rates(
         place = (*path, str(index))
         product = products.get(entry.product_id)
         starting_at, ending_before = interval_of(entry.starting_at, entry.ending_before, path=place)
-        holds = Period(starting_at or SINCE_EVER, ending_before)
-        keys = [version.pricing_group_key for version in during(versions.get(entry.product_id, ()), holds)]
-        check_rate(entry, product, keys=keys, is_money=entry.product_id in money, path=place)
+        fits = priced.get(entry.product_id, UNPRICED)
+        keys = fits.keys_in(Period(starting_at or SINCE_EVER, ending_before))
+        check_rate(entry, product, keys=keys, is_money=fits.is_money, path=place)
+        if product is not None:
+            check_per_event(entry.rate, product, fits, path=(*place, "price"))
         check_unit(card, entry.unit, path=(*place, "unit"))
         check_lock(in_use, entry.product_id, entry.unit, path=(*place, "unit"))
         in_use[entry.product_id] = entry.unit
@@ -93,16 +95,3 @@ async def insert_rates(
 async def _products(session: AsyncSession, product_ids: set[UUID]) -> dict[UUID, ProductRow]:
     found = await session.execute(select(ProductRow).where(col(ProductRow.id).in_(product_ids)))
     return {row.id: row for row in found.scalars()}
-
-
-async def money_products(session: AsyncSession, product_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the products whose metric measures money."""
-    found = await session.execute(
-        select(ProductRow.id)
-        .join(MetricRow, col(MetricRow.id) == ProductRow.metric_id)
-        .where(
-            col(ProductRow.id).in_(product_ids),
-            or_(col(MetricRow.money_currency).is_not(None), col(MetricRow.money_currency_property).is_not(None)),
-        )
-    )
-    return set(found.scalars())

@@ -13,9 +13,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog import definitions
+from app.catalog.per_event import check_measured_per_event
 from app.catalog.reading import get, refuse_archived
 from app.catalog.states import states_of
 from app.catalog.tables import MetricRow, ProductRow, ProductVersion
+from app.catalog.terms import version_of
 from app.core.conversions import Conversion, Rounding
 from app.core.terms import Composite, SqlGranularity
 from app.errors import ErrorCode, InvalidInput
@@ -77,6 +79,7 @@ async def check_measuring(
             keys = (state.pricing_group_key, state.presentation_group_key)
             definitions.check_product_keys(metric, pricing=keys[0], presentation=keys[1])
             definitions.check_granularity(metric, state.granularity)
+            await check_measured_per_event(session, row, version_of(start, state), metric.aggregation)
 
 
 async def _check_swap(session: AsyncSession, row: ProductRow, metric_id: UUID) -> None:

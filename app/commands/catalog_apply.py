@@ -188,15 +188,14 @@ class Applying:
                     self.made[section, key] = stored[0]
 
     async def _stored(self, section: str, key: str) -> tuple[str, str] | None:
-        """The id and the uniqueness key of what stands under a key."""
+        """The id and the uniqueness key of what stands under a key; that of a contract has the digest behind it."""
         kind = KINDS[section]
+        own_key = col(kind.rows.uniqueness_key)
+        is_meant = own_key == key
+        if section == "contracts":
+            is_meant = or_(is_meant, own_key.startswith(f"{key}#", autoescape=True))
         found = await self.context.session.execute(
-            select(kind.rows.id, kind.rows.uniqueness_key).where(
-                or_(
-                    col(kind.rows.uniqueness_key) == key,
-                    col(kind.rows.uniqueness_key).startswith(f"{key}#", autoescape=True),
-                )
-            )
+            select(kind.rows.id, kind.rows.uniqueness_key).where(is_meant).order_by(own_key, col(kind.rows.id))
         )
         row = found.first()
         return None if row is None else (ids.to_text(kind.kind, row[0]), row[1])

@@ -18,6 +18,7 @@ import yaml
 MAX_BYTES = 1_048_576
 MAX_KEY = 100
 MAX_DEPTH = 30
+MAX_INT = 18
 SECTIONS = ("metrics", "products", "rateCards", "customers", "contracts")
 """In the order in which they are made; each may refer to those before it."""
 
@@ -137,7 +138,7 @@ def _scalar(node: yaml.Node) -> str | int | bool | None:
         return None
     if kind == "bool":
         return text.lower() in ("true", "yes", "on")
-    if kind == "int" and text.lstrip("-").isdigit() and str(int(text)) == text:
+    if kind == "int" and len(text) <= MAX_INT and text.lstrip("-").isdigit() and str(int(text)) == text:
         return int(text)
-    # Fractions and times stay as they are written.
+    # Fractions, times and numbers of any length stay as they are written.
     return text

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from graphql import (
@@ -24,6 +23,8 @@ from graphql import (
 
 from app.clock import parse_instant
 from app.commands.catalog_file import Steps
+from app.core.money import canonical as canonical_text
+from app.core.money import parse_decimal
 
 REFERENCES = {
     "metric": ("metricId", "metrics"),
@@ -45,7 +46,7 @@ PRICE = (
     "{ __typename ... on FlatPrice { unitPrice } ... on TieredPrice { tiers { size unitPrice } } "
     "... on PercentagePrice { fraction } ... on TieredPercentagePrice { tiers { size unitPrice } } "
     "... on VolumePrice { tiers { size unitPrice } } ... on PackagePrice { size packagePrice } "
-    "... on CustomPrice { rater parameters } }"
+    "... on PercentagePerEventPrice { fraction minPerEvent maxPerEvent } ... on CustomPrice { rater parameters } }"
 )
 
 Resolve = Callable[[str, Any, Steps], Any]
@@ -152,10 +153,10 @@ def canonical(kind: GraphQLInputType, value: Any) -> Any:
 def _leaf(name: str, value: Any) -> Any:
     try:
         if name == "Decimal":
-            return format(Decimal(str(value)).normalize(), "f")
+            return canonical_text(parse_decimal(str(value)))
         if name == "DateTime":
             return parse_instant(str(value)).isoformat()
-    except (InvalidOperation, ValueError):
+    except ValueError:
         return value  # What is no number or time is refused when it is carried out.
     return value
 
@@ -173,4 +174,5 @@ def _price(value: Mapping[str, Any]) -> dict[str, Any]:
         name, there = PRICES[kind]
         return {name: value[there]}
     parts = {name: item for name, item in value.items() if name != "__typename"}
-    return {"package" if kind == "PackagePrice" else "custom": parts}
+    names = {"PackagePrice": "package", "PercentagePerEventPrice": "percentagePerEvent", "CustomPrice": "custom"}
+    return {names[kind]: parts}

@@ -44,6 +44,12 @@ RULES: dict[str, tuple[str, str]] = {
         "select count(*) from invoices i where abs(i.total - i.subtotal) > 0.5 or "
         "(select count(*) from invoice_lines l where l.invoice_id = i.id and l.type = 'rounding') > 1",
     ),
+    "what events at a price per event cost is their quantity at the price of their part": (
+        "select count(*) from invoice_lines where per_event is not null",
+        # What a balance pays is exact by its amount, from which the quantity follows.
+        "select count(*) from invoice_lines where per_event is not null and type = 'usage' and (product_id is null "
+        "or quantity is null or (grant_id is null and amount is distinct from quantity * unit_price))",
+    ),
     "lifetime billings are what final invoices come to": (
         "select count(*) from lifetime_billings",
         "select count(*) from (select coalesce(p.customer_id, i.customer_id) as customer_id, i.currency, "

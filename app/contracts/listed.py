@@ -11,44 +11,44 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.catalog.rates import money_products
+from app.catalog.per_event import Priced, priced_products
 from app.catalog.tables import ProductRow, RateRow
-from app.catalog.terms import versions_of
+from app.core.per_event import PercentagePerEvent
 
 
 class Listed(NamedTuple):
-    """A product on the contract's card, whether its prices differ by pricing values, and whether it is measured in money.
+    """A product on the contract's card, whether its prices differ by pricing values, and what its prices must fit.
 
-    `pricing` and `presentation` are the group keys that it ever has.
+    `pricing` and `presentation` are the group keys that it ever has. `per_event` tells that it has a price per event.
     """
 
     product: ProductRow
     by_values: bool
-    is_money: bool
+    priced: Priced
     pricing: tuple[frozenset[str], ...]
     presentation: tuple[frozenset[str], ...]
+    per_event: bool
 
 
 async def listed_products(session: AsyncSession, rate_card_id: UUID | None) -> dict[UUID, Listed]:
     """The products with a rate on a card."""
     found = await session.execute(
-        select(ProductRow, RateRow.group_values)
+        select(ProductRow, RateRow.group_values, RateRow.rate)
         .join(RateRow, col(RateRow.product_id) == ProductRow.id)
         .where(RateRow.rate_card_id == rate_card_id)
     )
-    rates = [(product, group_values) for product, group_values in found]
-    product_ids = {product.id for product, _ in rates}
-    money = await money_products(session, product_ids)
-    versions = await versions_of(session, product_ids)
+    rates = [(product, group_values, rate) for product, group_values, rate in found]
+    priced = await priced_products(session, {product.id for product, _, _ in rates})
     listed: dict[UUID, Listed] = {}
-    for product, group_values in rates:
+    for product, group_values, rate in rates:
         before = listed.get(product.id)
         by_values = bool(group_values) or (before is not None and before.by_values)
         listed[product.id] = Listed(
             product,
             by_values,
-            product.id in money,
-            tuple(frozenset(version.pricing_group_key) for version in versions[product.id]),
-            tuple(frozenset(version.presentation_group_key) for version in versions[product.id]),
+            priced[product.id],
+            tuple(frozenset(version.pricing_group_key) for version in priced[product.id].versions),
+            tuple(frozenset(version.presentation_group_key) for version in priced[product.id].versions),
+            isinstance(rate, PercentagePerEvent) or (before is not None and before.per_event),
         )
     return listed

@@ -12,6 +12,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from app.catalog.composites import check_kind
+from app.catalog.per_event import check_per_event
 from app.catalog.rate_rules import check_tiers
 from app.checks import Path, at_most, within
 from app.contracts.listed import Listed
@@ -154,9 +155,11 @@ def check_overwrite(entry: NewOverride, listed: Mapping[UUID, Listed], *, path: 
             raise InvalidInput(
                 ErrorCode.OVERWRITE_NEEDS_PRODUCT, "An overwrite names a product, not tags or everything.", path=path
             )
-        product, by_values, is_money, keys, _ = listed[target.product_id]
+        product, by_values, priced, keys, _, _ = listed[target.product_id]
         if entry.overwrite is not None:
-            check_kind(entry.overwrite, product, is_money=is_money, path=(*path, "change", "overwrite"))
+            place = (*path, "change", "overwrite")
+            check_kind(entry.overwrite, product, is_money=priced.is_money, path=place)
+            check_per_event(entry.overwrite, product, priced, path=place)
         if by_values and frozenset(name for name, _ in target.pricing) not in keys:
             raise InvalidInput(
                 ErrorCode.OVERWRITE_NEEDS_PRODUCT,

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
 from app.checks import Path, at_most, distinct, interval_of, text_of
+from app.contracts import override_events, override_subscriptions
 from app.contracts.listed import Listed, listed_products
 from app.contracts.override_rules import (
     NewOverride,
@@ -24,7 +25,6 @@ from app.contracts.override_rules import (
     check_priority,
     check_target,
 )
-from app.contracts.override_subscriptions import check_subscriptions
 from app.contracts.tables import Contract, OverrideRow
 from app.core.overrides import specifier_to_json
 from app.core.terms import OverridePriority, Overwrite
@@ -59,6 +59,7 @@ async def insert_overrides(
     )
     held, added = counted.one()
     at_most(range(held + len(entries)), MAX_OVERRIDES, path=path)
+    await override_events.limit_events(session, contract.id, entries, path=path)
     listed = await listed_products(session, contract.rate_card_id)
     priority = OverridePriority(contract.override_priority)
     rows = [
@@ -101,9 +102,10 @@ def _row(
         raise InvalidInput(ErrorCode.REQUIRED, "Name a change of price, or whether it is entitled.", path=path)
     check_target(entry, listed, path=path)
     check_commits(entry, path=path)
-    check_subscriptions(entry, change, listed, path=path)
+    override_subscriptions.check_subscriptions(entry, change, listed, path=path)
     if isinstance(change, Overwrite):
         check_overwrite(entry, listed, path=path)
+    override_events.check_events(entry, change, listed, path=path)
     check_priority(entry, change, priority, path=path)
     starting_at, ending_before = interval_of(entry.starting_at, entry.ending_before, path=path)
     tags = [text_of(tag, path=(*path, "anyTags"), longest=100) for tag in entry.any_tags]

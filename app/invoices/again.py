@@ -63,7 +63,9 @@ async def make_again(
     # What outcome reversals gave comes back when the invoice is made, and pays nothing of it.
     later = await reversals.receivers(session, invoice.id) - sold
     grants = await reading.grants_in_reach(session, contract)
-    restored, given_again = [_restored(grants, which, invoice, now=now) for which in (sold, later)]
+    restored = _restored(grants, sold, invoice, now=now)
+    # Some may be out of reach: what a balance of the parent had paid may be the parent's customer's now.
+    given_again = _restored(await reading.grants_with_ids(session, later), later, invoice, now=now)
     other = supposed or instead.Instead()
     moved = {item.row.id: other.moved(item.row.id, _moved(item, invoice, restored, is_void=is_void)) for item in grants}
     if statement.type is InvoiceType.TRUEUP:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-from app.custom_fields.api_filters import DESCRIPTION
+from app.custom_fields import api_filters
 from app.errors import ErrorCode, InvalidInput
 from app.graphql.scalars import CurrencyCode
 from app.graphql.values import DateTimeFilter, Direction, KeyValueInput, OrderDirection, described_enum
@@ -56,10 +56,11 @@ class InvoiceFilter:
     type: list[InvoiceType] | None = strawberry.field(  # type: ignore[valid-type]
         default=None, description="Those of one of these types."
     )
-    custom_fields: list[KeyValueInput] = strawberry.field(default_factory=list, description=DESCRIPTION)
+    custom_fields: list[KeyValueInput] = strawberry.field(default_factory=list, description=api_filters.DESCRIPTION)
     issued_at: DateTimeFilter | None = strawberry.field(default=None, description="Those that became final then.")
 
 
+Carrying = api_filters.Carrying
 Filter = Annotated[InvoiceFilter | None, strawberry.argument(description="Which invoices.")]
 Order = Annotated[InvoiceOrder | None, strawberry.argument(description="How to sort; default: latest issued first.")]
 

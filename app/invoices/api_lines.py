@@ -14,7 +14,7 @@ import strawberry
 
 from app.catalog.api_types import Product
 from app.contracts.api_overrides import Override
-from app.core import lines, list_prices, terms
+from app.core import lines, list_prices, per_event, terms
 from app.grants.api_types import Balance
 from app.graphql.context import Info
 from app.graphql.fields import object_field
@@ -41,6 +41,17 @@ InvoiceLineType = described_enum(
     },
 )
 
+EventPart = described_enum(
+    per_event.EventPart,
+    name="EventPart",
+    description="Which events a line at a price per event counts.",
+    sentences={
+        per_event.EventPart.BETWEEN: "Those whose share lies between the bounds; the quantity is their money.",
+        per_event.EventPart.MINIMUM: "Those that cost the minimum; the quantity is how many, less those taken back.",
+        per_event.EventPart.MAXIMUM: "Those that cost the maximum; the quantity is how many, less those taken back.",
+    },
+)
+
 
 @strawberry.type(description="One line of an invoice. It is exact; only the total is rounded.")
 class InvoiceLine:
@@ -64,6 +75,9 @@ class InvoiceLine:
     )
     segment: int | None = strawberry.field(description="Number of the balance's segment; else null.")
     converted_unit: str | None = strawberry.field(description="The pricing unit that is converted; else null.")
+    per_event: EventPart | None = strawberry.field(  # type: ignore[valid-type]
+        description="At a price with a minimum or maximum for each event, which events it counts; null for others."
+    )
     scheduled_charge_id: strawberry.ID | None = strawberry.field(
         description="The scheduled charge of which it is an instalment; else null."
     )
@@ -210,6 +224,7 @@ def line_shown(position: int, line: lines.Line, origin: Origin | UUID) -> Invoic
         applied_to=line.applied_to,
         segment=line.segment,
         converted_unit=line.converted_unit,
+        per_event=line.per_event,
         subscription_id=_id("subscription", line.subscription_id),
         scheduled_charge_id=_id("scheduled_charge", line.charge_id),
     )

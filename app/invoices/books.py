@@ -17,6 +17,7 @@ from sqlmodel import col, select
 from app.core.invoice import FinalInvoice, InvoiceHeader, InvoiceType, fingerprint
 from app.core.lines import Line, LineOrigin, LineTier, LineType
 from app.core.money import fiat
+from app.core.per_event import EventPart
 from app.core.period import Period
 from app.invoices.tables import Invoice, InvoiceConstituent, InvoiceLine
 from app.store.ids import to_text
@@ -128,6 +129,7 @@ def line_of(row: InvoiceLine) -> Line:
         segment=row.segment,
         applied_to=None if row.applied_to is None else LineType(row.applied_to),
         converted_unit=row.converted_unit,
+        per_event=None if row.per_event is None else EventPart(row.per_event),
         subscription_id=row.subscription_id,
         charge_id=row.charge_id,
         charged_at=row.charged_at,

@@ -15,7 +15,8 @@ from app.core.metering import HourQuantity
 from app.core.money import ZERO, exact
 from app.core.period import Period, is_hour
 from app.core.quantities import UsageKey
-from app.core.terms import Group, Product, Terms
+from app.core.rates import PercentagePerEvent
+from app.core.terms import Group, Override, Overwrite, Product, RateEntry, Terms
 from app.errors import ErrorCode, InvalidInput
 from app.store.ids import to_text
 
@@ -37,7 +38,7 @@ def usage_of(
 ) -> dict[UsageKey, list[HourQuantity]]:
     """The usage of a statement; parts of one product, group and hour add up.
 
-    Errors: PRODUCT_NOT_ON_CARD, INVALID for other group keys than the product has then, NOT_HOUR_ALIGNED, and INVALID for
+    Errors: PRODUCT_NOT_ON_CARD, NOT_SUPPORTED for a price per event, INVALID for other group keys than the product has then, NOT_HOUR_ALIGNED, and INVALID for
     hours outside the statement.
     """
     products = {product.id: product for product in terms.products if product.metric_id is not None}
@@ -51,6 +52,12 @@ def usage_of(
                 f"{to_text('product', given.product_id)} is no usage product on the contract's card.",
                 path=(*here, "productId"),
             )
+        if any(_is_per_event(rate, product, period) for rate in (*terms.rates, *terms.overrides)):
+            raise InvalidInput(
+                ErrorCode.NOT_SUPPORTED,
+                f"{product.name} has a price per event, which a quantity does not tell; send its events.",
+                path=(*here, "productId"),
+            )
         hours = sums.setdefault(UsageKey(product.id, given.pricing, given.presentation), {})
         for at, quantity in given.parts:
             hour = period.starting_at if at is None else _hour(at, period, path=here)
@@ -61,6 +68,16 @@ def usage_of(
         key: [HourQuantity(hour, quantity) for hour, quantity in sorted(hours.items()) if quantity]
         for key, hours in sums.items()
     }
+
+
+def _is_per_event(price: RateEntry | Override, product: Product, period: Period) -> bool:
+    """Whether a rate or override may give the product a price per event in the period."""
+    if isinstance(price, RateEntry):
+        rate, ids = price.rate, {price.product_id}
+    else:
+        rate = price.change.rate if isinstance(price.change, Overwrite) else None
+        ids = {one.product_id for one in price.specifiers}
+    return isinstance(rate, PercentagePerEvent) and product.id in ids and price.period.intersect(period) is not None
 
 
 def _hour(at: datetime, period: Period, *, path: Path) -> datetime:

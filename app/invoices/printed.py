@@ -19,6 +19,7 @@ from babel.numbers import format_currency, format_decimal
 from app.core.currencies import MINOR_DIGITS
 from app.core.invoice import InvoiceStatus, InvoiceType
 from app.core.lines import Line, LineType
+from app.core.per_event import EventPart
 from app.invoices.document_facts import DocumentFacts
 
 TITLES = {
@@ -35,6 +36,7 @@ KINDS = {
     LineType.SCHEDULED: "Scheduled charge",
     LineType.ROUNDING: "Rounding",
 }
+BOUNDS = {EventPart.MINIMUM: "Events at the minimum", EventPart.MAXIMUM: "Events at the maximum"}
 
 
 def printed(facts: DocumentFacts, *, seller: str, seller_details: tuple[str, ...], locale: Locale) -> dict[str, Any]:
@@ -115,6 +117,8 @@ class _Page:
             start, size = line.tier.starting_at, line.tier.size
             end = "" if size is None else f" to {self.number(start + size)}"
             yield f"Tier {line.tier.level}: from {self.number(start)}{end}"
+        if line.per_event is not None and line.per_event in BOUNDS:
+            yield BOUNDS[line.per_event]
         if line.starting_at is not None and (line.starting_at, line.ending_before) != (
             self.of.starting_at, self.of.ending_before,
         ):  # fmt: skip

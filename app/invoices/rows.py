@@ -111,4 +111,5 @@ def line_columns(invoice_id: UUID, position: int, line: Line) -> dict[str, Any]:
         "charge_id": line.charge_id,
         "charged_at": line.charged_at,
         "ordinal": line.ordinal,
+        "per_event": line.per_event,
     }

@@ -19,7 +19,7 @@ COLUMNS = (
     "invoice_id", "invoice_number", "status", "invoice_type", "customer", "contract", "period_starting_at",
     "period_ending_before", "issued_at", "payment_due_at", "position", "type", "product", "pricing", "presentation", "tier",
     "starting_at", "ending_before", "charged_at", "quantity", "unit_price", "amount", "unit", "in_total", "balance",
-    "invoice_currency", "invoice_total", "origin_invoice_id", "origin_customer", "origin_contract",
+    "invoice_currency", "invoice_total", "origin_invoice_id", "origin_customer", "origin_contract", "per_event",
 )  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -36,7 +36,8 @@ def to_csv(facts: DocumentFacts) -> bytes:
     )  # fmt: skip
     tail = (facts.currency, canonical(facts.total))
     writer.writerows(
-        (*head, place, *_cells(line, facts), *tail, *_origin(line, facts)) for place, line in enumerate(facts.lines)
+        (*head, place, *_cells(line, facts), *tail, *_origin(line, facts), line.per_event or "")
+        for place, line in enumerate(facts.lines)
     )
     return out.getvalue().encode()
 

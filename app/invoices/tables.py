@@ -83,6 +83,7 @@ class InvoiceLine(SQLModel, table=True):
     charge_id: UUID | None = Field(default=None, foreign_key="scheduled_charges.id")
     charged_at: datetime | None = instant(default=None, nullable=True)
     ordinal: int = 0
+    per_event: str | None = Field(default=None, max_length=16)
 
 
 class InvoiceInputs(SQLModel, table=True):

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.filters import Filters, stretches
 from app.core.outcomes import Sessions
+from app.core.per_event import EventPart, Measure, PercentagePerEvent
 from app.core.period import Period
 from app.core.terms import Aggregation, Group, Metric, UsageFilter
 
@@ -36,6 +37,23 @@ BY_HOUR = {
     "order by groups, hour, occurred_at desc, batch desc, place desc",
 }
 
+# Each price divides the events by itself: a share is compared with the bounds, and a bound that is not there holds none.
+PER_EVENT = """
+, divided as (
+    select groups, hour, value, price, case
+        when abs(value) * fraction < minimum then 'MINIMUM' when abs(value) * fraction > maximum then 'MAXIMUM'
+        else 'BETWEEN' end as part
+    from seen cross join unnest(
+        cast(:fractions as numeric[]), cast(:minimums as numeric[]), cast(:maximums as numeric[])
+    ) with ordinality as prices (fraction, minimum, maximum, price)
+    where value <> 0
+), counted as (
+    select price, part, groups, hour, sum(case part when 'BETWEEN' then value else sign(value) end) as quantity
+    from divided group by price, part, groups, hour
+)
+select price, part, groups, hour, quantity from counted where quantity <> 0
+"""
+
 
 async def hourly_from_events(
     session: AsyncSession,
@@ -49,20 +67,57 @@ async def hourly_from_events(
 ) -> dict[Group, dict[dt.datetime, Decimal]]:
     """What the events of each hour that pass the filters come to by themselves, by the values of the properties `by`."""
     names = sorted(set(by))
-    values: dict[str, Any] = {"references": list(references)}
-    values |= {f"by{place}": name for place, name in enumerate(names)}
-    seen = SEEN.format(
-        groups=f"cast(array[{', '.join(text_of(f'by{place}') for place in range(len(names)))}] as text[])",
-        value=reading_of(metric, values),
-        parts=" or ".join(parts_of(stretches(filters, Period(starting_at, ending_before)), values)),
-        conditions="".join(f"\n  and {condition}" for condition in conditions_of(metric, values)),
-    )
+    seen, values = _seen(metric, names, references, Period(starting_at, ending_before), filters)
     found = await session.execute(text(f"with seen as ({seen}) {BY_HOUR[metric.aggregation]}"), values)
     groups: dict[Group, dict[dt.datetime, Decimal]] = {}
     for found_values, hour, value in found:
         group: Group = tuple(zip(names, found_values, strict=True))
         groups.setdefault(group, {})[hour.astimezone(dt.UTC)] = value
     return groups
+
+
+async def hourly_per_event(
+    session: AsyncSession,
+    metric: Metric,
+    rates: Sequence[PercentagePerEvent],
+    *,
+    by: Sequence[str],
+    references: Sequence[str],
+    starting_at: dt.datetime,
+    ending_before: dt.datetime,
+    filters: Filters = (),
+) -> dict[Measure, dict[Group, dict[dt.datetime, Decimal]]]:
+    """What prices per event ask of each hour, by the values of the properties `by`."""
+    assert metric.aggregation is Aggregation.SUM, "only what is added up has events with a price each"
+    names = sorted(set(by))
+    seen, values = _seen(metric, names, references, Period(starting_at, ending_before), filters)
+    values |= {
+        "fractions": [rate.fraction for rate in rates],
+        "minimums": [rate.minimum for rate in rates],
+        "maximums": [rate.maximum for rate in rates],
+    }
+    found = await session.execute(text(f"with seen as ({seen}) {PER_EVENT}"), values)
+    hours: dict[Measure, dict[Group, dict[dt.datetime, Decimal]]] = {}
+    for price, part, found_values, hour, quantity in found:
+        group: Group = tuple(zip(names, found_values, strict=True))
+        of_part = hours.setdefault(Measure(rates[price - 1], EventPart(part)), {})
+        of_part.setdefault(group, {})[hour.astimezone(dt.UTC)] = quantity
+    return hours
+
+
+def _seen(
+    metric: Metric, names: Sequence[str], references: Sequence[str], period: Period, filters: Filters
+) -> tuple[str, dict[str, Any]]:
+    """The statement of the events that a metric counts, with their groups and hours, and its parameters."""
+    values: dict[str, Any] = {"references": list(references)}
+    values |= {f"by{place}": name for place, name in enumerate(names)}
+    seen = SEEN.format(
+        groups=f"cast(array[{', '.join(text_of(f'by{place}') for place in range(len(names)))}] as text[])",
+        value=reading_of(metric, values),
+        parts=" or ".join(parts_of(stretches(filters, period), values)),
+        conditions="".join(f"\n  and {condition}" for condition in conditions_of(metric, values)),
+    )
+    return seen, values
 
 
 def parts_of(parts: Sequence[tuple[Period, UsageFilter | None]], values: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,7 +16,7 @@ from app.catalog.tables import MetricRow
 from app.core.filters import Filters, taken
 from app.core.metering import Carried, Event, HoursByGroup, cumulative, group_from_text, group_names, sighted
 from app.core.period import Period
-from app.core.quantities import MetricSplit
+from app.core.quantities import Measure, Split
 from app.core.terms import Aggregation, Group
 from app.usage.events import BucketsAsked
 from app.usage.outcomes import BeforeReader, OutcomeReading
@@ -24,15 +25,19 @@ from app.usage.service import EVENTS
 
 
 class MetricReading(NamedTuple):
-    """One reading of a metric, and the properties by which its hours are split at least."""
+    """One reading of a metric, and the properties by which its hours are split at least.
+
+    With a `measure` it is what a price per event asks for, split by no more than those properties.
+    """
 
     row: MetricRow
     by: tuple[str, ...] = ()
+    measure: Measure | None = None
 
     @property
-    def split(self) -> MetricSplit:
+    def split(self) -> Split:
         """Its name among other readings."""
-        return self.row.id, self.by
+        return (self.row.id, self.by) if self.measure is None else (self.row.id, self.by, self.measure)
 
 
 class HoursAsked(NamedTuple):
@@ -48,26 +53,26 @@ class HoursAsked(NamedTuple):
     before: BeforeReader | None = None
 
 
-async def hours_of_metrics(session: AsyncSession, asked: Sequence[HoursAsked]) -> list[dict[MetricSplit, HoursByGroup]]:
+async def hours_of_metrics(session: AsyncSession, asked: Sequence[HoursAsked]) -> list[dict[Split, HoursByGroup]]:
     """Hourly quantities by group for each reading asked for, from buckets where a metric adds up; else folded from events.
 
     All buckets come in one statement. They are split by all properties that their metric offers, events by the properties
     of the reading. A metric that came to the card after a filter need not offer its property; then events are folded too.
     """
-    from_buckets = [[one.split for one in item.readings if _has_buckets(one.row, item.filters)] for item in asked]
+    from_buckets = [[one for one in item.readings if _has_buckets(one, item.filters)] for item in asked]
     wanted = {
-        place: BucketsAsked([metric_id for metric_id, _ in splits], asked[place].references, asked[place].period)
+        place: BucketsAsked([one.row.id for one in splits], asked[place].references, asked[place].period)
         for place, splits in enumerate(from_buckets)
         if splits
     }
     buckets = dict(zip(wanted, await EVENTS.hours(session, list(wanted.values())) if wanted else (), strict=True))
-    found: list[dict[MetricSplit, HoursByGroup]] = []
+    found: list[dict[Split, HoursByGroup]] = []
     for place, item in enumerate(asked):
-        hours: dict[MetricSplit, HoursByGroup] = {}
-        for metric_id, by in from_buckets[place]:
-            groups = buckets[place].get(metric_id, {})
+        hours = await _measured(session, item)
+        for reading in from_buckets[place]:
+            groups = buckets[place].get(reading.row.id, {})
             by_group = {group_from_text(text): quantities for text, quantities in groups.items()}
-            hours[metric_id, by] = taken(item.filters, by_group)
+            hours[reading.split] = taken(item.filters, by_group)
         for reading in item.readings:
             if reading.split not in hours:
                 hours[reading.split] = await _folded(session, reading, item)
@@ -75,9 +80,36 @@ async def hours_of_metrics(session: AsyncSession, asked: Sequence[HoursAsked]) -
     return found
 
 
-def _has_buckets(row: MetricRow, filters: Filters) -> bool:
+async def _measured(session: AsyncSession, asked: HoursAsked) -> dict[Split, HoursByGroup]:
+    """What prices per event ask for: of each metric and split in one statement, and so of the same events."""
+    together: dict[tuple[UUID, tuple[str, ...]], list[MetricReading]] = {}
+    for reading in asked.readings:
+        if reading.measure is not None:
+            together.setdefault((reading.row.id, reading.by), []).append(reading)
+    hours: dict[Split, HoursByGroup] = {}
+    for readings in together.values():
+        metric, period = metric_of(readings[0].row), asked.period
+        assert period.ending_before is not None, "usage is read up to some instant"
+        rates = dict.fromkeys(reading.measure.rate for reading in readings if reading.measure is not None)
+        found = await EVENTS.hourly_per_event(
+            session, metric, list(rates), by=readings[0].by, references=asked.references,
+            starting_at=period.starting_at, ending_before=period.ending_before, filters=asked.filters,
+        )  # fmt: skip
+        for reading in readings:
+            of_part = found.get(reading.measure, {}) if reading.measure is not None else {}
+            hours[reading.split] = {group: cumulative(metric.aggregation, by) for group, by in of_part.items()}
+    return hours
+
+
+def _has_buckets(reading: MetricReading, filters: Filters) -> bool:
     """Whether the buckets answer. Those that are not ready lack the events that came before the metric."""
-    if row.query is not None or not Aggregation(row.aggregation).is_additive or not row.buckets_ready:
+    row = reading.row
+    if (
+        reading.measure is not None
+        or row.query is not None
+        or not Aggregation(row.aggregation).is_additive
+        or not row.buckets_ready
+    ):
         return False
     return not filters or set(group_names(metric_of(row))) >= {item.key for item in filters}
 
@@ -124,6 +156,6 @@ class HoursReader(Protocol):
 
     async def __call__(
         self, session: AsyncSession, asked: Sequence[HoursAsked]
-    ) -> Sequence[Mapping[MetricSplit, HoursByGroup]]:
+    ) -> Sequence[Mapping[Split, HoursByGroup]]:
         """As `hours_of_metrics`."""
         ...

@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.catalog.metrics import metric_of
 from app.catalog.tables import MetricRow
 from app.core.filters import takes
-from app.core.metering import Event, HoursByGroup, added, fold
+from app.core.metering import Event, HoursByGroup, added, fold, fold_measure
 from app.core.period import Period
-from app.core.quantities import MetricSplit
+from app.core.quantities import Split
 from app.errors import ErrorCode, InvalidInput, LimitExceeded
 from app.usage.checking import check
 from app.usage.incoming import IncomingEvent
@@ -38,7 +38,7 @@ class GivenUsage:
 
     async def hours_of_metrics(
         self, session: AsyncSession, asked: Sequence[HoursAsked]
-    ) -> list[dict[MetricSplit, HoursByGroup]]:
+    ) -> list[dict[Split, HoursByGroup]]:
         """In the place of `metric_hours.hours_of_metrics`; given events count as sent last.
 
         Errors: `LimitExceeded` when more than 100,000 stored events would have to be folded again; NOT_SUPPORTED for an
@@ -46,17 +46,20 @@ class GivenUsage:
         """
         return [await self._hours(session, item) for item in asked]
 
-    async def _hours(self, session: AsyncSession, asked: HoursAsked) -> dict[MetricSplit, HoursByGroup]:
+    async def _hours(self, session: AsyncSession, asked: HoursAsked) -> dict[Split, HoursByGroup]:
         for reading in asked.readings:
             _refuse_queries(reading.row)
         additive = [one for one in asked.readings if metric_of(one.row).aggregation.is_additive and not self.replaces]
         [stored] = await hours_of_metrics(session, [asked._replace(readings=additive)])
         own = [event for event in self.events if asked.period.contains(event.timestamp) and takes(asked.filters, event)]
         known: list[Event] | None = None
-        found: dict[MetricSplit, HoursByGroup] = {}
+        found: dict[Split, HoursByGroup] = {}
         for reading in asked.readings:
             metric = metric_of(reading.row)
-            if reading.split in stored:
+            if reading.measure is not None:
+                measured = fold_measure(metric, own, reading.measure, by=reading.by)
+                found[reading.split] = added(stored.get(reading.split, {}), measured)
+            elif reading.split in stored:
                 found[reading.split] = added(stored[reading.split], fold(metric, own))
             elif self.replaces:
                 found[reading.split] = fold(metric, own, by=None if metric.aggregation.is_additive else reading.by)

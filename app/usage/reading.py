@@ -17,7 +17,7 @@ from app.catalog.tables import MetricRow
 from app.core.filters import Filters
 from app.core.metering import HourQuantity, HoursByGroup
 from app.core.period import Period
-from app.core.quantities import MetricSplit, UsageKey, at_the_end, split_of, usage_of, versions_in
+from app.core.quantities import Split, UsageKey, at_the_end, measured_splits, split_of, usage_of, versions_in
 from app.core.terms import Aggregation, Product, SqlGranularity
 from app.usage.metric_hours import HoursAsked, HoursReader, MetricReading, hours_of_metrics
 from app.usage.outcomes import BeforeReader
@@ -37,10 +37,13 @@ class UsageAsked:
     filters: Filters = ()
     before: BeforeReader | None = None
 
-    def splits(self) -> dict[MetricSplit, None]:
+    def splits(self) -> dict[Split, None]:
         """What must be read of which metric, in the order of the products."""
-        ordered = sorted(self.products, key=lambda item: item.id)
-        return dict.fromkeys(split_of(version) for one in ordered for version in versions_in(one, self.period))
+        found: dict[Split, None] = {}
+        for one in sorted(self.products, key=lambda item: item.id):
+            found |= dict.fromkeys(split_of(version) for version in versions_in(one, self.period))
+            found |= dict.fromkeys(measured_splits(one, self.period))
+        return found
 
 
 async def usage_of_products(
@@ -84,12 +87,14 @@ async def usage_of_many(
 
 
 def _usage(
-    asked: UsageAsked, read: Mapping[MetricSplit, HoursByGroup], readings: Mapping[MetricSplit, MetricReading]
+    asked: UsageAsked, read: Mapping[Split, HoursByGroup], readings: Mapping[Split, MetricReading]
 ) -> dict[UsageKey, list[HourQuantity]]:
     usage: dict[UsageKey, list[HourQuantity]] = {}
     for product in sorted(asked.products, key=lambda item: item.id):
         versions = versions_in(product, asked.period)
-        hours_by_split: dict[MetricSplit, HoursByGroup] = {}
+        hours_by_split: dict[Split, HoursByGroup] = {
+            split: read[readings[split].split] for split in measured_splits(product, asked.period)
+        }
         for split in dict.fromkeys(split_of(version) for version in versions):
             found = read[readings[split].split]
             # How the quantity is spread is one choice for a whole statement: that of its last hour.
@@ -100,15 +105,16 @@ def _usage(
     return usage
 
 
-async def _readings(session: AsyncSession, splits: Iterable[MetricSplit]) -> dict[MetricSplit, MetricReading]:
+async def _readings(session: AsyncSession, splits: Iterable[Split]) -> dict[Split, MetricReading]:
     """Which reading of which metric answers for each split."""
     wanted = list(splits)
-    ids = {metric_id for metric_id, _ in wanted}
+    ids = {split[0] for split in wanted}
     found = await session.execute(select(MetricRow).where(col(MetricRow.id).in_(ids)))
     rows = {row.id: row for row in found.scalars()}
-    return {
-        (metric_id, split): MetricReading(
-            rows[metric_id], () if Aggregation(rows[metric_id].aggregation).is_additive else split
-        )
-        for metric_id, split in wanted
-    }
+    return {split: _reading(rows[split[0]], split) for split in wanted}
+
+
+def _reading(row: MetricRow, split: Split) -> MetricReading:
+    if len(split) == 3:
+        return MetricReading(row, split[1], split[2])
+    return MetricReading(row, () if Aggregation(row.aggregation).is_additive else split[1])

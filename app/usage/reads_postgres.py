@@ -19,8 +19,8 @@ from app.core.metering import Event, HourQuantity
 from app.core.period import Period
 from app.core.terms import Group, Metric
 from app.core.windows import UsageQuery, WindowValues
-from app.usage.events import BucketsAsked, FoundEvent, HoursOfMetrics
-from app.usage.folding_postgres import hourly_from_events
+from app.usage.events import BucketsAsked, FoundEvent, HoursOfMetrics, Measure, PercentagePerEvent
+from app.usage.folding_postgres import hourly_from_events, hourly_per_event
 from app.usage.single_postgres import PROPERTIES, events_behind, find_events
 from app.usage.windows_postgres import window_values
 
@@ -98,6 +98,30 @@ class PostgresReads:
         return await hourly_from_events(
             session,
             metric,
+            by=by,
+            references=references,
+            starting_at=starting_at,
+            ending_before=ending_before,
+            filters=filters,
+        )
+
+    async def hourly_per_event(
+        self,
+        session: AsyncSession,
+        metric: Metric,
+        rates: Sequence[PercentagePerEvent],
+        *,
+        by: Sequence[str],
+        references: Sequence[str],
+        starting_at: dt.datetime,
+        ending_before: dt.datetime,
+        filters: Filters = (),
+    ) -> Mapping[Measure, Mapping[Group, Mapping[dt.datetime, Decimal]]]:
+        """Divided and counted in SQL, in one statement."""
+        return await hourly_per_event(
+            session,
+            metric,
+            rates,
             by=by,
             references=references,
             starting_at=starting_at,

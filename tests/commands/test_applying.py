@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.catalog.service import create_rate_card
 from app.clock import Clock
 from app.commands.applying import carried_out
 from app.commands.catalog_file import CatalogError, entries_of, read
@@ -37,6 +38,7 @@ rateCards:
         price:
           tieredPercentage: [{size: 1000.0, unitPrice: 0.01}, {unitPrice: 0.0050}]
         startingAt: 2026-01-01T00:00:00Z
+      - {product: fee, price: {percentagePerEvent: {fraction: 0.004, minPerEvent: 0.10}}, groupValues: {region: us}}
       - {product: uplift, price: {percentage: 0.1}, minimum: 10}
 customers:
   - {key: acme, name: Acme, externalId: acme, ingestAliases: [acme-eu]}
@@ -101,9 +103,9 @@ async def test_what_changes_in_place_and_what_is_refused_with_its_line(store: St
             "currency: USD\n    rates",
             "colour: red\n    rates",
         ): "c.yaml:16: rateCards[0].colour (list): there is no field",
-        ("minimum: 10", "minimum: ten"): "c.yaml:24: rateCards[0].rates[3].minimum (list): ",
-        ("minimum: 10", "minimum: -1"): "c.yaml:24: rateCards[0].rates[3].minimum (list): ",
-        ("amount: 5", "amount: 6"): "c.yaml:28: contracts[0] (acme-2026): it was made from another definition",
+        ("minimum: 10", "minimum: ten"): "c.yaml:25: rateCards[0].rates[4].minimum (list): ",
+        ("minimum: 10", "minimum: -1"): "c.yaml:25: rateCards[0].rates[4].minimum (list): ",
+        ("amount: 5", "amount: 6"): "c.yaml:29: contracts[0] (acme-2026): it was made from another definition",
     }
     for (before, after), message in refusals.items():
         assert before in changed
@@ -111,6 +113,25 @@ async def test_what_changes_in_place_and_what_is_refused_with_its_line(store: St
             await applied(changed.replace(before, after))
         assert str(refused.value).startswith(message), str(refused.value)
     assert await applied(changed) == []
+
+
+async def test_a_key_is_the_whole_key_and_a_number_is_every_digit(store: Store, now: datetime) -> None:
+    gateway = create_gateway(Settings(environment="sandbox"), store, Clock(now.isoformat()))
+    for key in ("list#2", "other"):
+        async with store.transaction() as session:
+            await create_rate_card(session, name=key, currency="USD", uniqueness_key=key, now=now)
+    card = "rateCards: [{key: list, name: List, currency: USD}]"
+    [step] = await carried_out(gateway, list(entries_of(card, "c.yaml")), keep=False)
+    assert step.action == "create", "list#2 is a card of its own"
+    digits = "9" * 30
+    priced = CATALOG.partition("customers:")[0].replace("minimum: 10", f"minimum: {digits}")
+    await carried_out(gateway, list(entries_of(priced, "c.yaml")), keep=True)
+    last = priced.replace(f"{digits}", f"{digits[:-1]}8")
+    steps = await carried_out(gateway, list(entries_of(last, "c.yaml")), keep=False)
+    assert [step.entry.key for step in steps if step.action != "none"] == ["list"], "the last digit differs"
+    with pytest.raises(CatalogError) as refused:
+        await carried_out(gateway, list(entries_of(priced.replace(digits, "1" * 5_000), "c.yaml")), keep=False)
+    assert "rateCards[0].rates[3].minimum (list)" in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.catalog.tables import MetricRow
 from app.core.filters import Filters
 from app.core.metering import HoursByGroup
+from app.core.per_event import Measure
 from app.core.period import Period
 from app.usage.metric_hours import HoursAsked, MetricReading, hours_of_metrics
 
@@ -21,8 +22,9 @@ async def read_hours(
     *,
     by: Sequence[str] = (),
     filters: Filters = (),
+    measure: Measure | None = None,
 ) -> HoursByGroup:
     """Hourly quantities by group."""
-    reading = MetricReading(row, tuple(by))
+    reading = MetricReading(row, tuple(by), measure)
     [found] = await hours_of_metrics(session, [HoursAsked([reading], references, period, filters)])
     return found[reading.split]

@@ -17,7 +17,8 @@ from app.actor import system
 from app.catalog.metrics import create_metric, metric_of
 from app.catalog.tables import MetricRow
 from app.core.filters import takes
-from app.core.metering import Event, HourQuantity, fold
+from app.core.metering import Event, HourQuantity, fold, fold_measure
+from app.core.per_event import PercentagePerEvent, measures_of
 from app.core.period import Period
 from app.core.terms import PropertyFilter, UsageFilter
 from app.store.engine import Store
@@ -97,6 +98,29 @@ async def test_the_database_folds_as_the_core_does(store: Store, now: datetime, 
                     found = await read_hours(session, row, ["acme", "alias"], WEEK, by=by)
                 expected = fold(metric_of(row), inside, by=by)
                 assert dict(found) == dict(expected), (aggregation, parts, by, seed)
+
+
+PRICES = (
+    PercentagePerEvent(Decimal("0.4"), Decimal(1), Decimal("2.8")),
+    PercentagePerEvent(Decimal("0.4"), None, Decimal(0)),
+    PercentagePerEvent(Decimal("1" * 20), Decimal("1e30"), None),
+)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_database_divides_events_as_the_core_does(store: Store, now: datetime, seed: int) -> None:
+    random = Random(seed)
+    found = [random_event(random) for _ in range(120)]
+    await send(store, found, now=now)
+    filters = (UsageFilter(DAY + timedelta(hours=9), "region", ("eu", "1.5")),)
+    seen = [event for event in found if WEEK.contains(event.timestamp)]
+    row = await metric(store, "SUM", now=now, **FILTERS[seed])
+    for by, chosen in (((), ()), (("plan", "region"), filters)):
+        for measure in measures_of(PRICES):
+            async with store.transaction() as session:
+                hours = await read_hours(session, row, ["acme", "alias"], WEEK, by=by, filters=chosen, measure=measure)
+            expected = fold_measure(metric_of(row), [one for one in seen if takes(chosen, one)], measure, by=by)
+            assert dict(hours) == dict(expected), (measure, by, seed)
 
 
 @pytest.mark.parametrize("aggregation", ["COUNT", "SUM", "MAX", "UNIQUE", "LATEST"])
