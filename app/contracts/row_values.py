@@ -22,6 +22,7 @@ from app.store.types import ExactDecimal, JsonOf, UtcDateTime
 DIALECT = postgresql.dialect()
 INNER = frozenset({
     "id", "created_at", "customer_id", "contract_id", "added", "revision", "uniqueness_key", "grant_id", "threshold_id",
+    "is_refund",
 })  # fmt: skip
 """Columns that tell where a row stands; nobody asked for a change of them."""
 NAMED = {

@@ -64,7 +64,8 @@ class Grant:
 
     It pays for products by id or by any of its tags, or what one of its specifiers reaches; without any of them it pays
     for everything. `contract_count` is how many contracts it may pay for, None for all of the customer's. `is_free`
-    tells that nobody pays for it; `is_rollover` that it came over from an earlier contract. From `closes_at` on, when
+    tells that nobody pays for it; `is_rollover` that it came over from an earlier contract; `is_refund` that it gives
+    back what was paid too much. From `closes_at` on, when
     its contract was followed by another, it is over: no segment lasts longer, and none begins. `gate` is where the
     payment stands for which it waits; None for one that waits for none.
     """
@@ -83,6 +84,7 @@ class Grant:
     recurring_id: UUID | None = None
     is_free: bool = False
     is_rollover: bool = False
+    is_refund: bool = False
     seat: tuple[str, str] | None = None
     closes_at: datetime | None = None
     gate: GateStatus | None = None
@@ -162,7 +164,8 @@ def may_pay(grant: Grant, product: Product | None, pricing: Group = (), presenta
 def burn_order(pots: Collection[Pot], products: Sequence[Product]) -> list[Pot]:
     """The pots in the order in which they are emptied; `products` are those of the rate card, for counting tags.
 
-    Rollovers first, postpaid ones among them before others; then prepaid commits and credits; then postpaid commits.
+    Rollovers first, postpaid ones among them before others; then prepaid commits and credits; then postpaid commits; then
+    what gives money back, which so takes no usage from what counts it, or would be lost unused.
     Within each: lower priority, free before paid, fewer products, fewer specifiers by group values, earlier end,
     earlier start, fewer contracts; at last the older one, by id and segment.
     """
@@ -178,7 +181,7 @@ def _order(pot: Pot, products: tuple[bool, int]) -> tuple[object, ...]:
     if grant.is_rollover:
         return (0, not is_postpaid, grant.priority, products, by_values, period.ending_before, *last)
     contracts = (grant.contract_count is None, grant.contract_count or 0)
-    tier = 2 if is_postpaid else 1
+    tier = 3 if grant.is_refund else 2 if is_postpaid else 1
     dates = (period.ending_before, period.starting_at)
     return (tier, grant.priority, not grant.is_free, products, by_values, *dates, contracts, *last)
 

@@ -79,7 +79,7 @@ def _grant_to_json(grant: Grant) -> dict[str, Any]:
         "is_rollover": grant.is_rollover,
         "seat": None if grant.seat is None else list(grant.seat),
         "segments": [],
-    }
+    } | ({"is_refund": True} if grant.is_refund else {})
 
 
 def _shared_to_json(shared: tuple[Period, ...] | None) -> dict[str, Any]:
@@ -128,6 +128,7 @@ def _pots_from_json(form: Mapping[str, Any]) -> Iterable[Pot]:
         recurring_id=None if form["recurring"] is None else UUID(form["recurring"]),
         is_free=form["is_free"],
         is_rollover=form["is_rollover"],
+        is_refund=form.get("is_refund", False),
         seat=(form["seat"][0], form["seat"][1]) if form.get("seat") else None,
     )
     shared = _shared_from_json(form)

@@ -69,7 +69,8 @@ class NewGrant:
     """A commit or credit to make. The id may be chosen before, so that overrides of the same request can name it.
 
     `priority` may be left out on a contract (100); a customer's own needs one. `contract_ids` (empty: all) and
-    `invoice_contract_id` belong to a customer's own, `sharing` with children to a contract's. With a `gate` it can be used once its one payment was made.
+    `invoice_contract_id` belong to a customer's own, `sharing` with children to a contract's. With a `gate` it can be used
+    once its one payment was made; a refund is used after everything else.
     """
 
     type: GrantType
@@ -90,6 +91,7 @@ class NewGrant:
     sharing: hierarchy.Sharing = field(default_factory=hierarchy.Sharing)
     gate: PaymentGate | None = None
     threshold_id: UUID | None = None
+    is_refund: bool = False
     custom_fields: Mapping[str, str] = field(default_factory=dict[str, str])
     uniqueness_key: str | None = None
 

@@ -79,6 +79,12 @@ async def grants_in_reach(session: AsyncSession, contract: Contract) -> list[Sto
     return await stored_grants(session, rows.scalars().all())
 
 
+async def grants_with_ids(session: AsyncSession, ids: Collection[UUID]) -> list[StoredGrant]:
+    """Those with these ids, whosever they are; by id."""
+    rows = await session.execute(select(GrantRow).where(among(col(GrantRow.id), ids)).order_by(col(GrantRow.id)))
+    return await stored_grants(session, rows.scalars().all())
+
+
 async def rows_of_customer(session: AsyncSession, customer_id: UUID) -> list[GrantRow]:
     """The commits and credits of a customer, its contracts' included, by id."""
     rows = await session.execute(select(GrantRow).where(GrantRow.customer_id == customer_id).order_by(col(GrantRow.id)))
@@ -123,6 +129,7 @@ def grant_of(row: GrantRow, segments: Sequence[Segment], *, closes_at: datetime 
         recurring_id=row.recurring_id,
         is_free=not amount_paid(row),
         is_rollover=row.rolled_from_id is not None,
+        is_refund=row.is_refund,
         seat=None if row.seat_key is None or row.seat_id is None else (row.seat_key, row.seat_id),
         closes_at=closes_at,
         gate=gate_of(row),

@@ -50,6 +50,7 @@ def row_of(entry: NewGrant, customer_id: UUID, contract: Contract | None, *, now
         child_contract_ids=child_contract_ids,
         gate=entry.gate,
         threshold_id=entry.threshold_id,
+        is_refund=entry.is_refund,
         uniqueness_key=entry.uniqueness_key,
     )
 
@@ -104,6 +105,7 @@ def definition_of(item: StoredGrant) -> NewGrant:
         sharing=sharing_of(row),
         gate=None if row.gate is None else PaymentGate(row.gate),
         threshold_id=row.threshold_id,
+        is_refund=row.is_refund,
     )
 
 

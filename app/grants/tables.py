@@ -26,7 +26,7 @@ class GrantRow(Row, Unique, table=True):
     `unit_amount` is what one more unit of a subscription brings to a child in a whole period. A commit with a `gate`
     pays nothing before its payment was told to be made: the outcome is written once. `threshold_id` is what bought it.
     `child_access` tells which children of its contract draw on it too, none without it; `child_access_changes` what holds
-    from later instants on, in the order of their making.
+    from later instants on, in the order of their making. With `is_refund` it gives back what was paid too much.
     """
 
     __tablename__ = "grants"
@@ -75,6 +75,7 @@ class GrantRow(Row, Unique, table=True):
     child_access: str | None = Field(default=None, max_length=16)
     child_contract_ids: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)  # type: ignore[call-overload]
     child_access_changes: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
+    is_refund: bool = False
     revision: int = 1
     archived_at: datetime | None = instant(default=None, nullable=True)
 

@@ -15,7 +15,7 @@ from uuid import UUID
 import strawberry
 from sqlmodel import col, select
 
-from app.core import lines, quantities
+from app.core import lines, metering, money, quantities
 from app.core.reversals import touches
 from app.grants.api_types import Balance
 from app.graphql import connection as pages
@@ -50,7 +50,7 @@ class OutcomeReversalEntry:
 
     @fields.object_field(
         scope="contracts:read",
-        description="Where it went: the balance that had paid, while it lasts, else a credit. Scope: contracts:read.",
+        description="Where it went: the balance that had paid, while it lasts, or what it rolled into; else a credit. Scope: contracts:read.",
     )
     async def balance(self, info: Info) -> Balance | None:
         return await api_seen.seen_balance(info, self.row.grant_id)
@@ -130,8 +130,9 @@ async def _statements(context: Context, keys: Sequence[UUID]) -> Sequence[list[R
         by_reversal[row.reversal_id].append(
             ReversedStatement(
                 quantities=[
-                    _quantity(key, sum((item.quantity for item in hours), Decimal(0)))
+                    _quantity(key, hours)
                     for key, hours in quantities.usage_from_json(row.usage).items()
+                    if key.measure is None
                 ],
                 entries=entries.get((row.reversal_id, row.invoice_id), []),
                 row=row,
@@ -140,7 +141,9 @@ async def _statements(context: Context, keys: Sequence[UUID]) -> Sequence[list[R
     return [by_reversal[key] for key in keys]
 
 
-def _quantity(key: quantities.UsageKey, quantity: Decimal) -> ReversedQuantity:
+def _quantity(key: quantities.UsageKey, hours: Sequence[metering.HourQuantity]) -> ReversedQuantity:
+    with money.exact():
+        quantity = sum((item.quantity for item in hours), money.ZERO)
     return ReversedQuantity(
         product_id=strawberry.ID(ids.to_text("product", key.product_id)),
         quantity=quantity,

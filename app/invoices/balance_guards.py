@@ -80,15 +80,21 @@ def _taken(movements: Sequence[Movement], segment: int) -> Decimal:
         return max(ZERO, out - given)
 
 
-async def check_no_true_up(session: AsyncSession, grant_id: UUID, *, path: Path) -> None:
-    """What was missing of the balance is not on a final invoice. Error: BALANCE_ON_FINALIZED_INVOICE."""
+async def final_true_up(session: AsyncSession, grant_id: UUID) -> Invoice | None:
+    """The final invoice that billed what was missing of a balance, unless it is void."""
     rows = await session.execute(
         select(Invoice)
         .join(InvoiceLine, col(InvoiceLine.invoice_id) == Invoice.id)
         .where(InvoiceLine.grant_id == grant_id, Invoice.type == InvoiceType.TRUEUP, ~IS_VOID)
+        .order_by(col(Invoice.number), col(Invoice.id))
         .limit(1)
     )
-    invoice = rows.scalar_one_or_none()
+    return rows.scalar_one_or_none()
+
+
+async def check_no_true_up(session: AsyncSession, grant_id: UUID, *, path: Path) -> None:
+    """What was missing of the balance is not on a final invoice. Error: BALANCE_ON_FINALIZED_INVOICE."""
+    invoice = await final_true_up(session, grant_id)
     if invoice is not None:
         message = f"Invoice {number_text(invoice.number)} has billed what was missing of it; void that first."
         raise used(message, invoice, path=path)

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from app.catalog.tables import MetricRow
 from app.core.invoice import InvoiceType
 from app.core.metering import HoursByGroup, cumulative
-from app.core.quantities import MetricSplit, versions_in
+from app.core.quantities import Split, versions_in
 from app.core.terms import Aggregation
 from app.errors import ErrorCode, Unavailable
 from app.invoices import drafts, earlier
@@ -70,7 +70,7 @@ class _Keeping:
 
     async def __call__(
         self, session: AsyncSession, asked: Sequence[metric_hours.HoursAsked]
-    ) -> list[dict[MetricSplit, HoursByGroup]]:
+    ) -> list[dict[Split, HoursByGroup]]:
         others = [item._replace(readings=[one for one in item.readings if not _is_outcome(one)]) for item in asked]
         found = await metric_hours.hours_of_metrics(session, others)
         for item, hours in zip(asked, found, strict=True):

@@ -20,8 +20,8 @@ from app.core import money, period, reversals, terms
 from app.core.grants import GrantType, SegmentKey
 from app.errors import ErrorCode, InvalidState
 from app.grants import definitions, reading, rows, service, tables
-from app.invoices import numbers
-from app.invoices.tables import IS_VOID, Invoice, InvoiceLine, ReversalEntry
+from app.invoices import balance_guards, numbers
+from app.invoices.tables import Invoice, ReversalEntry
 from app.store.ids import to_text
 
 PRODUCT, PRODUCT_KEY = "Outcome reversal", "outcome-reversal"
@@ -37,9 +37,8 @@ async def place_of(session: AsyncSession, invoice: Invoice, worth: reversals.Wor
     payer = None if worth.paid_by is None else await _stored(session, worth.paid_by.grant_id)
     if worth.paid_by is not None and payer is not None:
         if payer.grant.type is GrantType.POSTPAID:
-            await _refuse_after_true_up(session, payer)
-            return worth.paid_by
-        if _lasts(payer, worth.paid_by.number, now=now):
+            return await _counting(session, payer, worth.paid_by, worth)
+        if await _lasts(session, payer, worth.paid_by.number, now=now):
             return worth.paid_by
     known = await session.execute(
         select(ReversalEntry.grant_id, ReversalEntry.segment)
@@ -49,9 +48,10 @@ async def place_of(session: AsyncSession, invoice: Invoice, worth: reversals.Wor
             col(ReversalEntry.paid_by_segment).is_not_distinct_from(worth.paid_by and worth.paid_by.number),
         )
         .distinct()
+        .order_by(col(ReversalEntry.segment), col(ReversalEntry.grant_id))
     )
     for grant_id, number in known:
-        if _lasts(await _stored(session, grant_id), number, now=now):
+        if await _lasts(session, await _stored(session, grant_id), number, now=now):
             return SegmentKey(grant_id, number)
     return SegmentKey(await _credit(session, invoice, worth, payer, now=now), 0)
 
@@ -61,20 +61,48 @@ async def _stored(session: AsyncSession, grant_id: UUID) -> reading.StoredGrant:
     return found
 
 
-def _lasts(found: reading.StoredGrant, number: int, *, now: datetime) -> bool:
+async def _lasts(session: AsyncSession, found: reading.StoredGrant, number: int, *, now: datetime) -> bool:
+    """Whether somebody may still use it: its segment is not over, and neither is its contract."""
+    if found.row.contract_id is not None and _is_over(await session.get_one(Contract, found.row.contract_id), now=now):
+        return False
     access = next((found.grant.access(one) for one in found.grant.segments if one.number == number), None)
     if found.row.archived_at is not None or access is None:
         return False
     return access.ending_before is None or access.ending_before > now
 
 
-async def _refuse_after_true_up(session: AsyncSession, payer: reading.StoredGrant) -> None:
-    rows_found = await session.execute(
-        select(Invoice)
-        .join(InvoiceLine, col(InvoiceLine.invoice_id) == Invoice.id)
-        .where(InvoiceLine.grant_id == payer.row.id, InvoiceLine.type == "trueup", ~IS_VOID)
+def _is_over(contract: Contract, *, now: datetime) -> bool:
+    ended = contract.ending_before is not None and contract.ending_before <= now
+    return ended or contract.archived_at is not None
+
+
+async def _counting(
+    session: AsyncSession, payer: reading.StoredGrant, key: SegmentKey, worth: reversals.Worth
+) -> SegmentKey:
+    """Where the share of a postpaid commit counts: in itself or, as far as that would have rolled over too, in its heir."""
+    found = await session.execute(
+        select(tables.SegmentRow)
+        .join(tables.GrantRow, col(tables.GrantRow.id) == tables.SegmentRow.grant_id)
+        .where(
+            tables.GrantRow.rolled_from_id == key.grant_id,
+            tables.GrantRow.rolled_from_segment == key.number,
+            col(tables.GrantRow.archived_at).is_(None),
+        )
+        .order_by(col(tables.GrantRow.id))
     )
-    final = rows_found.scalars().first()
+    [segment] = payer.grant.segments
+    for rolled in found.scalars().all():
+        with money.exact():
+            fits = rolled.amount + worth.amount <= (payer.row.rollover_fraction or money.ZERO) * segment.amount
+        if fits:
+            heir = await _stored(session, rolled.grant_id)
+            return await _counting(session, heir, SegmentKey(rolled.grant_id, rolled.number), worth)
+    await _refuse_after_true_up(session, payer)
+    return key
+
+
+async def _refuse_after_true_up(session: AsyncSession, payer: reading.StoredGrant) -> None:
+    final = await balance_guards.final_true_up(session, payer.row.id)
     if final is not None:
         raise InvalidState(
             ErrorCode.ALREADY_FINALIZED,
@@ -88,12 +116,13 @@ async def _refuse_after_true_up(session: AsyncSession, payer: reading.StoredGran
 async def _credit(
     session: AsyncSession, invoice: Invoice, worth: reversals.Worth, payer: reading.StoredGrant | None, *, now: datetime
 ) -> UUID:
-    """A credit of nothing, for the entries to come: with the reach of the balance that had paid, or for everything."""
-    owner_id = invoice.contract_id if payer is None else payer.row.contract_id
+    """A credit of nothing, for the entries to come: with the reach of the balance that had paid.
+
+    What had been paid in money is the customer's own, since it must not end with a contract.
+    """
+    owner_id = None if payer is None else payer.row.contract_id
     contract = None if owner_id is None else await session.get_one(Contract, owner_id)
-    if contract is not None and (
-        contract.archived_at is not None or (contract.ending_before is not None and contract.ending_before <= now)
-    ):
+    if contract is not None and _is_over(contract, now=now):
         contract = None  # What is over makes no next invoice; another contract of the customer may.
     assert invoice.ending_before is not None, "a statement has an end"
     last = None if contract is None else contract.ending_before
@@ -108,6 +137,7 @@ async def _credit(
         description=f"What {to_text('invoice', invoice.id)} asked for too much.",
         unit=worth.unit,
         priority=money.ZERO,
+        is_refund=True,
     )
     customer_id = invoice.customer_id
     if payer is not None and of_payer is not None:

@@ -19,8 +19,10 @@ from app.core.metering import HourQuantity
 from app.core.money import ZERO, exact
 from app.core.quantities import UsageKey, usage_from_json
 from app.grants.canceling import cancel_rest
+from app.grants.tables import GrantRow
 from app.grants.transfers import CANCELED, transfer
 from app.invoices.tables import Invoice, InvoiceRegeneration, OutcomeReversal, ReversalEntry, ReversedStatement
+from app.store.arrays import among
 
 Change = dict[UsageKey, list[HourQuantity]]
 
@@ -72,12 +74,16 @@ async def receivers(session: AsyncSession, invoice_id: UUID) -> set[UUID]:
 
 async def take_back(session: AsyncSession, invoice: Invoice, *, now: datetime) -> None:
     """Take back what went back of an invoice that is voided: of a credit what is left, from a commit what it was given."""
-    credits: set[UUID] = set()
     given: dict[SegmentKey, list[ReversalEntry]] = {}
-    for entry in await entries_of(session, await chain_of(session, invoice.id)):
-        if is_own_credit(entry):
-            credits.add(entry.grant_id)
-        else:
+    entries = await entries_of(session, await chain_of(session, invoice.id))
+    rows = await session.scalars(
+        select(GrantRow.id).where(
+            among(col(GrantRow.id), {entry.grant_id for entry in entries}), col(GrantRow.is_refund)
+        )
+    )
+    credits = set(rows)
+    for entry in entries:
+        if entry.grant_id not in credits:
             given.setdefault(SegmentKey(entry.grant_id, entry.segment), []).append(entry)
     await cancel_rest(session, credits, now=now, invoice_id=invoice.id, contract_id=invoice.contract_id)
     for key, entries in given.items():
@@ -90,8 +96,3 @@ async def take_back(session: AsyncSession, invoice: Invoice, *, now: datetime) -
             )
         )  # fmt: skip
     await session.flush()
-
-
-def is_own_credit(entry: ReversalEntry) -> bool:
-    """Whether it went to a credit that was made for it, and not to the balance that had paid."""
-    return entry.grant_id != entry.paid_by_id

@@ -34,6 +34,7 @@ FULL = grant(1, PREPAID)
         pytest.param(grant(2, PREPAID, is_rollover=True, priority=D(1)), grant(1, CREDIT, is_rollover=True), id="rollovers by priority"),
         pytest.param(grant(2, PREPAID, is_rollover=True, segments=ends("06-01")), grant(1, PREPAID, is_rollover=True), id="rollovers by end"),
         pytest.param(grant(2, CREDIT, priority=D(100)), grant(1, POSTPAID, priority=D(1)), id="priority cannot lift postpaid"),
+        pytest.param(grant(2, POSTPAID, priority=D(1)), grant(1, CREDIT, priority=D(0), is_refund=True), id="refunds last"),
         pytest.param(grant(2, CREDIT, priority=D("0.5")), grant(1, PREPAID, priority=D(1), is_free=True), id="lower priority number"),
         pytest.param(grant(2, PREPAID, is_free=True), grant(1, PREPAID, product_ids=(A,)), id="free before paid"),
         pytest.param(grant(2, PREPAID, product_ids=(A,)), grant(1, PREPAID, product_ids=(A, B)), id="fewer products"),

@@ -83,6 +83,8 @@ def test_the_stored_form() -> None:
     }  # fmt: skip
     parts = ("products", "tags", "specifiers", "contract_count", "rate_type", "recurring", "is_free", "is_rollover")
     assert [second[part] for part in parts] == [[str(B)], ["core"], [], 1, "LIST_RATE", None, True, False]
+    [refund] = pots_to_json(pots(grant(3, is_refund=True)))
+    assert refund.keys() - second.keys() == {"is_refund"}, "only of refunds, since others were frozen without it"
 
 
 exact_amounts = st.decimals(min_value=0, max_value=10**9, places=12)
@@ -112,6 +114,7 @@ grants = st.builds(
     priority=exact_amounts, product_ids=some(ids), tags=some(texts), specifiers=some(specifiers),
     contract_count=st.none() | st.integers(1, 9), rate_type=st.sampled_from(RateTarget),
     recurring_id=st.none() | ids, is_free=st.booleans(), is_rollover=st.booleans(),
+    is_refund=st.booleans(),
 )  # fmt: skip
 movement_lists = st.lists(
     st.builds(
