@@ -14,8 +14,10 @@ import strawberry
 from app.checks import Path
 from app.contracts.charge_rules import NewCharge
 from app.core import fees
+from app.custom_fields.api_types import custom_fields_in
 from app.grants.api_payments import RecurringScheduleInput, schedule_of
 from app.graphql.scalars import CurrencyCode
+from app.graphql.values import KeyValueInput
 from app.store import ids
 
 
@@ -34,6 +36,13 @@ class ScheduledChargeInput:
     )
     items: list[ScheduleItemInput] = strawberry.field(default_factory=list, description="Its dates, at most 500.")
     recurring: RecurringScheduleInput | None = strawberry.field(default=None, description="How it recurs.")
+    is_discount: bool = strawberry.field(
+        default=False,
+        description="Whether its amounts come off, such as a rebate on a date; they are written above zero all the same.",
+    )
+    custom_fields: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Values of its custom fields, whose keys are registered."
+    )
 
 
 def new_charges(inputs: Sequence[ScheduledChargeInput], *, path: Path) -> list[NewCharge]:
@@ -49,4 +58,6 @@ def new_charge(found: ScheduledChargeInput, *, path: Path) -> NewCharge:
         unit=found.currency,
         items=[fees.ScheduledItem(item.at, item.unit_price, item.quantity) for item in found.items],
         recurring=recurring,
+        is_discount=found.is_discount,
+        custom_fields=custom_fields_in(found.custom_fields, path=(*path, "customFields")),
     )

@@ -35,6 +35,7 @@ class ScheduledCharge(Node, HasCustomFields):
     uniqueness_key: str | None = strawberry.field(description="The key that made its addition safe to repeat.")
     created_at: datetime = strawberry.field(description="When it was added.")
     archived_at: datetime | None = strawberry.field(description="From when on it charges nothing.")
+    is_discount: bool = strawberry.field(description="Whether its amounts come off; its lines are below zero then.")
 
     @object_field(
         scope="catalog:read", description="What is charged; null for tokens of one customer. Scope: catalog:read."

@@ -6,7 +6,7 @@ Owns the refusals of semantics 4.4, each with its code. The dates and amounts th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,12 +28,17 @@ BY_SCHEDULE = (ProductType.FIXED, ProductType.PRO_SERVICE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCharge:
-    """A scheduled charge to add: dated items, or a recurring schedule. Without a unit it is in the contract's."""
+    """A scheduled charge to add: dated items, or a recurring schedule. Without a unit it is in the contract's.
+
+    What a discount takes off is written above zero, as what a charge takes.
+    """
 
     product_id: UUID
     items: Sequence[ScheduledItem] = ()
     recurring: RecurringSchedule | None = None
     unit: str | None = None
+    is_discount: bool = False
+    custom_fields: Mapping[str, str] = field(default_factory=dict[str, str])
     id: UUID = field(default_factory=new_id)
 
 
@@ -93,5 +98,6 @@ def shown_charge(row: ScheduledChargeRow) -> dict[str, object]:
         "id": to_text("scheduled_charge", row.id),
         "product": to_text("product", row.product_id),
         "currency": row.unit,
+        **({"isDiscount": True} if row.is_discount else {}),
         **schedule_to_json(row.schedule),
     }

@@ -12,14 +12,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import func, select
 
-from app.catalog.reading import get, refuse_archived
-from app.catalog.tables import ProductRow
+from app.catalog import reading, tables
 from app.change import note_change
 from app.checks import Path, at_most, currency_of
 from app.contracts.charge_rules import NewCharge, check_product, schedule_of, shown_charge
 from app.contracts.placement import check_routes
 from app.contracts.reading import changeable_contract
 from app.contracts.tables import Contract, ScheduledChargeRow
+from app.custom_fields.service import insert_custom_fields
 from app.providers import ProviderDirectory
 from app.store.unique import once
 
@@ -47,7 +47,8 @@ async def add_scheduled_charge(
         contract.revision += 1
         await session.flush()
     await check_routes(session, directory, contract, path=("input", "currency"), now=now)
-    note_change(session, "contract", contract.id, after={"scheduledCharge": shown_charge(row)})
+    fields = {"customFields": dict(charge.custom_fields)}
+    note_change(session, "contract", contract.id, after={"scheduledCharge": shown_charge(row) | fields})
     return row
 
 
@@ -57,7 +58,7 @@ async def insert_charges(
     """Check and store charges of a contract, in the order given. `path` is that of the list; None for a single input.
 
     Errors: `NotFound`, ARCHIVED, INVALID, REQUIRED, QUANTITY_NEGATIVE, NOT_SUPPORTED, INVALID_INTERVAL for a date when
-    the contract is over, `LimitExceeded` above 500 charges or items.
+    the contract is over, `LimitExceeded` above 500 charges or items, and those of `insert_custom_fields`.
     """
     last = await session.execute(
         select(func.max(ScheduledChargeRow.added)).where(ScheduledChargeRow.contract_id == contract.id)
@@ -67,8 +68,8 @@ async def insert_charges(
     rows: list[ScheduledChargeRow] = []
     for index, charge in enumerate(charges):
         place = ("input",) if path is None else (*path, str(index))
-        product = await get(session, ProductRow, charge.product_id, path=(*place, "productId"))
-        refuse_archived(product, path=(*place, "productId"))
+        product = await reading.get(session, tables.ProductRow, charge.product_id, path=(*place, "productId"))
+        reading.refuse_archived(product, path=(*place, "productId"))
         check_product(product, path=(*place, "productId"))
         rows.append(
             ScheduledChargeRow(
@@ -78,9 +79,13 @@ async def insert_charges(
                 product_id=product.id,
                 unit=contract.currency if charge.unit is None else currency_of(charge.unit, path=(*place, "currency")),
                 schedule=schedule_of(charge, contract, path=place),
+                is_discount=charge.is_discount,
                 added=added + index + 1,
             )
         )
     session.add_all(rows)
     await session.flush()
+    for index, (row, charge) in enumerate(zip(rows, charges, strict=True)):
+        place = ("input",) if path is None else (*path, str(index))
+        await insert_custom_fields(session, row, charge.custom_fields, path=(*place, "customFields"))
     return rows

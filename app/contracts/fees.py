@@ -142,7 +142,7 @@ def _billed_item(line: InvoiceLine) -> BilledItem:
 
 def charge_of(row: ScheduledChargeRow) -> ScheduledCharge:
     """A scheduled charge as the core reads it."""
-    return ScheduledCharge(row.id, row.product_id, fiat(row.unit), row.schedule, row.added)
+    return ScheduledCharge(row.id, row.product_id, fiat(row.unit), row.schedule, row.added, is_discount=row.is_discount)
 
 
 def subscription_of(row: SubscriptionRow, history: History) -> Subscription:

@@ -68,6 +68,7 @@ def _charge_to_json(charge: ScheduledCharge) -> dict[str, Any]:
         "added": charge.added,
         **({"is_purchase": True} if charge.is_purchase else {}),
         **({"stands_alone": True} if charge.stands_alone else {}),
+        **({"is_discount": True} if charge.is_discount else {}),
     }
 
 
@@ -80,6 +81,7 @@ def _charge_from_json(item: Mapping[str, Any]) -> ScheduledCharge:
         added=item["added"],
         is_purchase=item.get("is_purchase", False),
         stands_alone=item.get("stands_alone", False),
+        is_discount=item.get("is_discount", False),
     )
 
 

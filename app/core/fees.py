@@ -57,7 +57,8 @@ class ScheduledCharge:
     """A fixed amount on given dates, in a unit of its own. `added` is its place in the order of addition.
 
     What is paid for a commit is a purchase: it has the commit's id, and need not name a product. One that `stands_alone`
-    is never on an invoice with anything else: whether it is paid decides about the commit.
+    is never on an invoice with anything else: whether it is paid decides about the commit. The schedule of a discount says
+    what comes off.
     """
 
     id: UUID
@@ -67,6 +68,7 @@ class ScheduledCharge:
     added: int
     is_purchase: bool = False
     stands_alone: bool = False
+    is_discount: bool = False
 
 
 class Collection(StrEnum):

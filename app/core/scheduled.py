@@ -14,15 +14,20 @@ from itertools import count, takewhile
 from typing import Any
 
 from app.core.fees import Distribution, RecurringSchedule, ScheduledCharge, ScheduledItem
-from app.core.money import ONE, Unit, canonical, divide, exact, parse_decimal
+from app.core.money import ONE, ZERO, Unit, canonical, divide, exact, parse_decimal
 from app.core.period import Frequency, step
 
 
 def scheduled_items(charge: ScheduledCharge) -> tuple[ScheduledItem, ...]:
-    """Every instalment of a charge, in the order of its dates; those of one instant in the order given."""
-    if isinstance(charge.schedule, RecurringSchedule):
-        return _recurring_items(charge.schedule, charge.unit)
-    return tuple(sorted(charge.schedule, key=lambda item: item.at))
+    """Every instalment of a charge, in the order of its dates; those of one instant in the order given.
+
+    Those of a discount are below zero.
+    """
+    written = _written(charge)
+    if not charge.is_discount:
+        return written
+    with exact():
+        return tuple(replace(item, unit_price=ZERO - item.unit_price) for item in written)
 
 
 def occurrences(schedule: RecurringSchedule) -> Iterator[datetime]:
@@ -37,13 +42,13 @@ def cut(charge: ScheduledCharge, *, end: datetime) -> tuple[ScheduledItem, ...] 
     Of a divided amount the rest is not shared out again: what was agreed for later is gone.
     """
     schedule = charge.schedule
-    if all(item.at < end for item in scheduled_items(charge)):
+    if all(item.at < end for item in _written(charge)):
         return schedule
     match schedule:
         case RecurringSchedule(starting_at=start, distribution=Distribution.EACH) if start < end:
             return replace(schedule, ending_before=end)
         case _:
-            return tuple(item for item in scheduled_items(charge) if item.at < end)
+            return tuple(item for item in _written(charge) if item.at < end)
 
 
 def instalments(amount: Decimal, parts: int, distribution: Distribution, unit: Unit) -> tuple[Decimal, ...]:
@@ -61,6 +66,13 @@ def instalments(amount: Decimal, parts: int, distribution: Distribution, unit: U
         else:
             part = divide(amount, Decimal(parts))
         return (*[part] * (parts - 1), amount - part * (parts - 1))
+
+
+def _written(charge: ScheduledCharge) -> tuple[ScheduledItem, ...]:
+    """The instalments as the schedule has them, which is never below zero."""
+    if isinstance(charge.schedule, RecurringSchedule):
+        return _recurring_items(charge.schedule, charge.unit)
+    return tuple(sorted(charge.schedule, key=lambda item: item.at))
 
 
 def _recurring_items(schedule: RecurringSchedule, unit: Unit) -> tuple[ScheduledItem, ...]:

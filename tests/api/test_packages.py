@@ -225,7 +225,9 @@ async def test_terms_count_from_the_first_whole_billing_period(deal: Deal) -> No
     gift = {"kind": "CREDIT", "unit": "USD", "name": "gift"}
     terms = {
         "overrides": [{"change": {"multiplier": "0.5"}, "duration": month}],
-        "scheduledCharges": [{"productId": deal.setup["id"], "items": [{"dateOffset": span(0), "unitPrice": "5"}]}],
+        "scheduledCharges": [
+            {"productId": deal.setup["id"], "items": [{"dateOffset": span(0), "unitPrice": "5"}], "isDiscount": True},
+        ],
         "subscriptions": [deal.subscription(startingAtOffset=span(0), duration=three)],
         "balances": [{**gift, "access": [{"amount": "30", "duration": three},
                                          {"amount": "20", "startingAtOffset": three, "duration": month}]}],
@@ -239,7 +241,7 @@ async def test_terms_count_from_the_first_whole_billing_period(deal: Deal) -> No
     [override] = found["overrides"]
     assert (override["startingAt"], override["endingBefore"]) == (start, "2027-01-01T00:00:00Z")
     [[item]] = [charge["items"]["nodes"] for charge in found["scheduledCharges"]]
-    assert item["at"] == first
+    assert (item["at"], item["amount"]["amount"]) == (first, "-5"), "a discount in a package is one in the contract"
     assert [fee["interval"] for fee in found["subscriptions"]] == [{"startingAt": first, "endingBefore": end}]
     [balance] = (await deal.api(BALANCES, customer=deal.customer["id"]))["balances"]["nodes"]
     assert [part["interval"] for part in balance["segments"]] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
 
@@ -131,3 +132,11 @@ ONCE = (ScheduledItem(day("03-01"), D("7"), D("1")), ScheduledItem(day("01-01"),
 )  # fmt: skip
 def test_what_is_left_before_an_end(schedule: object, end: str, expected: object) -> None:
     assert cut(charge(schedule), end=day(end)) == expected  # type: ignore[arg-type]
+
+
+def test_a_discount_comes_off_and_is_cut_as_it_was_written() -> None:
+    discount = replace(charge(recurring(ROUNDED)), is_discount=True)
+    assert spelled(discount) == ["01-01 1 x -333.33", "02-01 1 x -333.33", "03-01 1 x -333.34"]
+    assert cut(discount, end=day("03-01")) == cut(charge(recurring(ROUNDED)), end=day("03-01"))
+    nothing = replace(discount, schedule=(ScheduledItem(day("01-01"), D("0"), D("1")),))
+    assert [str(item.unit_price) for item in scheduled_items(nothing)] == ["0"], "not -0"

@@ -144,7 +144,7 @@ async def test_a_marketplace_owes_a_charge_from_its_date_on(world: World) -> Non
         async with world.store.transaction() as session:
             chosen = contract.billing_configuration_id
             assert chosen is not None
-            return (await owed_through(session, contract.customer_id, [chosen], now=world.now))[chosen]
+            return (await owed_through(session, contract.customer_id, [chosen], requesting=(), now=world.now))[chosen]
 
     # October's statement carries the first, November's the last, which is still to come.
     assert await owed() == 5
