@@ -12,7 +12,7 @@ from typing import Any
 
 from app.change import take_change
 from app.checks import Path
-from app.contracts import history, package_ways
+from app.contracts import api_package_fields, history, package_ways
 from app.contracts.api_added_terms import ContractTermsInput
 from app.contracts.api_creating import sign
 from app.contracts.api_package_terms import bare, of_package, origin_of
@@ -50,6 +50,7 @@ async def try_package(
             whole = of_package(definition, asked, anchor=anchor)
             made = await sign(session, context.providers, whole, now=context.now)
             await package_ways.check_currencies(session, context.providers, way, made.contract)
+            await api_package_fields.refuse_unique(session, whole)
             raise _Undo
     except _Undo:
         pass

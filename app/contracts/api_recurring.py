@@ -16,7 +16,7 @@ from app.core.terms import RateTarget
 from app.grants import api_sharing, tables
 from app.grants.api_kinds import BalanceKind, BalanceRateType
 from app.grants.api_scope import AppliesTo, scope_shown
-from app.grants.api_types import Balance
+from app.grants.api_types import Balance, HasCustomFields
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
 from app.graphql.nodes import LOADERS, Node, node_type, rows_by
@@ -118,9 +118,9 @@ class RecurringBalanceTerms:
 
 @node_type(
     "recurring_grant", of=tables.RecurringGrantRow, scope="contracts:read",
-    description="Makes a commit or credit where each of its periods begins.",
+    description="Makes a commit or credit where each of its periods begins, which takes over its custom fields as they are then.",
 )  # fmt: skip
-class RecurringBalance(Node, RecurringBalanceTerms):
+class RecurringBalance(Node, HasCustomFields, RecurringBalanceTerms):
     @strawberry.field(description="What it has made so far, in the order of its periods.")
     async def balances(
         self, info: Info, row: strawberry.Parent[tables.RecurringGrantRow], first: First = 25, after: After = None

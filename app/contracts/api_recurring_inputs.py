@@ -16,11 +16,11 @@ from app.contracts.api_recurring import BalanceProration
 from app.contracts.api_subscription_links import Coming, SubscriptionLinkInput, link_of
 from app.contracts.new_recurring import NewRecurringGrant, RecurringAmount
 from app.core import money, recurring, terms
-from app.grants import api_scope, api_sharing
-from app.grants.api_kinds import BalanceKind, BalanceRateType
+from app.custom_fields.api_types import custom_fields_in
+from app.grants import api_kinds, api_scope, api_sharing
 from app.grants.definitions import NewGrant
 from app.graphql.scalars import CurrencyCode
-from app.graphql.values import Cadence
+from app.graphql.values import Cadence, KeyValueInput
 from app.store import ids
 
 
@@ -39,7 +39,7 @@ class RecurringPaymentInput:
 
 @strawberry.input(description="A commit or credit for every period: each has a ledger of its own.")
 class RecurringBalanceInput:
-    kind: BalanceKind = strawberry.field(description="PREPAID or CREDIT.")  # type: ignore[valid-type]
+    kind: api_kinds.BalanceKind = strawberry.field(description="PREPAID or CREDIT.")  # type: ignore[valid-type]
     unit: CurrencyCode = strawberry.field(description="A currency, or the code of a pricing unit.")
     access_amount: RecurringAmountInput = strawberry.field(description="How much may be used of each.")
     invoice_amount: RecurringPaymentInput | None = strawberry.field(
@@ -70,7 +70,7 @@ class RecurringBalanceInput:
     applies_to: api_scope.AppliesToInput | None = strawberry.field(
         default=None, description="What they may pay; default: everything."
     )
-    rate_type: BalanceRateType = strawberry.field(  # type: ignore[valid-type]
+    rate_type: api_kinds.BalanceRateType = strawberry.field(  # type: ignore[valid-type]
         default=terms.RateTarget.LIST_RATE, description="Which price usage has that draws on them."
     )
     rollover_fraction: Decimal | None = strawberry.field(default=None, description="0 to 1 of each may roll over.")
@@ -82,6 +82,11 @@ class RecurringBalanceInput:
     )
     temporary_id: str | None = strawberry.field(
         default=None, description="A name by which overrides of the same request can mean all that it makes."
+    )
+    custom_fields: list[KeyValueInput] = strawberry.field(
+        default_factory=list,
+        description="Values that each of them takes over, whose keys are registered for commits or for credits and allow a "
+        "value more than once.",
     )
 
 
@@ -110,6 +115,7 @@ def _new_recurring_grant(found: RecurringBalanceInput, coming: Coming, *, path: 
             rate_type=found.rate_type,
             rollover_fraction=found.rollover_fraction,
             sharing=api_sharing.sharing_in(found.child_access, path=path),
+            custom_fields=custom_fields_in(found.custom_fields, path=(*path, "customFields")),
         ),
         access_amount=RecurringAmount(found.access_amount.unit_price, found.access_amount.quantity),
         invoice_amount=None if price is None else RecurringAmount(price.unit_price, price.quantity),

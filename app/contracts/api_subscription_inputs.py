@@ -16,8 +16,9 @@ from app.contracts.api_fee_kinds import CollectionTiming, FeePlacement, FeeRound
 from app.contracts.seat_rules import NewSeats
 from app.contracts.subscription_rules import NewSubscription
 from app.core import fees
+from app.custom_fields.api_types import custom_fields_in
 from app.errors import ErrorCode, InvalidInput
-from app.graphql.values import Cadence
+from app.graphql.values import Cadence, KeyValueInput
 from app.store import ids
 
 
@@ -81,6 +82,9 @@ class SubscriptionInput:
     temporary_id: str | None = strawberry.field(
         default=None, description="A name by which recurring balances of the same request can follow it."
     )
+    custom_fields: list[KeyValueInput] = strawberry.field(
+        default_factory=list, description="Values of its custom fields, whose keys are registered."
+    )
 
 
 @strawberry.input(description="A change of a quantity from an hour on: give a quantity or a delta, one of the two.")
@@ -127,4 +131,5 @@ def new_subscription(found: SubscriptionInput, *, path: Path) -> NewSubscription
         placement=found.placement,
         anchor=found.anchor,
         name=found.name,
+        custom_fields=custom_fields_in(found.custom_fields, path=(*path, "customFields")),
     )

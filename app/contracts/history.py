@@ -26,6 +26,7 @@ from app.grants.tables import GrantRow
 
 _KEY = "metrograph.contract_terms"
 CUSTOM_FIELDS = "custom_fields"
+_CLASSES = {kind: row_class for row_class, kind in TERMS.items()}
 
 
 @dataclass(slots=True)
@@ -151,15 +152,14 @@ def _entry(item: _Written, parent: Any) -> dict[str, Any] | None:
 
 
 async def _custom_fields(session: AsyncSession, noted: Change | None) -> list[tuple[UUID, dict[str, Any]]]:
-    """The contract whose custom fields, or those of its balance, the audit log is told of, and the entry."""
+    """The contract whose custom fields, or those of a part of it, the audit log is told of, and the entry."""
     if noted is None or noted.identifier is None or "customFields" not in (noted.before or {}):
         return []
-    if noted.kind == "contract":
-        owner: UUID | None = noted.identifier
-    elif noted.kind in KINDS.values():
-        owner = (await session.get_one(GrantRow, noted.identifier)).contract_id
-    else:
-        owner = None
+    row_class = GrantRow if noted.kind in KINDS.values() else _CLASSES.get(noted.kind)
+    if row_class is None:
+        return []
+    row: Any = await session.get_one(row_class, noted.identifier)
+    owner: UUID | None = row.id if row_class is tables.Contract else row.contract_id
     if owner is None:
         return []
     values = {name: dict((part or {}).get("customFields", {})) for name, part in _sides(noted).items()}

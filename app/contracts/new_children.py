@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contracts.recurring_terms import definition_of
 from app.contracts.tables import Contract
 from app.core.recurring import Child
+from app.custom_fields.service import take_over
 from app.grants.service import insert_grant
 from app.grants.tables import GrantRow, RecurringGrantRow
 
@@ -34,4 +35,5 @@ async def make_child(
     if seat is not None:
         made.seat_key, made.seat_id = seat
     await session.flush()
+    await take_over(session, row.id, made.id)
     return made

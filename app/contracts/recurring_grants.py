@@ -19,8 +19,8 @@ from app.contracts.recurring_past import check_begun
 from app.contracts.recurring_rules import check_recurring, checked_interval
 from app.contracts.seat_links import seats_of
 from app.contracts.tables import Contract
-from app.core.grants import DEFAULT_PRIORITY
-from app.core.overrides import specifier_to_json
+from app.core import grants, overrides
+from app.custom_fields.service import insert_custom_fields
 from app.grants import child_access, references, sharing
 from app.grants.tables import RecurringGrantRow
 
@@ -32,8 +32,8 @@ async def insert_recurring_grants(
 ) -> list[RecurringGrantRow]:
     """Check and store them, in the order given.
 
-    Errors: those of `check_recurring` and `check_references`; `LimitExceeded` above 100, or above 1,000 periods that
-    have begun.
+    Errors: those of `check_recurring`, `check_references` and `insert_custom_fields`; `LimitExceeded` above 100, or above
+    1,000 periods that have begun.
     """
     if not entries:
         return []
@@ -52,6 +52,9 @@ async def insert_recurring_grants(
     check_begun(rows, contract, seats, path=path, now=now)
     session.add_all(rows)
     await session.flush()
+    for index, (row, entry) in enumerate(zip(rows, entries, strict=True)):
+        place = (*path, str(index), "customFields")
+        await insert_custom_fields(session, row, entry.child.custom_fields, path=place)
     return rows
 
 
@@ -78,10 +81,10 @@ def _row(contract: Contract, entry: NewRecurringGrant, *, path: Path, now: datet
         frequency=entry.frequency,
         duration=entry.duration,
         proration=entry.proration,
-        priority=DEFAULT_PRIORITY if child.priority is None else child.priority,
+        priority=grants.DEFAULT_PRIORITY if child.priority is None else child.priority,
         product_ids=[str(product_id) for product_id in child.scope.product_ids],
         tags=list(child.scope.tags),
-        specifiers=[specifier_to_json(specifier) for specifier in child.scope.specifiers],
+        specifiers=[overrides.specifier_to_json(specifier) for specifier in child.scope.specifiers],
         rate_type=child.rate_type,
         rollover_fraction=child.rollover_fraction,
         child_access=access,

@@ -43,6 +43,7 @@ class NewSubscription:
     anchor: datetime | None = None
     name: str | None = None
     seats: NewSeats | None = None
+    custom_fields: dict[str, str] = field(default_factory=dict[str, str])
     id: UUID = field(default_factory=new_id)
 
 

@@ -19,6 +19,7 @@ from app.contracts.reading import changeable_contract
 from app.contracts.subscription_rules import NewSubscription, check_product, row_of
 from app.contracts.tables import Contract, SubscriptionRow
 from app.core.money import canonical
+from app.custom_fields.service import insert_custom_fields
 from app.store.ids import to_text
 from app.store.unique import once
 
@@ -31,7 +32,8 @@ async def insert_subscriptions(
     """Check and store subscriptions of a contract, in the order given. `path` is that of the list; None for one input.
 
     Errors: `NotFound`, PRODUCT_NOT_ON_CARD for a product without a price of that frequency on the contract's card,
-    INVALID, NOT_SUPPORTED, QUANTITY_NEGATIVE, NOT_HOUR_ALIGNED, INVALID_INTERVAL, `LimitExceeded` above 500.
+    INVALID, NOT_SUPPORTED, QUANTITY_NEGATIVE, NOT_HOUR_ALIGNED, INVALID_INTERVAL, `LimitExceeded` above 500, and those of
+    `insert_custom_fields`.
     """
     last = await session.execute(
         select(func.max(SubscriptionRow.added)).where(SubscriptionRow.contract_id == contract.id)
@@ -45,6 +47,9 @@ async def insert_subscriptions(
         rows.append(row_of(entry, contract, added=added + index + 1, path=place, now=now))
     session.add_all(rows)
     await session.flush()
+    for index, (row, entry) in enumerate(zip(rows, entries, strict=True)):
+        place = ("input",) if path is None else (*path, str(index))
+        await insert_custom_fields(session, row, entry.custom_fields, path=(*place, "customFields"))
     return rows
 
 
@@ -67,11 +72,11 @@ async def add_subscription(
         row.uniqueness_key = uniqueness_key
         contract.revision += 1
         await session.flush()
-    note_change(session, "contract", contract.id, after={"subscription": _shown(row)})
+    note_change(session, "contract", contract.id, after={"subscription": _shown(row, entry)})
     return row
 
 
-def _shown(row: SubscriptionRow) -> dict[str, object]:
+def _shown(row: SubscriptionRow, entry: NewSubscription) -> dict[str, object]:
     plain = row.model_dump(
         mode="json", include={"name", "frequency", "collection", "placement", "increases", "prorate"}
     )
@@ -81,4 +86,5 @@ def _shown(row: SubscriptionRow) -> dict[str, object]:
         "product": to_text("product", row.product_id),
         "startingAt": row.starting_at.isoformat(),
         "initialQuantity": canonical(row.initial_quantity),
+        "customFields": dict(entry.custom_fields),
     }

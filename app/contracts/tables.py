@@ -133,7 +133,9 @@ class UsageFilterRow(Row, table=True):
 
 
 class ScheduledChargeRow(Row, Unique, table=True):
-    """A fixed amount on given dates, of a product that is priced on the contract. `added` counts those of a contract.
+    """A fixed amount on given dates, of a product that is priced on the contract; that of a discount comes off.
+
+    `added` counts those of a contract.
 
     One that was archived stays for the lines of void invoices that name it, and charges nothing.
     """
@@ -144,6 +146,7 @@ class ScheduledChargeRow(Row, Unique, table=True):
     product_id: UUID = Field(foreign_key="products.id")
     unit: str = Field(max_length=16)
     schedule: Any = Field(sa_type=JsonOf(schedule_to_json, schedule_from_json))  # type: ignore[call-overload]
+    is_discount: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     added: int
     archived_at: datetime | None = instant(default=None, nullable=True)
 

@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from app.custom_fields import keys, service, tables
 from app.custom_fields.api_types import CustomFieldEntity, CustomFieldKey, custom_fields_in
-from app.custom_fields.entities import KINDS, Entity, entity_of_kind
-from app.errors import ErrorCode, InvalidInput
+from app.custom_fields.entities import HOLDERS, KINDS, Entity, Kind, entity_of, kind_named
+from app.errors import ErrorCode, InvalidInput, NotFound
 from app.graphql.connection import After, Connection, First, connection
 from app.graphql.context import Info
 from app.graphql.fields import mutation_field, query_field
@@ -115,10 +115,12 @@ class CustomFieldsMutation:
         id: ObjectID,
         values: Annotated[list[KeyValueInput], strawberry.argument(description="The keys with their values.")],
     ) -> CustomFieldsPayload:
-        entity, object_id = _named(id)
+        kind, object_id = _named(id)
         found = custom_fields_in(values, path=("values",))
-        unstored = await _draft(info, entity, object_id)
-        row = await service.set_custom_fields(info.context.session, entity, object_id, found, unstored=unstored)
+        entity, unstored = await _whose(info, kind, object_id)
+        row = await service.set_custom_fields(
+            info.context.session, entity, object_id, found, kind=kind, unstored=unstored
+        )
         return CustomFieldsPayload(node=as_node(row, info.context.actor))  # type: ignore[arg-type]
 
     @mutation_field(
@@ -134,26 +136,34 @@ class CustomFieldsMutation:
             list[str], strawberry.argument(name="keys", description="The keys; one without a value is passed over.")
         ],
     ) -> CustomFieldsPayload:
-        entity, object_id = _named(id)
-        unstored = await _draft(info, entity, object_id)
-        row = await service.delete_custom_fields(info.context.session, entity, object_id, keys_, unstored=unstored)
+        kind, object_id = _named(id)
+        entity, unstored = await _whose(info, kind, object_id)
+        row = await service.delete_custom_fields(
+            info.context.session, entity, object_id, keys_, kind=kind, unstored=unstored
+        )
         return CustomFieldsPayload(node=as_node(row, info.context.actor))  # type: ignore[arg-type]
 
 
-async def _draft(info: Info, entity: Entity, object_id: UUID) -> object | None:
-    """The invoice of an id, drafts included: those are no rows, so their own slice finds them."""
-    return await info.context.load("invoice", object_id) if entity is Entity.INVOICE else None
+async def _whose(info: Info, kind: Kind, object_id: UUID) -> tuple[Entity, object | None]:
+    """Whose keys an object may have; and an invoice, drafts included: those are no rows, so their own slice finds them."""
+    own = next((entity for entity, found in KINDS.items() if found is kind), None)
+    if own is not None:
+        return own, await info.context.load("invoice", object_id) if own is Entity.INVOICE else None
+    row = await info.context.session.get(kind.row_class, object_id)
+    if row is None:
+        raise NotFound(kind.called, ids.to_text(kind.kind, object_id), path=("id",))
+    return entity_of(row), None
 
 
-def _named(text: str) -> tuple[Entity, UUID]:
+def _named(text: str) -> tuple[Kind, UUID]:
     """What an id names, when that has custom fields."""
     found = ids.parse(text)
-    entity = None if found is None else entity_of_kind(found[0])
-    if found is None or entity is None:
-        accepted = ", ".join(f"{ids.PREFIXES[kind.kind]}_…" for kind in KINDS.values())
+    kind = None if found is None else kind_named(found[0])
+    if found is None or kind is None:
+        accepted = ", ".join(f"{ids.PREFIXES[holder.kind]}_…" for holder in HOLDERS)
         raise InvalidInput(
             ErrorCode.INVALID,
             f"{text[:60]!r} names nothing that has custom fields; such ids look like {accepted}.",
             path=("id",),
         )
-    return entity, found[1]
+    return kind, found[1]

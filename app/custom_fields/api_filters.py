@@ -6,8 +6,9 @@ Owns the condition that lists of all slices share.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import strawberry
 from sqlalchemy import ColumnElement, Select, false
 from sqlmodel import col, select
 
@@ -20,6 +21,8 @@ from app.graphql.context import Info
 from app.graphql.values import KeyValueInput
 
 DESCRIPTION = "Those with all of these values of custom fields; none match for tokens of one customer."
+Carrying = Annotated[list[KeyValueInput] | None, strawberry.argument(description=DESCRIPTION)]
+"""The argument of a list without a filter."""
 
 
 async def with_custom_fields(

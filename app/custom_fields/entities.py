@@ -15,7 +15,7 @@ from app.alerts.tables import AlertRow
 from app.catalog.tables import MetricRow, ProductRow, RateCard
 from app.contracts.tables import Contract, ScheduledChargeRow, SubscriptionRow
 from app.customers.tables import Customer
-from app.grants.tables import GrantRow
+from app.grants.tables import GrantRow, RecurringGrantRow
 from app.invoices.tables import Invoice
 
 
@@ -67,13 +67,18 @@ KINDS: Mapping[Entity, Kind] = {
     Entity.INVOICE: Kind("invoice", "Invoice", Invoice),
     Entity.ALERT: Kind("alert", "Alert", AlertRow),
 }
+RECURRING = Kind("recurring_grant", "Recurring balance", RecurringGrantRow)
+"""It has the keys of the commits or credits that it makes, and each of those takes over its values."""
+HOLDERS = (*KINDS.values(), RECURRING)
 
 
-def entity_of_kind(kind: str) -> Entity | None:
-    """The entity whose ids are of this kind; None for objects without custom fields."""
-    return next((entity for entity, found in KINDS.items() if found.kind == kind), None)
+def kind_named(kind: str) -> Kind | None:
+    """The holders of custom fields whose ids are of this kind; None for objects without custom fields."""
+    return next((found for found in HOLDERS if found.kind == kind), None)
 
 
 def entity_of(row: object) -> Entity:
-    """The entity of a row, which has custom fields."""
+    """The entity whose keys a row may have."""
+    if isinstance(row, RecurringGrantRow):
+        return Entity.CREDIT if row.type == "CREDIT" else Entity.COMMIT
     return next(entity for entity, kind in KINDS.items() if kind.holds(row))

@@ -60,6 +60,16 @@ async def remove_key(session: AsyncSession, key_id: UUID, *, now: datetime) -> C
     return row
 
 
+async def unique_keys(session: AsyncSession) -> set[tuple[Entity, str]]:
+    """The registered keys that allow each value once."""
+    rows = await session.execute(
+        select(CustomFieldKey.entity, CustomFieldKey.key).where(
+            col(CustomFieldKey.enforce_uniqueness), col(CustomFieldKey.removed_at).is_(None)
+        )
+    )
+    return {(Entity(entity), key) for entity, key in rows}
+
+
 async def _refuse_registered(session: AsyncSession, entity: Entity, key: str) -> None:
     found = await session.execute(
         select(CustomFieldKey).where(

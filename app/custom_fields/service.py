@@ -2,6 +2,7 @@
 
 Owns the rules of semantics 10.2: only registered keys, all values of a call or none, and where a key says so, each
 value on one object only. What is archived keeps its values, and keeps them from others, until they are deleted.
+What a recurring balance makes takes over its values; they are its own from then on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from psycopg import errors as pg
-from sqlalchemy import delete
+from sqlalchemy import delete, literal
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,7 +19,7 @@ from sqlmodel import col, select
 
 from app.change import note_change
 from app.checks import Path, at_most, text_of
-from app.custom_fields.entities import KINDS, Entity, entity_of
+from app.custom_fields.entities import KINDS, RECURRING, Entity, Kind, entity_of
 from app.custom_fields.tables import CustomFieldKey, CustomFieldValue
 from app.errors import Conflict, ErrorCode, InvalidInput, InvalidState, NotFound
 from app.store.arrays import among
@@ -36,8 +37,19 @@ async def insert_custom_fields(
 
     Errors: those of `store_values`.
     """
-    await store_values(session, entity_of(row), row.id, values or {}, path=path)  # type: ignore[attr-defined]
+    if values:
+        await store_values(
+            session, entity_of(row), row.id, values, path=path, is_taken_over=RECURRING.holds(row)  # type: ignore[attr-defined]
+        )  # fmt: skip
     return _shown(values or {})
+
+
+async def take_over(session: AsyncSession, source: UUID, heir: UUID) -> None:
+    """Give an object that this transaction makes the values of the one that made it; those of removed keys stay unseen."""
+    values = select(literal(heir), CustomFieldValue.key_id, CustomFieldValue.value).where(
+        CustomFieldValue.object_id == source
+    )
+    await session.execute(insert(CustomFieldValue).from_select(["object_id", "key_id", "value"], values))
 
 
 async def set_custom_fields(
@@ -46,28 +58,30 @@ async def set_custom_fields(
     identifier: UUID,
     values: Mapping[str, str],
     *,
+    kind: Kind | None = None,
     unstored: object | None = None,
 ) -> object:
     """Give an object these values; other keys keep theirs. Gives the object's row, or what is `unstored`, such as a draft.
 
-    An invoice may have them after it is final: they stand beside it and are no part of its content. Errors: `NotFound`,
+    `kind` is that of an object which has the keys of another entity. An invoice may have them after it is final: they stand beside it and are no part of its content. Errors: `NotFound`,
     ARCHIVED, and those of `store_values`.
     """
-    row = await _object(session, entity, identifier) or unstored
+    kind = kind or KINDS[entity]
+    row = await _object(session, kind, identifier) or unstored
     if row is None:
-        raise _missing(entity, identifier)
+        raise _missing(kind, identifier)
     if getattr(row, "archived_at", None) is not None:
         raise InvalidState(
             ErrorCode.ARCHIVED,
-            f"{KINDS[entity].called} {to_text(KINDS[entity].kind, identifier)} is archived; its values can be deleted.",
+            f"{kind.called} {to_text(kind.kind, identifier)} is archived; its values can be deleted.",
             path=("id",),
             conflicting=row,
         )
     if not values:
         raise InvalidInput(ErrorCode.REQUIRED, "Name at least one key with its value.", path=("values",))
     before = (await custom_fields_of(session, [identifier]))[identifier]
-    await store_values(session, entity, identifier, values, path=("values",))
-    note_change(session, KINDS[entity].kind, identifier, before=_shown(before), after=_shown(before | dict(values)))
+    await store_values(session, entity, identifier, values, path=("values",), is_taken_over=kind is RECURRING)
+    note_change(session, kind.kind, identifier, before=_shown(before), after=_shown(before | dict(values)))
     return row
 
 
@@ -77,6 +91,7 @@ async def delete_custom_fields(
     identifier: UUID,
     keys: Collection[str],
     *,
+    kind: Kind | None = None,
     unstored: object | None = None,
 ) -> object | None:
     """Take the values of these keys from an object, archived or not. Gives the object's row, or what is `unstored`.
@@ -84,10 +99,11 @@ async def delete_custom_fields(
     What is left of a draft that is no more can be deleted as well, and gives None. Errors: `NotFound`, CUSTOM_FIELD_UNKNOWN.
     A key without a value is passed over.
     """
-    row = await _object(session, entity, identifier) or unstored
+    kind = kind or KINDS[entity]
+    row = await _object(session, kind, identifier) or unstored
     before = (await custom_fields_of(session, [identifier]))[identifier]
     if row is None and not before:
-        raise _missing(entity, identifier)
+        raise _missing(kind, identifier)
     registered = await _registered(session, entity, keys, path=("keys",))
     await session.execute(
         delete(CustomFieldValue).where(
@@ -96,17 +112,24 @@ async def delete_custom_fields(
         )
     )
     after = {key: value for key, value in before.items() if key not in registered}
-    note_change(session, KINDS[entity].kind, identifier, before=_shown(before), after=_shown(after))
+    note_change(session, kind.kind, identifier, before=_shown(before), after=_shown(after))
     return row
 
 
 async def store_values(
-    session: AsyncSession, entity: Entity, identifier: UUID, values: Mapping[str, str], *, path: Path
+    session: AsyncSession,
+    entity: Entity,
+    identifier: UUID,
+    values: Mapping[str, str],
+    *,
+    path: Path,
+    is_taken_over: bool = False,
 ) -> None:
     """Store values of an object that this transaction made or holds; `path` is that of the values.
 
-    Errors: CUSTOM_FIELD_UNKNOWN for a key that is not registered, INVALID, `LimitExceeded`, and `Conflict`
-    CUSTOM_FIELD_TAKEN naming the object that has a value which the key allows once.
+    Errors: CUSTOM_FIELD_UNKNOWN for a key that is not registered, INVALID, also for a key that allows a value once where
+    each is taken over by others, `LimitExceeded`, and `Conflict` CUSTOM_FIELD_TAKEN naming the object that has a value
+    which the key allows once.
     """
     at_most(values, MAX_KEYS, path=path)
     registered = await _registered(session, entity, values, path=path)
@@ -114,6 +137,12 @@ async def store_values(
     for key in sorted(values):
         value = text_of(values[key], path=(*path, key), longest=MAX_VALUE)
         found = registered[key]
+        if is_taken_over and found.enforce_uniqueness:
+            raise InvalidInput(
+                ErrorCode.INVALID,
+                f"{key[:100]!r} is unique, and every balance would take it over; set it on each of them instead.",
+                path=(*path, key),
+            )
         unique = value if found.enforce_uniqueness else None
         statement = insert(CustomFieldValue).values(
             object_id=identifier, key_id=found.id, value=value, unique_value=unique
@@ -203,13 +232,13 @@ async def _refuse_taken(session: AsyncSession, entity: Entity, key: CustomFieldK
     )
 
 
-async def _object(session: AsyncSession, entity: Entity, identifier: UUID) -> object | None:
-    row: object | None = await session.get(KINDS[entity].row_class, identifier)
-    return row if KINDS[entity].holds(row) else None
+async def _object(session: AsyncSession, kind: Kind, identifier: UUID) -> object | None:
+    row: object | None = await session.get(kind.row_class, identifier)
+    return row if kind.holds(row) else None
 
 
-def _missing(entity: Entity, identifier: UUID) -> NotFound:
-    return NotFound(KINDS[entity].called, to_text(KINDS[entity].kind, identifier), path=("id",))
+def _missing(kind: Kind, identifier: UUID) -> NotFound:
+    return NotFound(kind.called, to_text(kind.kind, identifier), path=("id",))
 
 
 def _shown(values: Mapping[str, str]) -> dict[str, object]:

@@ -20,7 +20,7 @@ from app.graphql.payload import Payload
 from app.invoices import drafts, service, tables
 from app.invoices.api_drafts import rated_drafts
 from app.invoices.api_filtering import filtered
-from app.invoices.api_inputs import COLUMNS, Filter, Order, number_of, sort_of
+from app.invoices.api_inputs import COLUMNS, Carrying, Filter, Order, number_of, sort_of
 from app.invoices.api_types import Invoice
 from app.store import ids
 
@@ -82,13 +82,15 @@ class InvoicesQuery:
         info: Info,
         customer_id: Annotated[strawberry.ID | None, strawberry.argument(description="Whose.")] = None,
         contract_id: Annotated[strawberry.ID | None, strawberry.argument(description="Of which contract.")] = None,
+        custom_fields: Carrying = None,
         first: First = 25,
     ) -> list[Invoice]:
         if (customer_id is None) is (contract_id is None):
             raise InvalidInput(ErrorCode.INVALID, "Name a customer or a contract, one of them.", path=("customerId",))
         return await rated_drafts(  # type: ignore[return-value]
-            info.context, customer_id=customer_id, contract_id=contract_id, first=page_size(first)
-        )
+            info.context, customer_id=customer_id, contract_id=contract_id, custom_fields=custom_fields or (),
+            first=page_size(first),
+        )  # fmt: skip
 
 
 @strawberry.type

@@ -10,6 +10,7 @@ from typing import Annotated
 import strawberry
 from sqlmodel import col, select
 
+from app.custom_fields.api_filters import Carrying, Entity, with_custom_fields
 from app.errors import ErrorCode, InvalidInput
 from app.grants.api import BalancePayload
 from app.grants.api_kinds import PaymentGate, PaymentGateStatus
@@ -21,6 +22,8 @@ from app.graphql.context import Info
 from app.graphql.fields import mutation_field, query_field
 from app.invoices import gates
 from app.store import ids
+
+GRANTS = GrantRow.__table__.c  # type: ignore[attr-defined]
 
 
 @strawberry.type
@@ -36,12 +39,16 @@ class GatesQuery:
             PaymentGate | None,  # type: ignore[valid-type]
             strawberry.argument(description="Collected by this one; default: by any."),
         ] = None,
+        custom_fields: Carrying = None,
         first: First = 25,
         after: After = None,
     ) -> Connection[Commit]:
         statement = select(GrantRow).where(IS_UNPAID)
         if collected_by is not None:
             statement = statement.where(GrantRow.gate == collected_by)
+        statement = await with_custom_fields(
+            info, statement, Entity.COMMIT, GRANTS.id, custom_fields or (), path=("customFields",)
+        )
         return await connection(info, statement, sort=[col(GrantRow.id)], first=first, after=after)
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlmodel import select
+
 from app.actor import system
+from app.delivery.document_fields import fields_of_invoice
 from app.invoices.run import run_due
+from app.invoices.tables import Invoice
 from app.store.engine import Store
 from tests import builders as build
 from tests.api.conftest import Api
@@ -59,10 +63,16 @@ async def test_what_a_line_names_stays_as_it_was_when_it_became_final(api: Api, 
     assert [error["code"] for error in stranger["userErrors"]] == ["CUSTOM_FIELD_UNKNOWN"]
     october = {("SCHEDULED", "", "K2"), ("SUBSCRIPTION", "", "K1"), ("APPLIED", "K0", "K1")}
     assert said((await api(DRAFTS, id=contract["id"]))["drafts"]) >= october
+    await add(api, "cost center", "CONTRACT")
+    await put(api, contract["id"], **{"cost center": "K3"})
     await run_due(store, actor=system("test"), as_of=now, now=now)
     for item in (balance, subscription, charge):
         await put(api, item["id"], **{"cost center": "moved"})
     assert await final(api, contract) == october
+    async with store.transaction() as session:
+        for invoice in await session.scalars(select(Invoice)):
+            owners = {key.partition(".")[0] for key in await fields_of_invoice(session, invoice)}
+            assert owners == {"contract"}, "what stands on lines is no field of the document"
     assert await assert_all_same(store) == 2
     assert await fields(api, subscription["id"]) == {"cost center": "moved"}
     own = await api.with_scopes("invoices:read", "contracts:read", customerId=deal.customer["id"])
