@@ -53,6 +53,8 @@ def tables(*, stripe: str, aws: str, azure: str) -> dict[str, dict[str, Any]]:
             "secret_access_key": "env:METROGRAPH_SANDBOX_AWS_SECRET",
             "endpoint_url": aws,
             "entitlement_endpoint_url": aws,
+            "agreement_endpoint_url": aws,
+            "payment_requests": True,
             "sns_topics": [TOPIC],
             "sns_base": aws,
             "webhook_secrets": ["env:METROGRAPH_SANDBOX_AWS_EVENTS"],

@@ -95,7 +95,7 @@ def make_client(service: str, access: AwsAccess, *, region: str = "", **options:
 
 
 async def call(
-    name: str, method: Callable[..., Mapping[str, Any]], *, own: frozenset[str] = frozenset(), **parameters: Any
+    name: str, method: Callable[..., Mapping[str, Any]], /, *, own: frozenset[str] = frozenset(), **parameters: Any
 ) -> Mapping[str, Any]:
     """Make one call. Errors: `Refused` for the service's own coded refusals, and the two failures for the rest.
 
@@ -122,13 +122,17 @@ async def call(
 
 
 class Refused(Exception):
-    """AWS refused the call by a code of the service's own; nothing was done. What it means is the service's matter."""
+    """AWS refused the call by a code of the service's own; nothing was done. What it means is the service's matter.
 
-    def __init__(self, code: str, message: str, *, request_id: str = "") -> None:
+    `reason` is the finer word that some services add to the code.
+    """
+
+    def __init__(self, code: str, message: str, *, request_id: str = "", reason: str = "") -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.request_id = request_id
+        self.reason = reason
 
 
 def request_id_of(answer: object) -> str:
@@ -153,4 +157,5 @@ def _raise_for(name: str, error: boto_errors.ClientError, own: frozenset[str]) -
         raise Terminal("AUTHENTICATION", message, hint=hint, stop_connection=True) from error
     if status >= 500 or status < 300 or bare in ("InternalServiceErrorException", "InternalError"):
         raise Transient(message, unknown=True) from error
-    raise Refused(bare, message, request_id=request_id_of(response)) from error
+    reason = str(response.get("reason") or "")
+    raise Refused(bare, message, request_id=request_id_of(response), reason=reason) from error

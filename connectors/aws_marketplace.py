@@ -1,7 +1,7 @@
 """Frozen hour slots become metered records of AWS Marketplace (BatchMeterUsage).
 
 Owns the identification of records and AWS's statuses. Leaves the account to `aws_account.py`, the buyers' agreements to
-`aws_agreements.py`, and what is owed, and which slot carries it, to `app/delivery`. AWS counts an identical record once, so re-sending a frozen record is also the way
+`aws_agreements.py`, invoices that are asked for by themselves to `aws_payments.py`, and what is owed, and which slot carries it, to `app/delivery`. AWS counts an identical record once, so re-sending a frozen record is also the way
 to look it up; another quantity in the slot is refused for ever.
 """
 
@@ -13,13 +13,15 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from app.core.period import Period
-from connectors.aws_account import METERING, AwsAccount, AwsCustomer, AwsMarketplaceConfig
+from connectors.aws_account import METERING, REQUESTED_BY, AwsAccount, AwsCustomer, AwsMarketplaceConfig
 from connectors.aws_agreements import AwsAgreements
+from connectors.aws_payments import AwsPayments
+from connectors.aws_request import is_request
 from connectors.base import (
     Capabilities,
     Clock,
     Document,
-    MeteringDocument,
+    InvoiceDocument,
     Outcome,
     OutcomeStatus,
     Problem,
@@ -57,7 +59,7 @@ _BAD_RECORD = frozenset(
 
 
 class AwsMarketplaceConnector(AwsAgreements):
-    """Metering over boto3; what it knows of agreements is inherited."""
+    """Metering over boto3; what it knows of agreements is inherited, and payment requests are made by a part of their own."""
 
     name: ClassVar[str] = "aws_marketplace"
     # docs.aws.amazon.com/marketplacemetering/latest/APIReference/API_BatchMeterUsage.html, November 2026: 25 records,
@@ -69,21 +71,24 @@ class AwsMarketplaceConnector(AwsAgreements):
         month_cutoff_hour=6,
         currencies=frozenset({"USD"}),
         max_quantity=Decimal(2**31 - 1),
+        requested_by=REQUESTED_BY,
     )
     Config: ClassVar[type[Any]] = AwsMarketplaceConfig
     CustomerConfig: ClassVar[type[Any]] = AwsCustomer
 
     def __init__(self, config: AwsMarketplaceConfig, clock: Clock) -> None:
         super().__init__(AwsAccount(config), config, clock)
+        self._payments = AwsPayments(self._account, is_offered=config.payment_requests)
 
     @staticmethod
     def validate_customer(settings: Mapping[str, str]) -> list[Problem]:
-        """Every problem of the customer's side: one identification style, complete."""
+        """Every problem of the customer's side: one identification style, complete, and both ids of payment requests or none."""
         return problems_of(AwsCustomer.from_settings, settings)
 
     async def deliver(self, document: Document, key: str) -> list[Outcome]:
-        """Meter the records; AWS identifies them by customer, dimension and hour, so the key is not used."""
-        assert isinstance(document, MeteringDocument), "AWS Marketplace takes usage records"
+        """Meter the records, or ask for an invoice; AWS identifies records by customer, dimension and hour, without a key."""
+        if isinstance(document, InvoiceDocument):
+            return [await self._payments.deliver(document, key)]
         customers = {
             record.reference: customer_of(AwsCustomer.from_settings, record.customer) for record in document.records
         }
@@ -102,20 +107,28 @@ class AwsMarketplaceConnector(AwsAgreements):
         )
 
     async def find(self, document: Document) -> Outcome | None:
-        """Always None: AWS has no read of metered records. Re-sending the identical record answers the question."""
-        return None
+        """The request for an invoice. AWS has no read of metered records; re-sending the identical record is the question."""
+        return await self._payments.find(document) if isinstance(document, InvoiceDocument) else None
 
     async def void(self, receipt: Receipt) -> Outcome:
-        """Not supported: a metered quantity stands for ever."""
-        raise not_supported(self.name, "metered usage cannot be taken back; request a billing adjustment at AWS")
+        """Cancel a payment request. Not supported for usage: a metered quantity stands for ever."""
+        if not is_request(receipt.provider_reference):
+            raise not_supported(self.name, "metered usage cannot be taken back; request a billing adjustment at AWS")
+        return await self._payments.take_back(receipt)
 
     async def list(self, period: Period) -> Sequence[ProviderEntry]:
         """Not supported by the metering API."""
         raise not_supported(self.name, "the metering API has no read; see CloudTrail or the seller reports")
 
     async def status(self, provider_reference: str) -> ProviderEntry:
-        """Not supported by the metering API."""
-        raise not_supported(self.name, "metered records have no state after they were accepted")
+        """A payment request as it stands. Not supported by the metering API."""
+        if not is_request(provider_reference):
+            raise not_supported(self.name, "metered records have no state after they were accepted")
+        return await self._payments.status(provider_reference)
+
+    async def requests(self, period: Period) -> Sequence[ProviderEntry]:
+        """See `connectors.base.ListsRequests`."""
+        return await self._payments.requests(period)
 
     async def close(self) -> None:
         """Close the regional clients."""

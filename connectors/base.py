@@ -21,6 +21,8 @@ Clock: TypeAlias = Callable[[], datetime]
 Json: TypeAlias = dict[str, Any]
 NOT_SUPPORTED = "NOT_SUPPORTED"
 SKIPPED = "SKIPPED"
+CREDIT_NEEDED = "CREDIT_NEEDED"
+"""Code of a void that the provider refuses because the customer is charged already; a person gives a credit there."""
 
 
 class Transient(Exception):
@@ -66,6 +68,8 @@ class Capabilities:
     `notices_kept` is how far back the provider lists what it told; such a connector is a `KeepsNotices` too.
     `customer_named_by` are the keys of the customer's side that name the customer there, where calls for one customer must
     follow one another. `concurrency` is how many documents are under way at an account at once, whoever sends them.
+    `requested_by` are the keys of the customer's side by which a marketplace is asked for scheduled invoices one by one, beside
+    metering; where a customer has them all, such an invoice comes to `deliver` as a document and is not metered.
     """
 
     mode: Literal["invoice", "metering"]
@@ -79,6 +83,7 @@ class Capabilities:
     notices_kept: timedelta | None = None
     customer_named_by: tuple[str, ...] = ()
     concurrency: int = 3
+    requested_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,20 +223,26 @@ class ProviderEntry:
     """One object as the provider shows it now. `reference` is ours when the object carries it.
 
     `provider_status` of an invoice is the provider's own word; `draft`, `open`, `paid`, `uncollectible`, `void` and
-    `deleted` (it was there, and is no more) mean to everybody what they mean at Stripe. `amount` is money in the major unit for invoices (`currency` set) and a quantity for usage (`currency` None).
-    `payment` is None where the provider does not tell.
+    `deleted` (it was there, and is no more) mean to everybody what they mean at Stripe, and `VALIDATING`, `PENDING_APPROVAL`,
+    `APPROVED`, `REJECTED`, `CANCELLED` and `VALIDATION_FAILED` what they mean for payment requests at AWS. `message` is what the
+    provider says about it, `charge` its id of the charge that came of it. `amount` is money in the major unit for invoices
+    (`currency` set) and a quantity for usage (`currency` None); `tax` is the part of it that the provider put on top of what we
+    billed. `payment` is None where the provider does not tell.
     """
 
     provider_reference: str
     provider_status: str
     reference: str | None = None
     amount: Decimal | None = None
+    tax: Decimal | None = None
     amount_paid: Decimal | None = None
     payment: PaymentState | None = None
     currency: str | None = None
     effective_at: datetime | None = None
     due_at: datetime | None = None
     created_at: datetime | None = None
+    message: str | None = None
+    charge: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,6 +318,14 @@ class KeepsNotices(Protocol):
 
     async def notices(self, period: Period) -> Sequence[Notification]:
         """Every notice that the provider made in the period and still keeps, oldest first."""
+        ...
+
+
+class ListsRequests(Protocol):
+    """What a connector that meters offers beside `Connector` where `Capabilities.requested_by` is set."""
+
+    async def requests(self, period: Period) -> Sequence[ProviderEntry]:
+        """Every request for a payment that was made in the period, ours or not, for reconciliation."""
         ...
 
 

@@ -18,7 +18,7 @@ import stripe
 
 from app.core import money
 from app.core.period import Period
-from connectors import base, pace, stripe_fields, stripe_invoice
+from connectors import base, pace, stripe_fields, stripe_invoice, stripe_totals
 from connectors.base import Outcome, OutcomeStatus, Terminal
 from connectors.http import Secret, SettingsTable
 from connectors.stripe_calls import (
@@ -29,7 +29,6 @@ from connectors.stripe_calls import (
     all_invoices,
     call,
     checked,
-    entry_of,
     instant_of,
     metadata_of,
     verified_notice,
@@ -167,7 +166,7 @@ class StripeConnector:
         assert isinstance(document, base.InvoiceDocument), "Stripe takes invoices"
         run = _Run(self._client, self._plan(document), "")
         invoice = await run.look_up()
-        return None if invoice is None else run.judge(invoice)
+        return None if invoice is None else await run.judge(invoice)
 
     async def void(self, receipt: base.Receipt) -> Outcome:
         """Delete a draft, void an open or uncollectible invoice, credit a paid one where `credit_paid` says so."""
@@ -176,7 +175,7 @@ class StripeConnector:
     async def list(self, period: Period) -> Sequence[base.ProviderEntry]:
         """Every invoice created in the period, oldest first; those without our id have no reference."""
         found = await all_invoices(self._client, {"created": _within(period)})
-        return [entry_of(invoice) for invoice in reversed(found)]
+        return [await stripe_totals.entry_of(self._client, invoice) for invoice in reversed(found)]
 
     async def status(self, provider_reference: str) -> base.ProviderEntry:
         """The invoice as Stripe shows it now; `deleted` when Stripe has none of that id, which tells of no payment."""
@@ -189,7 +188,7 @@ class StripeConnector:
             found = None
         if found is None or getattr(found, "deleted", False):
             return base.ProviderEntry(provider_reference=provider_reference, provider_status="deleted")
-        return entry_of(checked(found))
+        return await stripe_totals.entry_of(self._client, checked(found))
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> base.Notification:
         """Verify `Stripe-Signature` over the raw body and name the invoice to read again.
@@ -231,15 +230,25 @@ class _Run:
         """Take the invoice from whatever state it is in to the last one."""
         found = await self.look_up()
         if found is not None and (found.status != "draft" or not self._is_ours(found)):
-            return self.judge(found)
+            return await self.judge(found)
         invoice = await self._fill(found or await self._create(), is_new=found is None)
-        self._compare(invoice)
-        if not self._plan.customer.options.leave_in_draft:
-            request = self._invoices.finalize_invoice_async(
-                invoice.id, {"auto_advance": True}, self._options(f"{invoice.id}:finalize")
-            )
-            invoice = self._seen(await call("finalize", request))
-        return self._told(invoice, OutcomeStatus.ACCEPTED)
+        await self._compare(invoice)
+        options = self._plan.customer.options
+        if not options.leave_in_draft:
+            invoice = await (self._leave_to_stripe(invoice) if options.tax.is_external else self._finalize(invoice))
+        return await self._told(invoice, OutcomeStatus.ACCEPTED)
+
+    async def _finalize(self, invoice: stripe.Invoice) -> stripe.Invoice:
+        key = self._options(f"{invoice.id}:finalize")
+        request = self._invoices.finalize_invoice_async(str(invoice.id), {"auto_advance": True}, key)
+        return self._seen(await call("finalize", request))
+
+    async def _leave_to_stripe(self, invoice: stripe.Invoice) -> stripe.Invoice:
+        """Stripe finalizes it in about an hour (providers 1.2); tax software adds its lines before."""
+        key = self._options(f"{invoice.id}:advance")
+        return self._seen(
+            await call("advance", self._invoices.update_async(str(invoice.id), {"auto_advance": True}, key))
+        )
 
     async def look_up(self) -> stripe.Invoice | None:
         """The customer's invoice with our id in its metadata, a voided one only when there is no other.
@@ -259,10 +268,10 @@ class _Run:
             raise Terminal("TWICE_AT_PROVIDER", f"{reference} is at Stripe as {names}.", hint="Void all but one there.")
         return living[0] if living else found[0] if found else None
 
-    def judge(self, invoice: stripe.Invoice) -> Outcome:
+    async def judge(self, invoice: stripe.Invoice) -> Outcome:
         """What an invoice that stands at Stripe means for this document."""
         status, code, message, hint = OutcomeStatus.UNKNOWN, "INCOMPLETE", "The draft is not finished yet.", None
-        is_equal = self._counted(invoice) == self._plan.total
+        is_equal, is_done = await self._counted(invoice) == self._plan.total, self._is_done(invoice)
         if not self._is_ours(invoice):
             status, code = OutcomeStatus.COLLISION, "OTHER_CONTENT"
             message = "Stripe holds an invoice with our id and other content."
@@ -270,12 +279,12 @@ class _Run:
         elif invoice.status == "void":
             status, code = OutcomeStatus.REFUSED, "VOIDED_AT_PROVIDER"
             message, hint = "The invoice was voided in Stripe.", "Void it here too, or regenerate it."
-        elif is_equal and (invoice.status != "draft" or self._plan.customer.options.leave_in_draft):
+        elif is_equal and is_done:
             status, code, message = OutcomeStatus.DUPLICATE, None, None
         elif invoice.status != "draft":
             status, code = OutcomeStatus.COLLISION, "TOTAL_DRIFT"
             message, hint = "The invoice at Stripe has another total.", "Compare the two invoices line by line."
-        return self._told(invoice, status, code=code, message=message, hint=hint)
+        return await self._told(invoice, status, code=code, message=message, hint=hint)
 
     async def _create(self) -> stripe.Invoice:
         parameters: Any = self._plan.create
@@ -316,9 +325,9 @@ class _Run:
             after = {"starting_after": page.data[-1].id}
         return places
 
-    def _compare(self, invoice: stripe.Invoice) -> None:
+    async def _compare(self, invoice: stripe.Invoice) -> None:
         """Stripe's total against ours, before anything is final. The draft stays for a person to look at."""
-        theirs = self._counted(invoice)
+        theirs = await self._counted(invoice)
         if theirs == self._plan.total:
             return
         currency = self._plan.document.currency
@@ -329,9 +338,18 @@ class _Run:
             hint="Look for foreign lines, discounts or taxes on the draft, delete it and retry.",
         )
 
-    def _counted(self, invoice: stripe.Invoice) -> int:
-        untaxed = invoice.total_excluding_tax if self._plan.customer.options.tax == "stripe" else None
-        return invoice.total if untaxed is None else untaxed
+    async def _counted(self, invoice: stripe.Invoice) -> int:
+        """What is to equal our total. Where no tax is asked for, any that is there is a difference."""
+        return (
+            invoice.total
+            if self._plan.customer.options.tax.way == "off"
+            else await stripe_totals.billed(self._client, invoice)
+        )
+
+    def _is_done(self, invoice: stripe.Invoice) -> bool:
+        options = self._plan.customer.options
+        is_left = options.leave_in_draft or (options.tax.is_external and bool(invoice.auto_advance))
+        return invoice.status != "draft" or is_left
 
     def _is_ours(self, invoice: stripe.Invoice) -> bool:
         return metadata_of(invoice, stripe_invoice.DIGEST_KEY) in (self._plan.digest, None)
@@ -345,7 +363,7 @@ class _Run:
             self._request_ids.append(seen.last_response.request_id)
         return seen
 
-    def _told(
+    async def _told(
         self,
         invoice: stripe.Invoice,
         status: OutcomeStatus,
@@ -358,7 +376,7 @@ class _Run:
         return Outcome(
             reference=self._plan.document.reference,
             status=status,
-            acknowledged=stripe_invoice.major_units(self._counted(invoice), currency),
+            acknowledged=stripe_invoice.major_units(await self._counted(invoice), currency),
             provider_reference=invoice.id,
             provider_status=invoice.status,
             code=code,

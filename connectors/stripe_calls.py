@@ -17,10 +17,10 @@ from typing import Any, TypeVar, cast
 
 import stripe
 
-from connectors.base import Notification, PaymentState, ProviderEntry, Terminal, Transient
+from connectors.base import Notification, Terminal, Transient
 from connectors.http import Secret, member, wait_from
 from connectors.pace import Pace, Turns
-from connectors.stripe_invoice import INVOICE_KEY, major_units
+from connectors.stripe_invoice import INVOICE_KEY
 
 log = logging.getLogger("metrograph.connectors.stripe")
 
@@ -151,35 +151,6 @@ def metadata_of(item: object, key: str) -> str | None:
 def instant_of(seconds: int | None) -> datetime | None:
     """Unix seconds as an instant."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def entry_of(invoice: stripe.Invoice) -> ProviderEntry:
-    """A Stripe invoice as reconciliation sees it; amounts in the major unit."""
-    currency = invoice.currency.upper()
-    return ProviderEntry(
-        provider_reference=str(invoice.id),
-        provider_status=str(invoice.status),
-        reference=metadata_of(invoice, INVOICE_KEY),
-        amount=major_units(invoice.total, currency),
-        amount_paid=major_units(invoice.amount_paid, currency),
-        payment=_payment_of(invoice),
-        currency=currency,
-        effective_at=instant_of(invoice.effective_at),
-        # Other versions and stand-ins may leave it out, and the SDK raises for what is absent.
-        due_at=instant_of(getattr(invoice, "due_date", None)),
-        created_at=instant_of(invoice.created),
-    )
-
-
-def _payment_of(invoice: stripe.Invoice) -> PaymentState:
-    """Paid, or failed: given up, void, or still open after a try. A draft, or one that was not tried yet, is open.
-
-    Source: docs.stripe.com/api/invoices/object, `status` and `attempt_count`, November 2026.
-    """
-    if invoice.status == "paid":
-        return PaymentState.PAID
-    is_tried_in_vain = invoice.status == "open" and bool(invoice.attempt_count)
-    return PaymentState.FAILED if is_tried_in_vain or invoice.status in ("void", "uncollectible") else PaymentState.OPEN
 
 
 def verified_notice(

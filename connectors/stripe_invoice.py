@@ -18,6 +18,8 @@ from app.core import money
 from connectors.base import DocumentLine, InvoiceDocument, Problem, Terminal, document_to_json
 from connectors.http import SettingsTable, customer_of, problems_of
 from connectors.stripe_fields import FieldRules
+from connectors.stripe_tax import KEY as TAX_KEY
+from connectors.stripe_tax import Tax, parameters_of, read_tax
 
 # docs.stripe.com/currencies, November 2026. Stripe's own table; ISO 4217 differs (ISK, UGX, MGA).
 ZERO_DECIMAL = frozenset(
@@ -47,7 +49,7 @@ NUMBER_KEY = "metrograph_invoice_number"
 DIGEST_KEY = "metrograph_digest"
 LINE_KEY = "metrograph_line"
 
-NO_RULES = FieldRules()
+NO_RULES, NO_TAX = FieldRules(), Tax()
 _EFFECTIVE_AT: dict[object, str] = {
     "period_end": "period_end",
     "noon_utc": "noon_utc",
@@ -55,7 +57,6 @@ _EFFECTIVE_AT: dict[object, str] = {
     True: "period_end",
     False: "off",
 }
-_TAX: dict[object, str] = {"off": "off", "stripe": "stripe"}
 _COLLECTION: dict[object, str] = {name: name for name in ("charge_automatically", "send_invoice")}
 
 
@@ -67,7 +68,7 @@ class InvoiceOptions:
     leave_in_draft: bool = False
     skip_zero: bool = False
     days_until_due: int = 30
-    tax: str = "off"
+    tax: Tax = NO_TAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +92,9 @@ def read_options(table: SettingsTable, defaults: InvoiceOptions, *, camel: bool 
         leave_in_draft=table.flag(key("leave_in_draft"), defaults.leave_in_draft),
         skip_zero=table.flag(key("skip_zero"), defaults.skip_zero),
         days_until_due=table.whole(key("days_until_due"), defaults.days_until_due, least=0, most=365),
-        tax=table.choice(key("tax"), defaults.tax, among=_TAX),
+        tax=read_tax(table, key("tax"), key("tax_rates"), defaults.tax),
     )
-    if options.tax == "stripe" and options.effective_at != "off":
+    if options.tax.way == "stripe" and options.effective_at != "off":
         # Stripe Tax computes with its own date, so the printed date and the tax point would disagree.
         table.fault(key("effective_at"), "must be off where Stripe computes the tax")
     return options
@@ -146,7 +147,7 @@ def plan_invoice(
             f"{money.canonical(document.total)} {document.currency} is above Stripe's limit for one charge.",
             hint="Split the invoice, or settle it outside Stripe and mark it delivered.",
         )
-    if customer.options.tax == "stripe" and any(line["amount"] < 0 for line in lines):
+    if customer.options.tax.way == "stripe" and any(line["amount"] < 0 for line in lines):
         # docs.stripe.com/tax/invoicing, November 2026: Stripe refuses it when the draft is final already for us.
         raise Terminal(
             "NEGATIVE_WITH_TAX",
@@ -216,6 +217,7 @@ def _create_parameters(
         "pending_invoice_items_behavior": "exclude",
         # The customer's own discount would change the total; ours is already in the lines.
         "discounts": "",
+        **parameters_of(options.tax),
         "metadata": {
             **rules.metadata_of(document.custom_fields),
             INVOICE_KEY: document.reference,
@@ -229,8 +231,8 @@ def _create_parameters(
         parameters["custom_fields"] = printed
     if customer.collection_method == "send_invoice":
         parameters["days_until_due"] = options.days_until_due
-    if options.tax == "stripe":
-        parameters["automatic_tax"] = {"enabled": True}
+    if options.tax.is_external:
+        parameters["metadata"][TAX_KEY] = options.tax.way
     instant = effective_at(document, options.effective_at)
     if instant is not None:
         parameters["effective_at"] = int(instant.timestamp())

@@ -19,12 +19,20 @@ PROVIDER_RULES: dict[str, tuple[str, str]] = {
         "where d.billing_configuration_id is distinct from i.billing_configuration_id "
         "or d.customer_id <> i.customer_id or d.currency <> i.currency or d.total <> i.total",
     ),
+    "a marketplace is asked for scheduled invoices above zero where an agreement is named, and is sent the rest as usage": (
+        "select count(*) from deliveries",
+        "select count(*) from (select d.mode, d.provider, d.attempts, i.type = 'SCHEDULED' and i.total > 0 and "
+        "jsonb_exists(b.settings, 'variablePaymentTermId') as is_asked from deliveries d join invoices i on i.id = d.invoice_id "
+        "join billing_configurations b on b.id = d.billing_configuration_id) d where case when is_asked then mode = 'metering' "
+        "else mode = 'invoice' and provider = 'aws_marketplace' and attempts > 0 end",
+    ),
     "nothing counts as delivered that its provider showed void or deleted": (
         "select count(*) from external_invoice_states",
         # The last state, of the object that the delivery names now: a retry after a void has another one.
         "select count(*) from external_invoice_states s join deliveries d on d.id = s.delivery_id and "
         "d.provider_reference = s.provider_reference where not exists (select 1 from external_invoice_states l "
-        "where l.delivery_id = s.delivery_id and l.id > s.id) and s.provider_status in ('void', 'deleted') and d.status = 'DELIVERED' "
+        "where l.delivery_id = s.delivery_id and l.id > s.id) and s.provider_status in "
+        "('void', 'deleted', 'REJECTED', 'CANCELLED', 'VALIDATION_FAILED') and d.status = 'DELIVERED' "
         "and not exists (select 1 from invoice_voids v where v.invoice_id = d.invoice_id)",
     ),
     "a delivery says of its provider what was read there last": (

@@ -5,7 +5,7 @@ Owns those refusals. Which configuration is the default, and what it covers, is 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,11 +14,10 @@ from sqlmodel import col, or_, select
 
 from app.checks import Path
 from app.contracts.tables import BillingConfigurationUpdateRow, Contract
-from app.core.hierarchy import Payer
-from app.core.period import Period
-from app.core.routing import segments
+from app.core import hierarchy, invoice, period, routing
 from app.customers.routes import choices_of, default_configuration, no_marketplace
 from app.errors import ErrorCode, InvalidState
+from app.invoices.tables import Invoice
 from app.providers import ProviderDirectory
 from app.store.ids import to_text
 
@@ -42,7 +41,7 @@ async def refuse_metered_default(session: AsyncSession, customer_id: UUID, provi
             Contract.customer_id == customer_id,
             col(Contract.archived_at).is_(None),
             FOLLOWS_DEFAULT,
-            or_(col(Contract.payer) == Payer.SELF, col(Contract.consolidation).is_not(None), has_children),
+            or_(col(Contract.payer) == hierarchy.Payer.SELF, col(Contract.consolidation).is_not(None), has_children),
         )
         .order_by(col(Contract.id))
         .limit(1)
@@ -79,11 +78,10 @@ async def refuse_move_within_a_statement(
     choices = await choices_of(session, contracts)
     for contract in contracts:
         end = None if contract.ending_before is None else contract.ending_before.astimezone(UTC)
-        whole = Period(contract.starting_at.astimezone(UTC), end)
-        grace = timedelta(hours=contract.grace_hours)
-        for period, choice in segments(choices[contract.id], contract=whole):
-            is_over = period.ending_before is not None and period.ending_before + grace <= now
-            if choice.configuration_id is None and period.starting_at <= now and not is_over:
+        whole = period.Period(contract.starting_at.astimezone(UTC), end)
+        for covered, choice in routing.segments(choices[contract.id], contract=whole):
+            is_begun = choice.configuration_id is None and covered.starting_at <= now
+            if is_begun and not await _is_billed(session, contract, until=covered.ending_before):
                 raise InvalidState(
                     ErrorCode.ILLEGAL_TRANSITION,
                     f"{metered[0]} is sent usage by the hour, and contract {to_text('contract', contract.id)} follows the "
@@ -93,6 +91,18 @@ async def refuse_move_within_a_statement(
                     path=path,
                     conflicting=contract,
                 )
+
+
+async def _is_billed(session: AsyncSession, contract: Contract, *, until: datetime | None) -> bool:
+    """Whether the statement that ends then is final: one that is due, and that no run has got to, still goes by the default."""
+    if until is None:
+        return False
+    if contract.generate_from is not None and contract.generate_from >= until:
+        return True
+    final = select(Invoice.id).where(
+        Invoice.contract_id == contract.id, Invoice.type == invoice.InvoiceType.USAGE, Invoice.ending_before == until
+    )
+    return (await session.scalars(final.limit(1))).first() is not None
 
 
 async def refuse_other_currencies(

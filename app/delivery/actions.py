@@ -13,8 +13,8 @@ from sqlmodel import and_, col, func, or_, select
 
 from app.change import note_change
 from app.checks import Path, text_of
-from app.delivery.registry import Connections
-from app.delivery.states import NO_EFFECT, VOIDED_AT_PROVIDER, DeliveryStatus
+from app.delivery import registry, requests
+from app.delivery.states import CREDIT_NEEDED, CREDITED, MAY_BE_GIVEN_UP, NO_EFFECT, DeliveryStatus
 from app.delivery.tables import Delivery, DeliveryAttempt, DeliveryReceipt
 from app.errors import ErrorCode, InvalidState, NotFound
 from app.invoices.service import DELIVERIES_JOB
@@ -39,10 +39,10 @@ async def retry(session: AsyncSession, directory: ProviderDirectory, delivery_id
     if delivery.status not in RETRYABLE:
         raise _illegal(delivery, "only one that FAILED or NEEDS_ATTENTION is tried again")
     before = _shown(delivery)
-    connection = directory.find(delivery.connection) if isinstance(directory, Connections) else None
+    connection = directory.find(delivery.connection) if isinstance(directory, registry.Connections) else None
     if connection is not None:
         # Unknown when the delivery was opened without its connection.
-        delivery.mode = connection.capabilities.mode
+        delivery.mode = await requests.mode_of_delivery(session, connection, delivery)
     delivery.status, delivery.next_attempt_at, delivery.updated_at = DeliveryStatus.PENDING, now, now
     await session.flush()
     await enqueue(session, DELIVERIES_JOB, once=DELIVERIES_JOB)
@@ -53,7 +53,8 @@ async def retry(session: AsyncSession, directory: ProviderDirectory, delivery_id
 async def cancel(session: AsyncSession, delivery_id: UUID, *, reason: str, now: datetime) -> Delivery:
     """Give a delivery up, while it is certain that the provider has billed nothing of it.
 
-    Errors: `NotFound`, REQUIRED, ILLEGAL_TRANSITION when it is closed, metered, or may have been sent.
+    So it is when somebody took it back there, or has given a credit for it. Errors: `NotFound`, REQUIRED, ILLEGAL_TRANSITION when it
+    is closed, metered, or may have been sent.
     """
     reason = text_of(reason.strip(), path=("reason",), longest=MAX_REASON)
     delivery = await _locked(session, delivery_id)
@@ -61,11 +62,12 @@ async def cancel(session: AsyncSession, delivery_id: UUID, *, reason: str, now: 
         raise _illegal(delivery, "it is closed")
     if delivery.mode == "metering":
         raise _illegal(delivery, "a marketplace is sent hours, not invoices; they go on as long as something is owed")
-    if delivery.error_code != VOIDED_AT_PROVIDER and await may_be_there(session, delivery):
+    if delivery.error_code not in MAY_BE_GIVEN_UP and await may_be_there(session, delivery):
         raise _illegal(delivery, "an attempt may have reached the provider; retry it, then void the invoice there")
     before = _shown(delivery)
     delivery.status, delivery.next_attempt_at, delivery.updated_at = DeliveryStatus.CANCELED, None, now
-    delivery.error_code, delivery.error_message, delivery.error_hint = "CANCELED", reason, None
+    code = CREDITED if delivery.error_code == CREDIT_NEEDED else "CANCELED"
+    delivery.error_code, delivery.error_message, delivery.error_hint = code, reason, None
     await session.flush()
     note_change(session, "delivery", delivery.id, before=before, after={**_shown(delivery), "reason": reason})
     return delivery

@@ -40,6 +40,10 @@ class ProviderAccount:
     name: str = strawberry.field(description="Its name in the file of connections.")
     provider: str = strawberry.field(description="Name of the provider.")
     is_metered: bool = strawberry.field(description="Whether it is sent usage by the hour instead of invoices.")
+    takes_payment_requests: bool = strawberry.field(
+        description="Whether customers may name what payments are asked of; their scheduled invoices then go out one by one, "
+        "and are not metered."
+    )
     paused_since: datetime | None = strawberry.field(description="Since when nothing is sent; null while it runs.")
     pause_reason: str | None = strawberry.field(description="Why it is paused.")
     open_deliveries: list[DeliveryCount] = strawberry.field(
@@ -112,6 +116,7 @@ def _shown(item: connections.Standing) -> ProviderAccount:
         name=item.connection.name,
         provider=item.connection.provider,
         is_metered=item.connection.capabilities.mode == "metering",
+        takes_payment_requests=item.connection.takes_requests,
         paused_since=None if pause is None else pause.paused_at,
         pause_reason=None if pause is None else pause.reason,
         open_deliveries=[DeliveryCount(status=State(name), count=n) for name, n in sorted(item.deliveries.items())],

@@ -42,6 +42,9 @@ ExternalInvoiceStatus = described_enum(
         standing.ExternalStatus.UNCOLLECTIBLE: "It was given up at the provider.",
         standing.ExternalStatus.VOID: "It was voided at the provider.",
         standing.ExternalStatus.DELETED: "Its draft was deleted at the provider.",
+        standing.ExternalStatus.PENDING_APPROVAL: "The buyer is asked for it at the marketplace and has not answered.",
+        standing.ExternalStatus.APPROVED: "The buyer has approved it, and the marketplace charges it.",
+        standing.ExternalStatus.REJECTED: "The buyer has rejected it.",
     },
 )
 NoticeState = described_enum(
@@ -70,11 +73,20 @@ class ExternalInvoice:
         description="What became of its payment; null where the provider does not tell."
     )
     total: Money | None = strawberry.field(description="Its total there, as read back; null before that.")
+    tax: Money | None = strawberry.field(
+        description="What of that total is tax that the provider, or tax software there, put on top of the invoice; as read back."
+    )
     amount_paid: Money | None = strawberry.field(description="What of it is paid, as read back.")
     due_at: datetime | None = strawberry.field(description="When its payment is due, where the provider says so.")
     effective_at: datetime | None = strawberry.field(description="The date that the provider prints on it.")
     observed_at: datetime | None = strawberry.field(
         description="When a change was last read back; null while nothing was told since it was sent."
+    )
+    message: str | None = strawberry.field(
+        description="What the provider says about its state, such as why the buyer rejected it; as read back."
+    )
+    charge_id: str | None = strawberry.field(
+        description="The provider's id of the charge that came of it, as read back; null where there is none."
     )
     error: DeliveryError | None = strawberry.field(
         description="Why it is not there, or differs; null when all is well."
@@ -94,10 +106,13 @@ def _external(delivery: tables.Delivery, seen: tables.ExternalInvoiceState | Non
         provider_status=delivery.provider_status,
         payment_status=standing.payment_status(delivery, seen, now=now),
         total=money("amount"),
+        tax=money("tax"),
         amount_paid=money("amount_paid"),
         due_at=None if seen is None else seen.due_at,
         effective_at=delivery.effective_at,
         observed_at=None if seen is None else seen.created_at,
+        message=None if seen is None else seen.message,
+        charge_id=None if seen is None else seen.charge_reference,
         error=error_of(delivery),
     )
 

@@ -6,19 +6,21 @@ the database refuses, or because the connector itself made a mistake: without a 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import structlog
 
 from app.core.period import Period
 from app.delivery.registry import Connection
-from connectors.base import Document, Outcome, ProviderEntry, Receipt, Terminal, Transient
+from connectors.base import Document, ListsRequests, Outcome, ProviderEntry, Receipt, Terminal, Transient
 
 log = structlog.get_logger("metrograph.delivery")
 
 Answer: TypeAlias = Sequence[Outcome] | Transient | Terminal
+Entries: TypeAlias = Sequence[ProviderEntry] | Transient | Terminal
+Reader: TypeAlias = Callable[[Connection, Period], Awaitable[Entries]]
 CODE, TEXT, REFERENCE = 64, 2_000, 255
 """How much is kept of a code or a state, of a sentence, and of an identifier."""
 
@@ -58,10 +60,19 @@ async def read_back(connection: Connection, reference: str) -> ProviderEntry | T
         return Transient(f"The connector failed ({type(fault).__name__})")
 
 
-async def listed(connection: Connection, period: Period) -> Sequence[ProviderEntry] | Transient | Terminal:
+async def listed(connection: Connection, period: Period) -> Entries:
     """Everything that the provider shows of a period, or why it cannot be read."""
+    return await _read(connection, connection.connector.list(period))
+
+
+async def requested(connection: Connection, period: Period) -> Entries:
+    """Every payment request that a marketplace shows of a period, or why they cannot be read."""
+    return await _read(connection, cast("ListsRequests", connection.connector).requests(period))
+
+
+async def _read(connection: Connection, call: Awaitable[Sequence[ProviderEntry]]) -> Entries:
     try:
-        return [_shown(entry) for entry in await connection.connector.list(period)]
+        return [_shown(entry) for entry in await call]
     except (Transient, Terminal) as failure:
         return _storable(failure)
     except Exception as fault:
@@ -103,7 +114,10 @@ def _kept(outcome: Outcome) -> Outcome:
 
 def _shown(entry: ProviderEntry) -> ProviderEntry:
     reference, status = storable_text(entry.provider_reference, REFERENCE), storable_text(entry.provider_status, CODE)
-    return replace(entry, provider_reference=reference or "", provider_status=status or "")
+    return replace(
+        entry, provider_reference=reference or "", provider_status=status or "",
+        message=storable_text(entry.message, TEXT), charge=storable_text(entry.charge, REFERENCE),
+    )  # fmt: skip
 
 
 def _storable(failure: Transient | Terminal) -> Transient | Terminal:

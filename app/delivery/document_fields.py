@@ -21,7 +21,9 @@ from app.invoices.tables import Invoice, InvoiceInputs
 async def fields_of_invoice(session: AsyncSession, invoice: Invoice) -> dict[str, str]:
     """Those of the customer and of the contract, and its own as they are when it is first sent."""
     own = (await custom_fields_of(session, [invoice.id]))[invoice.id]
-    found = {**(await frozen_fields(session, [invoice.id]))[invoice.id], "invoice": own}
+    frozen = (await frozen_fields(session, [invoice.id]))[invoice.id]
+    # Those of commits, subscriptions and charges stand on lines of the API; no provider is told of them.
+    found = {"invoice": own} | {owner: frozen.get(owner, {}) for owner in ("customer", "contract")}
     return {f"{owner}.{key}": value for owner in sorted(found) for key, value in sorted(found[owner].items())}
 
 

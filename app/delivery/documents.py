@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.grants import PaymentGate
 from app.core.lines import Line, LineType
 from app.core.money import ZERO, allocate, canonical, fiat
+from app.core.per_event import EventPart
 from app.customers.tables import BillingConfiguration
 from app.delivery import document_fields, gated
 from app.delivery.tables import MeteringSlot
@@ -119,6 +120,8 @@ def description_of(line: Line) -> str:
     groups = dict((*line.pricing, *line.presentation))
     values = ", ".join(f"{name}={value if value is not None else '-'}" for name, value in sorted(groups.items()))
     words = (line.product_name or line.type) + (f" ({values})" if values else "")
+    if line.per_event is not None and line.per_event is not EventPart.BETWEEN:
+        return f"{words}, events at the {line.per_event.lower()}"
     if line.tier is None:
         return words
     return f"{words}, tier {line.tier.level}: above {canonical(line.tier.starting_at)}"

@@ -87,8 +87,8 @@ async def observe(
     last = await last_state(session, delivery_id)
     seen = ExternalInvoiceState(
         created_at=now, delivery_id=delivery_id, provider_reference=entry.provider_reference,
-        provider_status=entry.provider_status, payment=entry.payment, amount=entry.amount,
-        amount_paid=entry.amount_paid, due_at=entry.due_at,
+        provider_status=entry.provider_status, payment=entry.payment, amount=entry.amount, tax=entry.tax,
+        amount_paid=entry.amount_paid, due_at=entry.due_at, message=entry.message, charge_reference=entry.charge,
     )  # fmt: skip
     if last is not None and _facts(last) == _facts(seen):
         return False
@@ -124,8 +124,13 @@ async def _missed(session: AsyncSession, delivery: Delivery, entry: ProviderEntr
         return
     delivery.status, delivery.next_attempt_at, delivery.acknowledged = DeliveryStatus.NEEDS_ATTENTION, None, Decimal(0)
     delivery.error_code = VOIDED_AT_PROVIDER
-    delivery.error_message = f"{entry.provider_reference} is {entry.provider_status} at the provider, and final here."
-    delivery.error_hint = "Void it here too, or cancel the delivery when it is settled elsewhere."
+    words = f" The provider says: {entry.message}" if entry.message else ""
+    delivery.error_message = calling.storable_text(
+        f"{entry.provider_reference} is {entry.provider_status} at the provider, and final here.{words}", calling.TEXT
+    )
+    delivery.error_hint = (
+        "Void it here too, and make it again if it is still owed; or cancel the delivery when it is settled elsewhere."
+    )
 
 
 def _facts(state: ExternalInvoiceState) -> dict[str, object]:
@@ -134,8 +139,11 @@ def _facts(state: ExternalInvoiceState) -> dict[str, object]:
         "providerStatus": state.provider_status,
         "payment": state.payment,
         "amount": state.amount,
+        "tax": state.tax,
         "amountPaid": state.amount_paid,
         "dueAt": state.due_at,
+        "message": state.message,
+        "chargeReference": state.charge_reference,
     }
 
 

@@ -9,7 +9,7 @@ remainders ride on the next slot.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,7 @@ from sqlmodel import col, func, select
 
 from app.core.money import canonical, exact
 from app.customers.tables import BillingConfiguration
+from app.delivery import requests
 from app.delivery.calling import Answer, ask
 from app.delivery.documents import metering_document
 from app.delivery.metering_standing import standing_of
@@ -84,7 +85,8 @@ async def plan_slots(
     await lock_customer(session, customer_id)
     # Two configurations may name the same buyer at the provider, whose slot takes one quantity only. Always in one
     # order, so that two who plan never wait for each other.
-    for name in sorted({f"slots:{row.connection}:{json.dumps(row.settings, sort_keys=True)}" for row, _ in metered}):
+    buyers = {row.id: requests.buyer_of(place.capabilities, row.settings) for row, place in metered}
+    for name in sorted({f"slots:{row.connection}:{json.dumps(buyers[row.id], sort_keys=True)}" for row, _ in metered}):
         await lock_named(session, name)
     planned: list[MeteringSlot] = []
     owed: dict[UUID, Decimal] | None = None
@@ -93,9 +95,12 @@ async def plan_slots(
         # In a last call there is no time to wait after a refusal.
         since = now - (REFUSAL_PAUSE if standing.until is None else timedelta(0))
         hour = standing.hour
-        if hour is None or await _is_held(session, configuration, connection.dimension, hour=hour, since=since):
+        buyer = buyers[configuration.id]
+        if hour is None or await _is_held(session, configuration, connection.dimension, buyer, hour=hour, since=since):
             continue
-        owed = owed or await owed_through(session, customer_id, [row.id for row, _ in metered], now=now)
+        owed = owed or await owed_through(
+            session, customer_id, list(buyers), requesting=requests.requesting(metered), now=now
+        )
         sent = await _sent(session, configuration.id)
         with exact():
             units = (owed[configuration.id] - sent) // connection.unit_price
@@ -106,7 +111,7 @@ async def plan_slots(
             provider=configuration.provider, connection=configuration.connection, dimension=connection.dimension,
             hour=hour, quantity=min(units, connection.capabilities.max_quantity or units),
             unit_price=connection.unit_price, currency=CURRENCY, owed=owed[configuration.id],
-            record={"customer": configuration.settings}, status=SlotStatus.PENDING,
+            record={"customer": buyer}, status=SlotStatus.PENDING,
             deadline=min(filter(None, (closes_at(connection.capabilities, hour), standing.until)), default=None),
         )  # fmt: skip
         session.add(slot)
@@ -188,13 +193,19 @@ def _metering(connections: Connections, configuration: BillingConfiguration) -> 
 
 
 async def _is_held(
-    session: AsyncSession, configuration: BillingConfiguration, dimension: str, *, hour: datetime, since: datetime
+    session: AsyncSession,
+    configuration: BillingConfiguration,
+    dimension: str,
+    buyer: Mapping[str, str],
+    *,
+    hour: datetime,
+    since: datetime,
 ) -> bool:
     """The slot is used, or the provider has refused one since then."""
     is_ours = col(MeteringSlot.billing_configuration_id) == configuration.id
     is_same_buyer = and_(
         col(MeteringSlot.connection) == configuration.connection,
-        col(MeteringSlot.record).contains({"customer": configuration.settings}),
+        col(MeteringSlot.record).contains({"customer": buyer}),
     )
     found = await session.execute(
         select(MeteringSlot.id)
@@ -208,7 +219,7 @@ async def _is_held(
                 and_(
                     is_ours,
                     # Under other settings, such as the plan before, a refusal says nothing.
-                    col(MeteringSlot.record).contains({"customer": configuration.settings}),
+                    col(MeteringSlot.record).contains({"customer": buyer}),
                     col(MeteringSlot.status) == SlotStatus.REFUSED,
                     col(MeteringSlot.attempts) > 0,
                     func.coalesce(MeteringSlot.error_code, "").not_in((*LATE, RESOLVED)),

@@ -11,13 +11,14 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import or_
+from sqlalchemy import and_, not_, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
 from app.core.invoice import InvoiceType
 from app.core.money import ZERO, exact
 from app.delivery.gated import collected_elsewhere
+from app.delivery.requests import is_requested
 from app.invoices.balances import Books
 from app.invoices.service import routes_of
 from app.invoices.tables import IS_VOID, Invoice
@@ -27,13 +28,18 @@ CURRENCY = "USD"
 
 
 async def owed_through(
-    session: AsyncSession, customer_id: UUID, configuration_ids: Collection[UUID], *, now: datetime
+    session: AsyncSession,
+    customer_id: UUID,
+    configuration_ids: Collection[UUID],
+    *,
+    requesting: Collection[UUID],
+    now: datetime,
 ) -> dict[UUID, Decimal]:
     """What the customer owes so far of what is routed to each of these billing configurations of its own, in USD: finalized
     invoices, and drafts as they stand. A contract that came or left with a period counts with the statements of its time here.
 
     True-ups are never sent to a marketplace, neither as drafts nor when they are final (semantics 7.4 and 7.5), nor is what
-    the caller collects. A fee, charge or purchase that is dated later is on a draft already and not owed yet (golden decision 44).
+    the caller collects, nor what is asked for by itself at those of `requesting` (`requests.py`). A fee, charge or purchase that is dated later is on a draft already and not owed yet (golden decision 44).
     """
     elsewhere = await collected_elsewhere(session, customer_id)
     finalized = await session.execute(
@@ -43,6 +49,14 @@ async def owed_through(
             Invoice.currency == CURRENCY,
             Invoice.type != InvoiceType.TRUEUP,
             or_(col(Invoice.purchase_of).is_(None), col(Invoice.purchase_of).not_in(elsewhere)),
+            # As `requests.is_requested` has it.
+            not_(
+                and_(
+                    col(Invoice.type) == InvoiceType.SCHEDULED,
+                    col(Invoice.total) > ZERO,
+                    col(Invoice.billing_configuration_id).in_(requesting),
+                )
+            ),
             ~IS_VOID,
         )
         .group_by(col(Invoice.billing_configuration_id))
@@ -57,7 +71,9 @@ async def owed_through(
         if statement.type is not InvoiceType.TRUEUP and statement.purchase_of not in elsewhere
     ]
     rated = await books.rate_many([statement for statement, _ in routed])
-    for (_, route), item in zip(routed, rated, strict=True):
+    for (statement, route), item in zip(routed, rated, strict=True):
+        if route in requesting and is_requested(statement.type, item.draft.subtotal):
+            continue
         later = (line.amount for line in item.draft.lines if line.charged_at is not None and line.charged_at > now)
         with exact():
             owed[route] += item.draft.subtotal - sum(later, ZERO)

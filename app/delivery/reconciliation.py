@@ -6,7 +6,7 @@ Owns the value; how it comes about is in `reconciling.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from app.core import reconciliation as core
@@ -60,4 +60,20 @@ def report(
         ours=core.totals((item.currency, item.amount) for item in there),
         theirs=core.totals((item.currency, item.amount) for item in live),
         discrepancies=found,
+    )
+
+
+def beside(usage: Reconciliation, requests: Reconciliation) -> Reconciliation:
+    """One report of an account that is metered and asked for payments as well; each part says what of it could not be read."""
+    parts = (usage, requests)
+    problems = [item.problem for item in parts if item.problem is not None]
+    return replace(
+        usage,
+        compared=usage.compared + requests.compared,
+        foreign=usage.foreign + requests.foreign,
+        problem=" ".join(f"{text.removesuffix('.')}." for text in problems) or None,
+        is_unread=usage.is_unread or requests.is_unread,
+        ours=core.totals(pair for item in parts for pair in item.ours.items()),
+        theirs=core.totals(pair for item in parts for pair in item.theirs.items()),
+        discrepancies=[*usage.discrepancies, *requests.discrepancies],
     )

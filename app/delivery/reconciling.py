@@ -16,9 +16,9 @@ from app.core.period import Period
 from app.delivery import calling
 from app.delivery import reconciling_invoices as books
 from app.delivery import reconciling_usage as days
-from app.delivery.reconciliation import Reconciliation, report
+from app.delivery.reconciliation import Reconciliation, beside, report
 from app.delivery.registry import Connection
-from app.delivery.states import GONE_AT_PROVIDER, VOIDED_AT_PROVIDER, DeliveryStatus
+from app.delivery.states import CREDIT_NEEDED, CREDITED, GONE_AT_PROVIDER, VOIDED_AT_PROVIDER, DeliveryStatus
 from app.delivery.tables import Delivery
 from app.store.engine import Store
 from connectors.base import NOT_SUPPORTED, ProviderEntry, Terminal, Transient, UsageRecord
@@ -34,17 +34,22 @@ async def reconcile(
 ) -> Reconciliation:
     """Compare one account over a period with an end. A provider that cannot be read now is told as `problem`."""
     assert period.ending_before is not None, "a period to reconcile has an end"
-    if connection.capabilities.mode == "metering":
-        return await _usage(store, connection, period)
-    return await _invoices(store, connection, period, now=clock())
+    if connection.capabilities.mode == "invoice":
+        return await _invoices(store, connection, period, read=calling.listed, now=clock())
+    if not connection.takes_requests:
+        return await _usage(store, connection, period, mode=None)
+    usage = await _usage(store, connection, period, mode="metering")
+    return beside(usage, await _invoices(store, connection, period, read=calling.requested, now=clock()))
 
 
-async def _invoices(store: Store, connection: Connection, period: Period, *, now: datetime) -> Reconciliation:
+async def _invoices(
+    store: Store, connection: Connection, period: Period, *, read: calling.Reader, now: datetime
+) -> Reconciliation:
     assert period.ending_before is not None
     wide = Period(period.starting_at - MARGIN, period.ending_before + MARGIN)
-    entries = await calling.listed(connection, wide)
+    entries = await read(connection, wide)
     async with store.transaction() as session:
-        ours = await books.deliveries(session, connection, period)
+        ours = await books.deliveries(session, connection, period, mode="invoice")
         if isinstance(entries, Transient | Terminal):
             expected = [books.ours_of(row) for row in ours.values()]
             open_ones = [item for item in expected if item.expected is core.Expected.OPEN]
@@ -63,7 +68,8 @@ async def _invoices(store: Store, connection: Connection, period: Period, *, now
     expected: list[core.Ours] = []
     for row in ours.values():
         reference = row.provider_reference
-        if row.status == DeliveryStatus.DELIVERED and reference is not None and reference not in seen:
+        is_there = row.status == DeliveryStatus.DELIVERED or row.error_code in (CREDIT_NEEDED, CREDITED)
+        if is_there and reference is not None and reference not in seen:
             found = await calling.read_back(connection, reference)
             if not isinstance(found, ProviderEntry):
                 failure = found
@@ -92,14 +98,15 @@ def _theirs(entry: ProviderEntry, ours: Mapping[str, Delivery], *, now: datetime
     return core.Theirs(
         provider_reference=entry.provider_reference,
         reference=entry.reference or by_id.get(entry.provider_reference),
-        amount=amount,
+        # What we billed is without tax.
+        amount=amount - (entry.tax or Decimal(0)),
         currency=entry.currency,
         is_gone=entry.provider_status in GONE_AT_PROVIDER,
         is_unpaid=is_unpaid,
     )
 
 
-async def _usage(store: Store, connection: Connection, period: Period) -> Reconciliation:
+async def _usage(store: Store, connection: Connection, period: Period, *, mode: str | None) -> Reconciliation:
     """Days of usage where the marketplace shows them, and the invoices of the period that are not covered."""
     listed_as: Callable[[UsageRecord], str] | None = getattr(connection.connector, "listed_as", None)
     entries = await calling.listed(connection, period)
@@ -107,7 +114,7 @@ async def _usage(store: Store, connection: Connection, period: Period) -> Reconc
         rows = await days.slots_of(session, connection.name, period)
         open_ones = [
             books.ours_of(row)
-            for row in (await books.deliveries(session, connection, period)).values()
+            for row in (await books.deliveries(session, connection, period, mode=mode)).values()
             if row.status in books.OPEN and row.acknowledged < row.total
         ]
     uncovered = core.discrepancies(open_ones, [])

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import and_, col, or_, select
+from sqlmodel import and_, col, or_, select, true
 
 from app.core import reconciliation as core
 from app.core.period import Period
 from app.delivery.registry import Connection
-from app.delivery.states import VOIDED_AT_PROVIDER, DeliveryStatus
+from app.delivery.states import CREDIT_NEEDED, CREDITED, VOIDED_AT_PROVIDER, DeliveryStatus
 from app.delivery.tables import Delivery
 from app.errors import InvalidInput
 from app.store.ids import from_text, to_text
@@ -23,11 +23,15 @@ OPEN = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.FAILED, D
 """States of a delivery of which nothing is known to be at the provider."""
 
 
-async def deliveries(session: AsyncSession, connection: Connection, period: Period) -> dict[str, Delivery]:
-    """Our deliveries that became so in the period, or were opened in it and are not done; by the invoice's id."""
+async def deliveries(
+    session: AsyncSession, connection: Connection, period: Period, *, mode: str | None = None
+) -> dict[str, Delivery]:
+    """Our deliveries, of one mode or of any, that became so in the period, or were opened in it and are not done; by the
+    invoice's id."""
     rows = await session.execute(
         select(Delivery).where(
             Delivery.connection == connection.name,
+            true() if mode is None else Delivery.mode == mode,
             or_(
                 and_(
                     col(Delivery.delivered_at) >= period.starting_at, col(Delivery.delivered_at) < period.ending_before
@@ -62,7 +66,7 @@ async def deliveries_of(
 def ours_of(row: Delivery) -> core.Ours:
     """What our books expect of the provider for one delivery."""
     expected = core.Expected.NONE
-    if row.status == DeliveryStatus.DELIVERED or row.error_code == VOIDED_AT_PROVIDER:
+    if row.status == DeliveryStatus.DELIVERED or row.error_code in (VOIDED_AT_PROVIDER, CREDIT_NEEDED, CREDITED):
         expected = core.Expected.THERE
     elif row.status in OPEN:
         expected = core.Expected.OPEN

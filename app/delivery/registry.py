@@ -17,20 +17,22 @@ from typing import Any
 
 from app.errors import ErrorCode, InvalidInput
 from app.settings import BadSettings
-from connectors.base import Capabilities, Connector
+from connectors.base import Capabilities, Connector, Problem
 
 GROUP = "metrograph.connectors"
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One provider account. `unit_price` and `dimension` say how money becomes usage at a marketplace."""
+    """One provider account. `unit_price` and `dimension` say how money becomes usage at a marketplace; `takes_requests`:
+    customers may name what payments are asked of (`Capabilities.requested_by`)."""
 
     name: str
     provider: str
     connector: Connector
     unit_price: Decimal
     dimension: str
+    takes_requests: bool = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -63,6 +65,11 @@ class Connections:
                 path=("input", "connection"),
             )
         problems = fitting[0].connector.validate_customer(settings)
+        for key in fitting[0].capabilities.requested_by:
+            if key in settings and not fitting[0].takes_requests:
+                problems.append(
+                    Problem(key, f"needs an account with payment_requests = true; {fitting[0].name} has not")
+                )
         if problems:
             raise InvalidInput(
                 ErrorCode.INVALID,
@@ -138,6 +145,7 @@ def connect(
             connector=connector_class(config, now),
             unit_price=getattr(config, "unit_price", Decimal("0.01")),
             dimension=getattr(config, "dimension", ""),
+            takes_requests=getattr(config, "payment_requests", False),
         )
     if problems:
         raise BadSettings(problems)

@@ -19,7 +19,7 @@ from app.core.invoice import InvoiceType
 from app.core.money import ZERO
 from app.core.retry import wait_before
 from app.customers.tables import BillingConfiguration
-from app.delivery import families
+from app.delivery import families, requests
 from app.delivery.calling import ask
 from app.delivery.documents import invoice_document
 from app.delivery.gated import gates_of
@@ -113,7 +113,7 @@ def _opened(
     delivery = Delivery(
         created_at=now, updated_at=now, invoice_id=invoice.id, customer_id=invoice.customer_id,
         billing_configuration_id=configuration.id, provider=configuration.provider,
-        connection=configuration.connection, mode="invoice" if connection is None else connection.capabilities.mode,
+        connection=configuration.connection, mode=requests.mode_of(connection, configuration, invoice),
         status=DeliveryStatus.PENDING, currency=invoice.currency, total=invoice.total, acknowledged=ZERO,
         next_attempt_at=now,
     )  # fmt: skip

@@ -37,6 +37,9 @@ class ExternalStatus(StrEnum):
     UNCOLLECTIBLE = "UNCOLLECTIBLE"
     VOID = "VOID"
     DELETED = "DELETED"
+    PENDING_APPROVAL = "PENDING_APPROVAL"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
 
 
 _WORDS = {
@@ -45,6 +48,12 @@ _WORDS = {
     "uncollectible": ExternalStatus.UNCOLLECTIBLE,
     "void": ExternalStatus.VOID,
     "deleted": ExternalStatus.DELETED,
+    "VALIDATING": ExternalStatus.PENDING_APPROVAL,
+    "PENDING_APPROVAL": ExternalStatus.PENDING_APPROVAL,
+    "APPROVED": ExternalStatus.APPROVED,
+    "REJECTED": ExternalStatus.REJECTED,
+    "CANCELLED": ExternalStatus.VOID,
+    "VALIDATION_FAILED": ExternalStatus.INVALID_REQUEST_ERROR,
 }
 _BEFORE = {
     DeliveryStatus.PENDING: ExternalStatus.QUEUED,
@@ -85,6 +94,8 @@ def payment_status(
             return PaymentStatus.PAID
         case "uncollectible":
             return PaymentStatus.UNCOLLECTIBLE
+        case "APPROVED":
+            return None
         case word if word in GONE_AT_PROVIDER:
             return PaymentStatus.CANCELED
         case _ if seen is not None and seen.payment == PaymentState.FAILED:

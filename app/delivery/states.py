@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+from connectors.base import CREDIT_NEEDED
+
 
 class DeliveryStatus(StrEnum):
     """Where the delivery of one invoice stands."""
@@ -43,10 +45,19 @@ RESOLVED = "RESOLVED"
 VOIDED_AT_PROVIDER = "VOIDED_AT_PROVIDER"
 """Code of a delivery whose invoice somebody took back at the provider, and not here."""
 
-GONE_AT_PROVIDER = frozenset({"void", "deleted"})
-"""Words of providers for an invoice that asks for nothing any more (`connectors.base.ProviderEntry`)."""
+CREDITED = "CREDITED"
+"""Code of a delivery whose invoice is void here, stands at the provider for good, and was credited there by hand."""
 
-SETTLED_AT_PROVIDER = GONE_AT_PROVIDER | {"paid"}
+MAY_BE_GIVEN_UP = frozenset({VOIDED_AT_PROVIDER, CREDIT_NEEDED})
+"""Codes of deliveries that a person may close though the provider has had them: taken back there, or credited by hand."""
+
+AWAITED_AT_PROVIDER = frozenset({"VALIDATING", "PENDING_APPROVAL"})
+"""Words of providers for a payment request that nobody has decided on (`connectors.base.ProviderEntry`)."""
+
+GONE_AT_PROVIDER = frozenset({"void", "deleted", "REJECTED", "CANCELLED", "VALIDATION_FAILED"})
+"""Words of providers for an invoice or request that asks for nothing any more."""
+
+SETTLED_AT_PROVIDER = GONE_AT_PROVIDER | {"paid", "APPROVED"}
 """Words after which an invoice asks for nothing more."""
 
 

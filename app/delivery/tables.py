@@ -177,8 +177,11 @@ class ExternalInvoiceState(Row, table=True):
     provider_status: str = Field(max_length=64)
     payment: str | None = Field(default=None, max_length=16)
     amount: Decimal | None = exact(default=None, nullable=True)
+    tax: Decimal | None = exact(default=None, nullable=True)
     amount_paid: Decimal | None = exact(default=None, nullable=True)
     due_at: datetime | None = instant(default=None, nullable=True)
+    message: str | None = Field(default=None, max_length=2000)
+    charge_reference: str | None = Field(default=None, max_length=255)
 
 
 class MarketplaceSubscription(Row, table=True):

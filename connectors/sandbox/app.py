@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from connectors.sandbox import (
     aws,
     aws_entitlements,
+    aws_payments,
     azure,
     azure_saas,
     control,
@@ -39,7 +40,7 @@ def create_app(dsn: str, clock: Clock) -> Starlette:
 
     providers = (
         *(stripe_hooks, stripe, azure, azure_saas, gcp, receiver),
-        *(aws, aws_entitlements, entra, sns),
+        *(aws, aws_entitlements, aws_payments, entra, sns),
     )
     tables = (control.routes(store), *(provider.routes(store) for provider in providers))
     app = Starlette(routes=[route for table in tables for route in table], lifespan=lifespan)

@@ -1,6 +1,7 @@
-"""AWS Marketplace metering as it answers over HTTP: JSON 1.1, windows, limits and duplicates.
+"""AWS Marketplace as it answers over HTTP: JSON, windows, limits and duplicates.
 
-Owns BatchMeterUsage and a minimal ResolveCustomer. Leaves signatures unchecked: they prove nothing about billing.
+Owns BatchMeterUsage and a minimal ResolveCustomer; entitlements and payment requests have modules of their own. Leaves
+signatures unchecked: they prove nothing about billing.
 Account 000000000000 has no agreement, and an access key that begins with REVOKED is refused. Source of all rules:
 API_BatchMeterUsage and API_UsageRecordResult of the AWS Marketplace Metering reference, November 2026.
 """
@@ -19,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.sandbox import aws_entitlements, aws_model
+from connectors.sandbox import aws_entitlements, aws_model, aws_payments
 from connectors.sandbox.gate import Answer, pass_gate, to_json
 from connectors.sandbox.store import Connection, Row, SandboxStore
 
@@ -31,6 +32,7 @@ SERVICES = {
     "BatchMeterUsage": "meteringmarketplace",
     "ResolveCustomer": "meteringmarketplace",
     "GetEntitlements": "marketplace-entitlement",
+    **dict.fromkeys(aws_payments.OPERATIONS, "marketplace-agreement"),
 }
 LAST_CALL = timedelta(hours=1)
 MAX_QUANTITY = 2**31 - 1
@@ -73,6 +75,8 @@ def routes(store: SandboxStore) -> list[Route]:
                 return _resolve(body)
             if operation == "GetEntitlements":
                 return await aws_entitlements.entitled(connection, body)
+            if operation in aws_payments.OPERATIONS:
+                return await aws_payments.OPERATIONS[operation](connection, body, store.clock())
             return await _meter(connection, body, region, store.clock())
 
         return await pass_gate(

@@ -84,7 +84,9 @@ async def _effects(store: SandboxStore) -> Row:
     invoices = await store.rows("select body from sandbox.stripe_invoices order by seq")
     slots = await store.rows("select * from sandbox.slots order by provider, hour, slot")
     messages = await store.rows("select * from sandbox.messages order by seq")
+    requests = await store.rows("select term, body from sandbox.payment_requests order by seq")
     metered = {name: _metered([slot for slot in slots if slot["provider"] == name]) for name in METERED}
+    metered["aws_marketplace"]["requests"] = [_request(row) for row in requests]
     made = [_invoice(row["body"]) for row in invoices]
     received = [_message(row) for row in messages]
     return {"stripe": {"invoices": made}, **metered, "custom": {"messages": received}}
@@ -95,6 +97,13 @@ def _invoice(body: Row) -> Row:
     kept = ("id", "customer", "status", "currency", "total", "effective_at", "metadata", "created", "collection_method")
     lines: list[Row] = body["lines"]
     return {**{name: body[name] for name in kept}, "lines": lines}
+
+
+def _request(row: Row) -> Row:
+    body: Row = row["body"]
+    kept = ("agreementId", "status", "name", "description", "currencyCode")
+    return {"id": body["paymentRequestId"], "term": row["term"], "amount": body["chargeAmount"],
+            **{name: body[name] for name in kept}}  # fmt: skip
 
 
 def _message(row: Row) -> Row:

@@ -47,6 +47,12 @@ create table if not exists sandbox.subscriptions (id text primary key, body json
 create table if not exists sandbox.operations (id text primary key, subscription text not null, body jsonb not null);
 create table if not exists sandbox.agreements (
     customer text primary key, ended_at timestamptz, entitlements jsonb not null);
+create table if not exists sandbox.payment_requests (
+    seq bigserial primary key, id text unique not null, agreement text not null, term text not null, amount numeric not null,
+    body jsonb not null);
+create table if not exists sandbox.payment_tokens (token text primary key, content text not null, id text not null);
+create table if not exists sandbox.payment_terms (
+    agreement text not null, term text not null, most numeric not null, primary key (agreement, term));
 create table if not exists sandbox.signing_keys (seq bigserial primary key, kid text unique not null, pem text not null);
 create table if not exists sandbox.messages (
     seq bigserial unique, channel text not null, id text not null, body bytea not null,
@@ -55,7 +61,7 @@ create table if not exists sandbox.messages (
 PARTS = {
     "calls": ("calls",),
     "faults": ("faults",),
-    "keys": ("stripe_keys",),
+    "keys": ("stripe_keys", "payment_tokens"),
     "effects": (
         "stripe_invoices",
         "stripe_events",
@@ -65,6 +71,9 @@ PARTS = {
         "subscriptions",
         "operations",
         "agreements",
+        "payment_requests",
+        "payment_tokens",
+        "payment_terms",
         "messages",
     ),
 }

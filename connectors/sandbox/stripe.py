@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.sandbox import stripe_credits, stripe_events
+from connectors.sandbox import stripe_credits, stripe_events, stripe_tax_rates
 from connectors.sandbox.gate import Answer, pass_gate
 from connectors.sandbox.store import Connection, Row, SandboxStore
 from connectors.sandbox.stripe_form import (
@@ -38,7 +38,7 @@ INLINE_LINES = 10
 CREATE = frozenset(
     {
         "auto_advance", "automatic_tax", "collection_method", "currency", "custom_fields", "customer", "days_until_due",
-        "description", "discounts", "due_date", "effective_at", "expand", "footer", "metadata", "number",
+        "default_tax_rates", "description", "discounts", "due_date", "effective_at", "expand", "footer", "metadata", "number",
         "pending_invoice_items_behavior",
     }
 )  # fmt: skip
@@ -137,6 +137,7 @@ async def _create(connection: Connection, _: Request, values: dict[str, Any], no
         "collection_method": method,
         "auto_advance": values.get("auto_advance") == "true",
         "automatic_tax": values.get("automatic_tax") == {"enabled": "true"},
+        "default_tax_rates": stripe_tax_rates.known(values),
         "days_until_due": whole(values, "days_until_due"),
         "due_date": whole(values, "due_date"),
         "effective_at": whole(values, "effective_at"),
@@ -261,7 +262,7 @@ async def _finalize(connection: Connection, request: Request, values: dict[str, 
     if not body["lines"]:
         text = "Nothing to invoice: the invoice has no line items."
         raise Refusal(text, code="invoice_no_customer_line_items")
-    total = sum(line["amount"] for line in body["lines"])
+    total = _shown(body)["total"]
     if body["automatic_tax"] and any(line["amount"] < 0 for line in body["lines"]):
         raise Refusal("Negative amounts cannot be used with automatic tax", param="automatic_tax")
     body["status"] = "open" if total > 0 else "paid"
@@ -346,10 +347,11 @@ async def _saved(connection: Connection, body: Row, kind: str, now: int) -> Row:
 def _shown(body: Row) -> Row:
     """The invoice as the API shows it: totals are sums of integers, ten lines inline."""
     lines = cast("list[Row]", body["lines"])
-    total = sum(line["amount"] for line in lines)
-    due = max(total, 0)
+    totals = stripe_tax_rates.totals(
+        sum(line["amount"] for line in lines), body["default_tax_rates"], is_automatic=body["automatic_tax"]
+    )
+    due = max(totals["total"], 0)
     page = page_of(lines[: INLINE_LINES + 1], INLINE_LINES, f"/v1/invoices/{body['id']}/lines")
-    totals = dict.fromkeys(("total", "subtotal", "total_excluding_tax", "subtotal_excluding_tax"), total)
     remaining = due - body["amount_paid"]
     tax = {"enabled": body["automatic_tax"]}
     return {**body, **totals, "automatic_tax": tax, "amount_due": due, "amount_remaining": remaining, "lines": page}

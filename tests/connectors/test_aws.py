@@ -71,6 +71,10 @@ async def test_aws_styles_and_products_travel_apart(connect: Connect, sandbox: S
         ({"productCode": "p"}, ["customerIdentifier"]),
         ({**CUSTOMERS["aws_marketplace"], "productCode": "p"}, ["productCode"]),
         ({**CUSTOMERS["aws_marketplace"], "region": "mars"}, ["region"]),
+        ({**CUSTOMERS["aws_marketplace"], "agreementId": "agmt-1"}, ["variablePaymentTermId"]),
+        ({**CUSTOMERS["aws_marketplace"], "variablePaymentTermId": "term-1"}, ["agreementId"]),
+        ({**CUSTOMERS["aws_payments"], "agreementId": "a b"}, ["agreementId", "agreementId"]),
+        ({**CUSTOMERS["aws_payments"], "variablePaymentTermId": "é"}, ["variablePaymentTermId"] * 2),
     ],
 )
 def test_aws_takes_one_identification_style(settings: dict[str, str], keys: list[str]) -> None:
@@ -171,8 +175,8 @@ async def test_an_aws_role_renews_itself(sandbox: Sandbox) -> None:
     [
         ({"unit_price": "0.01", "timeout_seconds": "30", "sns_topics": ["arn:aws:sns:x"]}, []),
         ({"unit_price": "nothing"}, ["unit_price"]),
-        ({"payment_requests": False}, []),
-        ({"payment_requests": True}, ["payment_requests"]),
+        ({"payment_requests": True}, []),
+        ({"payment_requests": "perhaps"}, ["payment_requests"]),
         ({"unit_price": "-1"}, ["unit_price"]),
         ({"endpoint_url": "ftp://x"}, ["endpoint_url"]),
         ({"endpoint_url": "https://user@x"}, ["endpoint_url"]),

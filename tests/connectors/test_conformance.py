@@ -14,16 +14,17 @@ from connectors.http import SettingsError
 from tests.connectors.world import (
     ACCOUNTS,
     CANARY,
-    CUSTOMERS,
     ENVIRON,
-    FORKS,
     Sandbox,
+    customer_of,
     deliver_here,
     deliver_until_done,
     document,
     load,
     provider_of,
+    takes_invoices,
 )
+from tests.processes import FORKS
 
 STEPS = [
     ("stripe", "invoices.list"),
@@ -31,6 +32,8 @@ STEPS = [
     ("stripe", "invoices.add_lines"),
     ("stripe", "invoices.finalize"),
     ("aws_marketplace", "BatchMeterUsage"),
+    ("aws_payments", "ListAgreementPaymentRequests"),
+    ("aws_payments", "SendAgreementPaymentRequest"),
     ("azure_marketplace", "batchUsageEvent"),
     ("gcp_marketplace", "check"),
     ("gcp_marketplace", "report"),
@@ -40,10 +43,10 @@ STEPS = [
     ("custom_sqs", "SendMessage"),
     ("custom_sns", "Publish"),
 ]
-WRITES = [step for step in STEPS if step[1] not in ("invoices.list", "check")]
+WRITES = [step for step in STEPS if step[1] not in ("invoices.list", "check", "ListAgreementPaymentRequests")]
 CALLING = [account for account in ACCOUNTS if account != "manual"]
 """Those that call somebody."""
-ASKED = ["stripe", "custom_s3"]
+ASKED = ["stripe", "custom_s3", "aws_payments"]
 """Those that can be asked for an effect."""
 ANSWERED = ["refuse_500", "throttle_429", "html_200", "error_in_200", "reject", "slow"]
 LOST = ["drop_before", "drop_after", "hang_before", "hang_after"]
@@ -58,20 +61,22 @@ def quantities(sandbox: Sandbox, provider: str) -> list[int]:
             int(body["usage"]["quantity"]) if "usage" in body else int(Decimal(body["invoice"]["total"]) * 100)
             for body in bodies
         )
+    if provider == "aws_payments":
+        return sorted(int(Decimal(request["amount"]) * 100) for request in sandbox.effects(provider))
     field = "total" if provider == "stripe" else "quantity"
     return sorted(int(effect[field]) for effect in sandbox.effects(provider))
 
 
 def stand_in(account: str) -> str:
     """The stand-in that an account leads to."""
-    return "custom" if account.startswith("custom") else account
+    return "custom" if account.startswith("custom") else provider_of(account)
 
 
 def expected(account: str) -> list[int]:
     """What is counted after the usual document; a person counts for `manual`."""
     if account == "manual":
         return []
-    return [1234] if load(account).capabilities.mode == "invoice" else [1000, 1001]
+    return [1234] if takes_invoices(account) else [1000, 1001]
 
 
 @pytest.mark.parametrize("provider", ACCOUNTS)
@@ -148,6 +153,7 @@ async def test_a_provider_that_asks_to_slow_down_is_obeyed(provider: str, connec
     [
         ("stripe", {}, {"STRIPE_KEY": "sk_revoked_canary"}),
         ("aws_marketplace", {"access_key_id": "REVOKED"}, {}),
+        ("aws_payments", {"access_key_id": "REVOKED"}, {}),
         ("azure_marketplace", {}, {"METROGRAPH_AZURE_STATIC_TOKEN": "revoked_canary"}),
         ("gcp_marketplace", {}, {"GCP_TOKEN": "revoked_canary"}),
         ("custom", {}, {"SIGNING": "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5"}),
@@ -188,7 +194,7 @@ def test_settings_tell_every_problem_at_once_and_never_a_secret(provider: str, s
 @pytest.mark.parametrize("provider", ACCOUNTS)
 def test_the_customers_side_is_checked(provider: str) -> None:
     check = load(provider).validate_customer
-    customer = CUSTOMERS[provider_of(provider)]
+    customer = customer_of(provider)
     assert check(customer) == []
     assert bool(check({})) == bool(customer), "who needs something says so"
     assert [problem.key for problem in check({**customer, "colour": "red"})] == ["colour"]

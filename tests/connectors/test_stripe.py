@@ -156,12 +156,6 @@ def test_one_line_for_too_many_is_named_after_the_seller() -> None:
         StripeConfig.from_table("x", table | {"seller": "a\nb"}, ENVIRON)
 
 
-@pytest.mark.parametrize("tax", ["anrok", "avalara", "rates"])
-def test_another_way_of_tax_is_refused_with_those_that_there_are(tax: str) -> None:
-    with pytest.raises(SettingsError, match=r"tax.*(off|stripe)"):
-        StripeConfig.from_table("x", {"api_key": "env:STRIPE_KEY", "tax": tax}, ENVIRON)
-
-
 def test_a_total_above_the_limit_is_refused_before_any_call() -> None:
     stripe_invoice.plan_invoice(priced("999999.99"), stripe_invoice.InvoiceOptions())
     stripe_invoice.plan_invoice(priced("1000000.00", currency="IDR"), stripe_invoice.InvoiceOptions())
@@ -403,13 +397,6 @@ async def test_what_stripe_settled_by_itself_is_taken_back_only_where_nothing_mo
     assert found == ends
 
 
-def test_stripe_is_asked_for_no_tax_on_negative_lines() -> None:
-    options = stripe_invoice.InvoiceOptions(tax="stripe")
-    assert stripe_invoice.plan_invoice(priced("5.00"), options).create["automatic_tax"] == {"enabled": True}
-    with pytest.raises(Terminal, match="NEGATIVE_WITH_TAX"):
-        stripe_invoice.plan_invoice(priced("5.00", "-1.00"), options)
-
-
 async def test_an_account_is_called_no_faster_than_its_pace(connect: Connect, sandbox: Sandbox) -> None:
     connector = connect("stripe", requests_per_second=20)
     started = time.monotonic()
@@ -423,12 +410,6 @@ async def test_an_unknown_customer_is_told_in_plain_words(connect: Connect) -> N
         await connect("stripe").deliver(invoice(customer={"stripeCustomerId": "cus_missing1"}), "key")
     assert "stripeCustomerId" in failure.value.hint
     assert not failure.value.stop_connection
-
-
-def test_the_date_and_stripes_own_tax_exclude_each_other() -> None:
-    table = {"api_key": "env:STRIPE_KEY", "effective_at": True, "tax": "stripe"}
-    with pytest.raises(SettingsError, match="effective_at"):
-        StripeConfig.from_table("x", table, ENVIRON)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -29,14 +28,13 @@ from connectors.base import (
 from connectors.sandbox.entra import CLIENT, TENANT
 from connectors.sandbox.receiver import SECRET as RECEIVER_SECRET
 
-FORKS = multiprocessing.get_context("forkserver")
-"""Workers that are killed are forked from a parent that has imported everything."""
-FORKS.set_forkserver_preload([__name__, *(entry.module for entry in entry_points(group="metrograph.connectors"))])
 NOW = datetime(2026, 11, 2, 12, 30, tzinfo=UTC)
 PROVIDERS = sorted(entry.name for entry in entry_points(group="metrograph.connectors"))
 CUSTOM = {f"custom_{transport}": "custom" for transport in ("s3", "sqs", "sns")}
 """Accounts of `custom` that send by another way than its usual one."""
-ACCOUNTS = sorted([*PROVIDERS, *CUSTOM])
+WAYS = {**CUSTOM, "aws_payments": "aws_marketplace"}
+"""Those, and the account at AWS whose customers are asked for invoices."""
+ACCOUNTS = sorted([*PROVIDERS, *WAYS])
 """What the conformance suite runs over: each connector, and each way of those that have several."""
 CANARY = "sk_test_canary_must_never_be_shown"
 ENVIRON = {
@@ -57,6 +55,12 @@ CUSTOMERS = {
     "aws_marketplace": {
         "awsCustomerAccountId": "123456789012",
         "licenseArn": "arn:aws:license-manager::123456789012:license:l-1",
+    },
+    "aws_payments": {
+        "awsCustomerAccountId": "123456789012",
+        "licenseArn": "arn:aws:license-manager::123456789012:license:l-1",
+        "agreementId": "agmt-acme",
+        "variablePaymentTermId": "term-acme",
     },
     "azure_marketplace": {"azureSubscriptionId": "11111111-2222-3333-4444-555555555555", "planId": "standard"},
     "gcp_marketplace": {"gcpServiceName": "acme.example.com", "gcpUsageReportingId": "project_number:4711"},
@@ -92,12 +96,14 @@ class Sandbox:
         assert answer.status_code == 201, answer.text
 
     def effects(self, provider: str) -> list[dict[str, Any]]:
-        """The provider's invoices, its slots, or the messages of the seller's own system."""
+        """The provider's invoices, its slots, its payment requests, or the messages of the seller's own system."""
         found = self.http.get("/_sandbox/effects").json()
         if provider_of(provider) == "manual":
             return []
         if provider.startswith("custom"):
             return found["custom"]["messages"]
+        if provider == "aws_payments":
+            return found["aws_marketplace"]["requests"]
         return found[provider]["invoices" if provider == "stripe" else "slots"]
 
     def calls(self, **filters: str) -> list[dict[str, Any]]:
@@ -131,6 +137,18 @@ class Sandbox:
             "timeout_seconds": 5,
             **signing,
         }
+        marketplace = {
+            "endpoint_url": self.base,
+            "access_key_id": "AKIATEST",
+            "secret_access_key": "env:AWS_SECRET",
+            "entitlement_endpoint_url": self.base,
+            "agreement_endpoint_url": self.base,
+            "sns_topics": [TOPIC],
+            "sns_base": self.base,
+            "webhook_secrets": ["env:AWS_HOOK", "env:AWS_HOOK_OLD"],
+            "network_retries": 0,
+            "timeout_seconds": 5,
+        }
         return {
             "manual": {},
             "custom": hook,
@@ -152,17 +170,8 @@ class Sandbox:
                 "timeout_seconds": 5,
                 "requests_per_second": 100,
             },
-            "aws_marketplace": {
-                "endpoint_url": self.base,
-                "access_key_id": "AKIATEST",
-                "secret_access_key": "env:AWS_SECRET",
-                "entitlement_endpoint_url": self.base,
-                "sns_topics": [TOPIC],
-                "sns_base": self.base,
-                "webhook_secrets": ["env:AWS_HOOK", "env:AWS_HOOK_OLD"],
-                "network_retries": 0,
-                "timeout_seconds": 5,
-            },
+            "aws_marketplace": marketplace,
+            "aws_payments": {**marketplace, "payment_requests": True},
             "azure_marketplace": {
                 "api_base": f"{self.base}/api",
                 "tenant_id": TENANT,
@@ -175,7 +184,17 @@ class Sandbox:
 
 def provider_of(account: str) -> str:
     """The connector's name of an account."""
-    return CUSTOM.get(account, account)
+    return WAYS.get(account, account)
+
+
+def customer_of(account: str) -> dict[str, str]:
+    """The customer's side at an account."""
+    return CUSTOMERS.get(account) or CUSTOMERS[provider_of(account)]
+
+
+def takes_invoices(account: str) -> bool:
+    """Whether the usual document of an account is an invoice."""
+    return account == "aws_payments" or load(account).capabilities.mode == "invoice"
 
 
 def load(provider: str) -> type[Any]:
@@ -226,8 +245,8 @@ def record(
 
 def document(provider: str, *, size: int = 2) -> Document:
     """What is usually sent to this provider: one invoice, or so many slots."""
-    if load(provider).capabilities.mode == "invoice":
-        return invoice(customer=CUSTOMERS[provider_of(provider)])
+    if takes_invoices(provider):
+        return invoice(customer=customer_of(provider))
     return MeteringDocument(
         tuple(record(provider, f"slot_{i}", quantity=1000 + i, hours_ago=i + 1) for i in range(size))
     )

@@ -15,7 +15,7 @@ from app.core.reconciliation import Reason
 from app.delivery.reconciliation import Reconciliation
 from app.delivery.reconciling import reconcile
 from app.invoices.voiding import void_invoice
-from tests.delivery.world import HOUR, NOVEMBER, World
+from tests.delivery.world import HOUR, NOVEMBER, SETTINGS, World
 
 NAMES = ("alder", "birch", "cedar", "dogwood", "elm", "fir", "gum", "hazel", "ivy")
 
@@ -38,9 +38,11 @@ def reasons(found: Reconciliation) -> list[Reason]:
 
 @pytest.fixture
 async def billed(world: World) -> World:
-    """Nine invoices over 5.00 USD each, delivered to Stripe."""
+    """Nine invoices over 5.00 USD each, delivered to Stripe, which puts a tax on top of one."""
+    taxed = {"tax": "rates", "taxRates": "txr_exclusive20"}
     for name in NAMES:
-        await world.account("stripe", name=name)
+        more = taxed if name == "cedar" else {}
+        await world.account("stripe", name=name, settings=SETTINGS["stripe"] | more)
         await world.use(500, at=NOVEMBER - HOUR, customer=name)
     assert (await world.finalize()).finalized == 9
     await world.sweep()
@@ -159,7 +161,7 @@ async def test_where_nothing_can_be_read_our_side_is_told(world: World) -> None:
     await world.account("aws_marketplace")
     await world.use(500, at=NOVEMBER - HOUR)
     await world.finalize()
-    world.sandbox.fault("aws_marketplace", "refuse_500", times=None)
+    world.sandbox.fault("aws_marketplace", "refuse_500", match="BatchMeterUsage", times=None)
     await world.sweep()
     found = await reconciled(world, "aws_marketplace")
     assert found.problem

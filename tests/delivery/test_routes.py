@@ -52,18 +52,36 @@ async def test_by_a_direct_choice_a_contract_that_has_begun_neither_leaves_a_mar
             await set_billing_configuration(session, world.connections, moved.id, to, now=world.now)
 
 
-async def test_another_default_moves_no_open_statement_to_a_marketplace_or_from_it(world: World) -> None:
-    async def make_default(provider: str) -> UUID:
-        async with world.store.transaction() as session:
-            made = await create_billing_configuration(
-                session, world.connections, customer_id=customer, provider=provider, settings=SETTINGS[provider],
-                is_default=True, now=world.now,
-            )  # fmt: skip
-        return made.id
+async def default(world: World, customer_id: UUID, provider: str) -> UUID:
+    """A new default of a customer."""
+    async with world.store.transaction() as session:
+        made = await create_billing_configuration(
+            session, world.connections, customer_id=customer_id, provider=provider, settings=SETTINGS[provider],
+            is_default=True, now=world.now,
+        )  # fmt: skip
+    return made.id
 
+
+async def test_a_statement_that_is_due_is_open_until_it_is_final(world: World) -> None:
+    customer = await world.customer()
+    await world.contract(customer, None, starting_at=NOVEMBER, ending_before=NOON)
+    aws = await default(world, customer, AWS)
+    await world.use(100, at=NOON - HOUR)
+    await world.sweep()
+    world.sandbox.set_clock(JANUARY)
+    with pytest.raises(InvalidState, match="Let it keep its way first"):
+        await default(world, customer, "stripe")
+    await world.finalize()
+    await default(world, customer, "stripe")
+    await world.sweep()
+    assert await billed(world) == [("USAGE", aws, 1)]
+    assert (world.sandbox.metered(AWS), world.sandbox.effects("stripe")) == (100, [])
+
+
+async def test_another_default_moves_no_open_statement_to_a_marketplace_or_from_it(world: World) -> None:
     customer = await world.customer()
     contract = await world.contract(customer, None, starting_at=NOVEMBER)
-    aws = await make_default(AWS)  # A first default is no move.
+    aws = await default(world, customer, AWS)  # A first default is no move.
     await world.use(100, at=NOON - HOUR)
     await world.sweep()
     assert world.sandbox.metered(AWS) == 100
@@ -72,7 +90,7 @@ async def test_another_default_moves_no_open_statement_to_a_marketplace_or_from_
         async with world.store.transaction() as session:
             await archive_billing_configuration(session, world.connections, aws, now=world.now)
 
-    for change in (lambda: make_default("stripe"), archive):
+    for change in (lambda: default(world, customer, "stripe"), archive):
         with pytest.raises(InvalidState, match="Let it keep its way first") as refused:
             await change()
         assert refused.value.code is ErrorCode.ILLEGAL_TRANSITION
@@ -81,11 +99,11 @@ async def test_another_default_moves_no_open_statement_to_a_marketplace_or_from_
     async with world.store.transaction() as session:
         await set_billing_configuration(session, world.connections, contract.id, aws, now=world.now)
     await update(world, contract.id, None, NEXT)
-    stripe = await make_default("stripe")
+    stripe = await default(world, customer, "stripe")
     await world.use(200, at=DECEMBER)
     world.sandbox.set_clock(DECEMBER + 2 * DAY)
     with pytest.raises(InvalidState):
-        await make_default(AWS)
+        await default(world, customer, AWS)
     await world.finalize()
     world.sandbox.set_clock(JANUARY + 2 * DAY)
     await world.finalize()

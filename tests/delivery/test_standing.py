@@ -35,10 +35,16 @@ NOW = datetime(2026, 11, 2, tzinfo=UTC)
         ("NEEDS_ATTENTION", "deleted", {}, "DELETED", "CANCELED"),
         ("CANCELED", "void", None, "VOID", "CANCELED"),
         ("DELIVERED", "a word of its own", None, "SENT", "PENDING"),
+        ("DELIVERED", "VALIDATING", None, "PENDING_APPROVAL", "PENDING"),
+        ("DELIVERED", "PENDING_APPROVAL", {}, "PENDING_APPROVAL", "PENDING"),
+        ("DELIVERED", "APPROVED", {}, "APPROVED", None),
+        ("NEEDS_ATTENTION", "REJECTED", {}, "REJECTED", "CANCELED"),
+        ("NEEDS_ATTENTION", "VALIDATION_FAILED", {}, "INVALID_REQUEST_ERROR", "CANCELED"),
+        ("CANCELED", "CANCELLED", None, "VOID", "CANCELED"),
     ],
 )
 def test_the_words(
-    delivery: str, word: str | None, seen: dict[str, Any] | None, status: str | None, payment: str
+    delivery: str, word: str | None, seen: dict[str, Any] | None, status: str | None, payment: str | None
 ) -> None:
     row = Delivery(status=delivery, provider_status=word, mode="invoice")
     state = None if seen is None else ExternalInvoiceState(**seen)
