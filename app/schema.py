@@ -48,6 +48,7 @@ from app.graphql.limits import Limits
 from app.graphql.nodes import KINDS
 from app.graphql.scalars import SCALARS
 from app.invoices import api_balances as _api_balances  # noqa: F401 - registers a loader
+from app.invoices import api_event_standing as _api_event_standing  # noqa: F401 - registers a loader
 from app.invoices.api import InvoicesMutation, InvoicesQuery
 from app.invoices.api_balance_edits import BalanceEditsMutation
 from app.invoices.api_breakdown_pages import BreakdownsQuery

@@ -52,15 +52,13 @@ async def late_usage(session: AsyncSession, invoice: Invoice) -> list[LateUsage]
         late = {key: now.get(key, ZERO) - then.get(key, ZERO) for key in dict.fromkeys([*then, *now])}
     if not any(late.values()):
         return []
+    # What prices per event ask for is told as the money of the usage that it is about.
+    differing = dict.fromkeys(key.of_usage for key, quantity in late.items() if quantity)
     billed = await books.lines_of(session, invoice.id)
     fees, _ = fees_and_charges(billed)
     rated = rate_statement(terms, period, usage, pots=pots_from_json(inputs.pots), fees=fees).lines
     with exact():
-        return [
-            LateUsage(key, quantity, _worth(rated, key) - _worth(billed, key))
-            for key, quantity in late.items()
-            if quantity
-        ]
+        return [LateUsage(key, late.get(key, ZERO), _worth(rated, key) - _worth(billed, key)) for key in differing]
 
 
 def _worth(lines: list[Line] | tuple[Line, ...], key: UsageKey) -> Decimal:

@@ -11,17 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, or_, select
 
 from app.actor import Actor
 from app.change import note_change
 from app.checks import at_most, distinct, text_of
 from app.contracts.family import lock_family
-from app.core.invoice import InvoiceType
 from app.errors import Conflict, ErrorCode, InvalidInput, InvalidState, NotFound
-from app.invoices import reversals, tables
+from app.invoices import event_standing, reversals
 from app.store.ids import to_text
-from app.usage import events, search, service, voiding
+from app.usage import search, service, voiding
 
 PATH = ("input", "transactionIds")
 MAX_REASON = 500
@@ -68,34 +66,15 @@ async def void_usage(
                 f"Event {item.transaction_id[:80]!r} was reversed; its worth comes back when its invoice is made again.",
                 path=(*PATH, str(wanted.index(item.transaction_id))), conflicting=reversal,
             )  # fmt: skip
-        owner = owners.get(item.event.reference)
-        final = None if owner is None else await _final_statement(session, owner, item)
-        if final is not None:
+        owner, at = owners.get(item.event.reference), item.event.timestamp
+        final = [] if owner is None else await event_standing.final_statements(session, [owner], since=at, until=at)
+        if final:
             raise InvalidState(
                 ErrorCode.ALREADY_FINALIZED,
-                f"Event {item.transaction_id[:80]!r} lies in the period of {to_text('invoice', final.id)}, which is final. "
+                f"Event {item.transaction_id[:80]!r} lies in the period of {to_text('invoice', final[0].id)}, which is final. "
                 "Grant a credit, or send what negates it, void that invoice and make it again.",
-                path=(*PATH, str(wanted.index(item.transaction_id))), conflicting=final,
+                path=(*PATH, str(wanted.index(item.transaction_id))), conflicting=final[0],
             )  # fmt: skip
     gone = await voiding.void_events(session, [item.id for item in found], actor=actor, reason=reason, now=now)
     note_change(session, "usage", after={"voided": sorted(item.transaction_id for item in gone), "reason": reason})
     return VoidedUsage(len(gone), len(before))
-
-
-async def _final_statement(
-    session: AsyncSession, customer_id: object, item: events.FoundEvent
-) -> tables.Invoice | None:
-    at = item.event.timestamp
-    rows = await session.execute(
-        select(tables.Invoice)
-        .where(
-            tables.Invoice.customer_id == customer_id,
-            tables.Invoice.type == InvoiceType.USAGE,
-            col(tables.Invoice.starting_at) <= at,
-            or_(col(tables.Invoice.ending_before).is_(None), col(tables.Invoice.ending_before) > at),
-            ~tables.IS_VOID,
-        )
-        .order_by(col(tables.Invoice.starting_at), col(tables.Invoice.id))
-        .limit(1)
-    )
-    return rows.scalar_one_or_none()

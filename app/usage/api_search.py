@@ -18,7 +18,10 @@ from app.graphql.connection import After, Connection, First, list_connection
 from app.graphql.context import Info
 from app.graphql.fields import object_field, query_field
 from app.graphql.scalars import JSON
+from app.graphql.values import described_enum
+from app.usage import event_states
 from app.usage.search import MAX_IDS, SearchedEvent, search_events
+from app.usage.service import event_id
 
 
 @strawberry.type(description="A metric whose conditions an event meets.")
@@ -31,6 +34,29 @@ class MatchedMetric:
     @object_field(scope="catalog:read", description="The metric. Scope: catalog:read.")
     async def metric(self, info: Info) -> BillableMetric:
         return await info.context.load("metric", self.metric_id)
+
+
+UsageEventState = described_enum(
+    event_states.EventState,
+    name="UsageEventState",
+    description="How far an event has come on its way to an invoice.",
+    sentences={
+        event_states.EventState.UNCLAIMED: "No contract runs at its time, or it is nobody's.",
+        event_states.EventState.PENDING: "Its statement is a draft; usageVoid takes it back.",
+        event_states.EventState.BILLABLE: "Its statement is final; if that billed it, outcomeReversal gives it back.",
+        event_states.EventState.REVERSED: "It was billed and given back, wholly or in part; see outcomeReversals.",
+        event_states.EventState.VOIDED: "It was taken back before anybody was billed for it.",
+    },
+)
+
+
+@strawberry.type(description="Where an event stands.")
+class UsageEventStanding:
+    state: UsageEventState = strawberry.field(description="How far it has come.")  # type: ignore[valid-type]
+    until: datetime | None = strawberry.field(
+        description="While it is PENDING: when its statement becomes final, until which it can be disputed and taken back; null "
+        "before the statement has begun."
+    )
 
 
 @strawberry.type(description="A stored event. Repeats of its transaction id were counted and are not kept.")
@@ -50,6 +76,17 @@ class UsageEvent:
         if self.found.customer_id is None:
             return None
         return await info.context.load("customer", self.found.customer_id)
+
+    @object_field(
+        scope="invoices:read", description="How far it has come on its way to an invoice. Scope: invoices:read."
+    )
+    async def standing(self, info: Info) -> UsageEventStanding:
+        found = self.found
+        asked = event_states.AskedEvent(
+            event_id(found.transaction_id), found.customer_id, found.event.timestamp, found.voided_at is not None
+        )
+        standing = await info.context.load("usage.standing", asked)
+        return UsageEventStanding(state=standing.state, until=standing.until)
 
     @strawberry.field(description="Metrics whose conditions it meets.")
     def matched_metrics(self) -> list[MatchedMetric]:

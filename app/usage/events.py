@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.filters import Filters
 from app.core.metering import Event, HourQuantity
+from app.core.per_event import Measure, PercentagePerEvent
 from app.core.period import Period
 from app.core.sql_metric import Query
 from app.core.terms import Group, Metric
@@ -118,6 +119,21 @@ class EventStore(Protocol):
         filters: Filters = (),
     ) -> Mapping[Group, Mapping[datetime, Decimal]]:
         """What the events of each hour that pass the filters come to by themselves (`core.metering.hourly`)."""
+        ...
+
+    async def hourly_per_event(
+        self,
+        session: AsyncSession,
+        metric: Metric,
+        rates: Sequence[PercentagePerEvent],
+        *,
+        by: Sequence[str],
+        references: Sequence[str],
+        starting_at: datetime,
+        ending_before: datetime,
+        filters: Filters = (),
+    ) -> Mapping[Measure, Mapping[Group, Mapping[datetime, Decimal]]]:
+        """What prices per event ask of each hour (`core.metering.fold_measure`), all of it of the same events."""
         ...
 
     def outcomes(
