@@ -16,7 +16,6 @@ from app.catalog import metrics, products, rate_rules, rates
 from app.catalog.service import create_rate_card
 from app.change import take_change
 from app.contracts.service import create_contract
-from app.core.terms import Aggregation
 from app.customers.billing import create_billing_configuration
 from app.customers.service import create_customer
 from app.demo.company import ACCOUNTS, CARDS, LINES, Company
@@ -37,19 +36,19 @@ async def found(runtime: Runtime, *, starting_at: datetime, now: datetime) -> Co
                     session, name=account.customer, external_id=company.reference(account.customer), now=now
                 )
                 company.customers[account.customer] = row.id
-                await _note(session, "customer.create", now)
+                await note(session, "customer.create", now)
             customer_id = company.customers[account.customer]
             configuration = await create_billing_configuration(
                 session, runtime.connections, customer_id=customer_id, provider=account.provider,
                 settings=account.settings, now=now,
             )  # fmt: skip
-            await _note(session, "billingConfiguration.create", now)
+            await note(session, "billingConfiguration.create", now)
             made = await create_contract(
                 session, runtime.connections, customer_id=customer_id, rate_card_id=cards[account.card],
                 name=f"{account.customer}, {account.card.split(',')[0].lower()}", starting_at=starting_at,
                 billing_configuration_id=configuration.id, net_payment_terms_days=30, now=now,
             )  # fmt: skip
-            await _note(session, "contract.create", now)
+            await note(session, "contract.create", now)
         company.contracts.append(made.contract.id)
         company.kinds.setdefault(account.customer, set()).update(account.kinds)
     return company
@@ -60,12 +59,12 @@ async def _products(runtime: Runtime, now: datetime) -> dict[str, UUID]:
     for line in LINES:
         async with runtime.store.transaction() as session:
             metric = await metrics.create_metric(
-                session, name=line.name, aggregation=Aggregation.SUM if line.key else Aggregation.COUNT, key=line.key,
-                event_types_in=[line.event_type], now=now,
+                session, name=line.name, aggregation=line.aggregation, key=line.key, event_types_in=[line.event_type],
+                filters=line.only, money=line.money, outcome=line.outcome, now=now,
             )  # fmt: skip
-            await _note(session, "billableMetric.create", now)
+            await note(session, "billableMetric.create", now)
             product = await products.create_product(session, name=line.name, type="USAGE", metric_id=metric.id, now=now)
-            await _note(session, "product.create", now)
+            await note(session, "product.create", now)
             sold[line.name] = product.id
     return sold
 
@@ -81,10 +80,11 @@ async def _cards(runtime: Runtime, products: dict[str, UUID], now: datetime) -> 
                 [rate_rules.NewRate(product_id=products[product], rate=rate) for product, rate in prices.items()],
                 now=now,
             )
-            await _note(session, "rateCard.create", now)
+            await note(session, "rateCard.create", now)
             cards[name] = card.id
     return cards
 
 
-async def _note(session: AsyncSession, action: str, now: datetime) -> None:
+async def note(session: AsyncSession, action: str, now: datetime) -> None:
+    """The audit entry of a change that the demo makes."""
     await audit.record(session, ACTOR, action=action, now=now, code=None, change=take_change(session))

@@ -15,6 +15,7 @@ from app.access import audit
 from app.core.period import floor_hour
 from app.delivery import sync
 from app.demo.founding import ACTOR, found
+from app.demo.taken_back import TakenBack
 from app.demo.usage import day_of_usage
 from app.invoices import run
 from app.runtime import Runtime
@@ -57,6 +58,7 @@ async def live(
     set_clock(clock_file, start)
     company = await found(runtime, starting_at=start, now=start)
     place = sync.Target(runtime.store, runtime.connections, runtime.clock.now)
+    taken_back = TakenBack(runtime.store)
     usage, morning, number = Usage(), start, 0
     while morning < end:
         evening = min(morning + DAY, end)
@@ -68,7 +70,10 @@ async def live(
             usage.accepted += stored.accepted
             usage.duplicates += stored.duplicates
             usage.conflicts += len(stored.conflicts)
-        await run.run_due(runtime.store, actor=ACTOR, as_of=evening, now=evening)
+        await taken_back.after_usage(batch, now=evening)
+        report = await run.run_due(runtime.store, actor=ACTOR, as_of=evening, now=evening)
+        if report.finalized:
+            await taken_back.after_run(now=evening)
         await sync.sweep(place, at_once=True)
         number += 1
         on_day(number, (end - start).days + 1)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import col, select
 
 from app.contracts.tables import Contract
-from app.core.money import canonical
+from app.core.money import canonical, fiat
 from app.delivery.tables import Delivery
 from app.demo.story import Usage
 from app.invoices.open import open_statements
@@ -78,5 +79,6 @@ def readable(summary: dict[str, Any]) -> Iterator[str]:
     yield f"{invoices['finalized']} invoices final, {invoices['draft']} drafts"
     for item in summary["deliveries"]:
         dated = f", dated {item['effectiveAt']}" if item["effectiveAt"] else ""
-        yield f"  {item['provider']:18} {item['total']:>12} {item['currency']}  {item['status']}{dated}"
+        total = f"{Decimal(item['total']):.{fiat(item['currency']).places}f}"
+        yield f"  {item['provider']:18} {total:>12} {item['currency']}  {item['status']}{dated}"
     yield f"done in {summary['seconds']} s"

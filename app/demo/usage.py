@@ -13,6 +13,7 @@ from app.demo.company import Company
 from app.usage.incoming import IncomingEvent
 
 EVENTS_A_DAY = {"small": 12, "medium": 120, "large": 1_200}
+APPROVED = "approved"
 REPEATS = 0.03
 """Share of events that are sent twice, as real senders do after a lost answer."""
 
@@ -41,10 +42,32 @@ def day_of_usage(
 
 
 def _properties(kind: str, rng: random.Random) -> dict[str, str]:
-    if kind == "training":
-        return {"gpuHours": f"{rng.randrange(1, 400)}.{rng.randrange(10)}", "cluster": rng.choice(["a", "b"])}
-    return {
-        "inputTokens": str(rng.randrange(200_000, 4_000_000)),
-        "outputTokens": str(rng.randrange(20_000, 900_000)),
-        "model": rng.choice(["small", "large"]),
-    }
+    match kind:
+        case "training":
+            return {"gpuHours": f"{rng.randrange(1, 400)}.{rng.randrange(10)}", "cluster": rng.choice(["a", "b"])}
+        case "inference":
+            return {
+                "inputTokens": str(rng.randrange(200_000, 4_000_000)),
+                "outputTokens": str(rng.randrange(20_000, 900_000)),
+                "model": rng.choice(["small", "large"]),
+            }
+        case "customer_message":
+            return {"participant": f"p-{rng.randrange(60)}", "channel": rng.choice(["chat", "mail"])}
+        case "conversation_resolved":
+            return {"conversation": f"c-{rng.randrange(100_000)}", "resolvedBy": rng.choice(["bot", "bot", "person"])}
+        case "ticket_outcome":
+            # Few enough tickets that some come again with another outcome, in this month or a later one.
+            return {
+                "ticket": f"t-{rng.randrange(200)}",
+                "outcome": rng.choice(["bot_resolved", "bot_resolved", "person"]),
+            }
+        case "chargeback_closed":
+            return {"amount": _dollars(rng, 800), "outcome": rng.choice(["won", "lost"])}
+        case "transaction":
+            return {"amount": _dollars(rng, 4_000), "decision": rng.choice([APPROVED, APPROVED, "declined"])}
+        case _:
+            return {}
+
+
+def _dollars(rng: random.Random, most: int) -> str:
+    return f"{rng.randrange(10, most)}.{rng.randrange(100):02}"

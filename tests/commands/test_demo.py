@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from app.demo.company import LINES, OUTCOMES
 from app.runtime import DATABASE
 from app.store import embedded, throwaway
 from tests.commands.conftest import metrograph
@@ -81,6 +82,12 @@ def test_the_demo_delivers_everything_once_and_then_nothing_is_left_to_do(folder
         clouds.setdefault(delivery["customer"], set()).add(delivery["provider"])
     assert PROVIDERS - {"stripe"} in clouds.values(), "one customer buys through two clouds"
 
+    outcomes = {line.name for line in LINES if line.event_type in OUTCOMES}
+    billed = ask(folder, "select distinct l.product_name from invoice_lines l where l.type = 'usage' and l.amount > 0")
+    assert outcomes <= {name for (name,) in billed}, "each of the models of examples/outcome is billed"
+    assert ask(folder, "select count(*) > 0, bool_and(reason = 'fraud chargeback') from outcome_reversals") == [
+        (True, True)
+    ]
     assert ask(folder, "select to_regclass('of_before')") == [(None,)], "an earlier demo is replaced"
     calls = ask(folder, "select count(*), max(id) from sandbox.calls")
     again = metrograph("sync", "all", "--json", env=env)
