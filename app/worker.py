@@ -43,6 +43,7 @@ from app.invoices import due, next_due, purchase_run, runs, settling
 from app.invoices import run as billing_run
 from app.invoices import threshold_run as billing
 from app.invoices.service import DELIVERIES_JOB
+from app.jobs.manager import Jobs
 from app.jobs.service import enqueue
 from app.notices import calendar, offsets, retention
 from app.notices import noticing as _noticing  # noqa: F401 - the session tells what it writes
@@ -312,11 +313,12 @@ class WorkerHealth:
 def job_app(runtime: Runtime, senders: Senders, *, stalled_seconds: float = STALLED_SECONDS) -> procrastinate.App:
     """The engine with every handler and schedule registered; not opened."""
     app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+    app.job_manager = manager = Jobs(connector=app.connector)
     # Every task answers a cancellation with "again", so a stop loses no job. What still fails after some minutes is
     # left to its schedule: the state that asks for the work stays where it is.
     retry = procrastinate.RetryStrategy(max_attempts=8, wait=2, linear_wait=5)
     jobs = {name: _bound(runtime, handler) for name, handler in HANDLERS.items()} | {
-        RESCUE: _rescue(app, stalled_seconds),
+        RESCUE: _rescue(manager, stalled_seconds),
         SEND_JOB: _wake(senders),
         NOTICE_SWEEP: _wake(senders),
     }
@@ -391,10 +393,8 @@ def _wake(senders: Senders) -> Callable[..., Awaitable[None]]:
     return wake
 
 
-def _rescue(app: procrastinate.App, stalled_seconds: float) -> Callable[..., Awaitable[None]]:
+def _rescue(jobs: Jobs, stalled_seconds: float) -> Callable[..., Awaitable[None]]:
     async def rescue(timestamp: int | None = None) -> None:
-        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_seconds):
-            log.warning("job rescued from a dead worker", job=job.task_name)
-            await app.job_manager.retry_job(job)
+        await jobs.rescue(stalled_seconds=stalled_seconds)
 
     return rescue

@@ -9,6 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager as Manager
+from psycopg import OperationalError
 from sqlalchemy import text
 
 from app.access import audit
@@ -170,6 +174,54 @@ async def test_the_job_of_a_killed_worker_is_taken_over(world: World, provider: 
         # Whatever else was cut off is taken over too, perhaps a moment later.
         assert await left_over(world) == []
     assert len(world.sandbox.effects(provider)) == 1
+
+
+async def test_a_job_whose_successor_waits_is_let_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fails, and one whose worker died: neither may hold the lock that the waiting one needs."""
+    failed = 0
+
+    async def fail(_runtime: Runtime, delivery: str) -> None:
+        nonlocal failed
+        if failed < 3:
+            failed += 1
+            await enqueue_next(delivery)
+            raise RuntimeError("not now")
+
+    async def enqueue_next(delivery: str) -> None:
+        async with world.store.transaction() as session:
+            await enqueue(session, "delivery.deliver", {"delivery": delivery}, lock="lane", once=f"deliver:{delivery}")
+
+    monkeypatch.setitem(HANDLERS, "delivery.deliver", fail)
+    async with world.store.transaction() as session:
+        # As a worker leaves them that was killed: one in its hands, the next one waiting behind it.
+        await enqueue(session, "delivery.deliver", {"delivery": "1"}, lock="lane", once="deliver:1")
+        await session.execute(text("update procrastinate_jobs set status = 'doing' where queueing_lock = 'deliver:1'"))
+    await enqueue_next("1")
+    async with working(runtime_of(world), stalled_seconds=STALLED):
+        await ask(world, RESCUE)
+        await until(lambda: _is_empty(world, "select count(*) from procrastinate_jobs where lock = 'lane'"), seconds=60)
+    assert failed == 3
+
+
+async def test_a_job_whose_end_could_not_be_told_is_told_of_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, lost = Manager.finish_job, 0
+
+    async def lose(self: Manager, job: Job, status: Status, delete_job: bool) -> None:
+        nonlocal lost
+        if job.task_name == "usage.partitions" and lost < 2:
+            lost += 1
+            raise ConnectorException from OperationalError("the server closed the connection")
+        await told(self, job, status, delete_job)
+
+    monkeypatch.setattr(Manager, "finish_job", lose)
+    async with working(runtime_of(world)):
+        await ask(world, "usage.partitions")
+        await until(
+            lambda: _is_empty(world, "select count(*) from procrastinate_jobs where task_name = 'usage.partitions'")
+        )
+    assert lost == 2
 
 
 async def test_a_worker_whose_database_went_away_goes_on(world: World) -> None:
