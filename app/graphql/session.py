@@ -7,11 +7,13 @@ a time, so calls queue here instead of in every resolver. A task that already ho
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
+
+Answer = TypeVar("Answer")
 
 
 class RequestSession(AsyncSession):
@@ -35,47 +37,56 @@ class RequestSession(AsyncSession):
             finally:
                 self._holder = None
 
+    async def _serve(self, statement: Coroutine[Any, Any, Answer]) -> Answer:
+        """The answer of a statement, when it is this caller's turn.
+
+        A caller that is broken off leaves when its statement has ended: a field that fails breaks off those beside it,
+        and a connection with half an answer on it would be lost to the whole request.
+        """
+        asked: asyncio.Task[Answer] | None = None
+        try:
+            async with self._turn():
+                asked = asyncio.create_task(statement)
+                try:
+                    return await asyncio.shield(asked)
+                except asyncio.CancelledError:
+                    # Broken off once more, as by a server that ends, the statement ends too.
+                    await asyncio.gather(asked, return_exceptions=True)
+                    raise
+        finally:
+            if asked is None:
+                statement.close()
+
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         """Keep every other caller out while the block runs; inside it nothing may be awaited that another task reads."""
         async with self._turn():
             yield
 
+    # `scalars` goes through `execute`.
     async def execute(self, *arguments: Any, **options: Any) -> Any:
-        async with self._turn():
-            return await super().execute(*arguments, **options)
+        return await self._serve(super().execute(*arguments, **options))
 
     async def scalar(self, *arguments: Any, **options: Any) -> Any:
-        async with self._turn():
-            return await super().scalar(*arguments, **options)
-
-    async def scalars(self, *arguments: Any, **options: Any) -> Any:
-        async with self._turn():
-            return await super().scalars(*arguments, **options)
+        return await self._serve(super().scalar(*arguments, **options))
 
     async def get(self, *arguments: Any, **options: Any) -> Any:
-        async with self._turn():
-            return await super().get(*arguments, **options)
+        return await self._serve(super().get(*arguments, **options))
 
     async def get_one(self, *arguments: Any, **options: Any) -> Any:
-        async with self._turn():
-            return await super().get_one(*arguments, **options)
+        return await self._serve(super().get_one(*arguments, **options))
 
     async def stream(self, *arguments: Any, **options: Any) -> Any:
-        async with self._turn():
-            return await super().stream(*arguments, **options)
+        return await self._serve(super().stream(*arguments, **options))
 
     async def flush(self, *arguments: Any, **options: Any) -> None:
-        async with self._turn():
-            await super().flush(*arguments, **options)
+        await self._serve(super().flush(*arguments, **options))
 
     async def refresh(self, *arguments: Any, **options: Any) -> None:
-        async with self._turn():
-            await super().refresh(*arguments, **options)
+        await self._serve(super().refresh(*arguments, **options))
 
     async def connection(self, *arguments: Any, **options: Any) -> Any:
-        async with self._turn():
-            return await super().connection(*arguments, **options)
+        return await self._serve(super().connection(*arguments, **options))
 
 
 @asynccontextmanager
