@@ -43,7 +43,7 @@ from app.invoices import due, next_due, purchase_run, runs, settling
 from app.invoices import run as billing_run
 from app.invoices import threshold_run as billing
 from app.invoices.service import DELIVERIES_JOB
-from app.jobs.manager import Jobs
+from app.jobs.putting_back import Jobs
 from app.jobs.service import enqueue
 from app.notices import calendar, offsets, retention
 from app.notices import noticing as _noticing  # noqa: F401 - the session tells what it writes
