@@ -54,14 +54,15 @@ class JsonOf(TypeDecorator[Any]):
     """A core value in a JSONB column, through its own pair of codec functions."""
 
     impl = JSONB
-    cache_ok = False
+    cache_ok = True
 
     def __init__(self, dump: Callable[[Any], Any], load: Callable[[Any], Any]) -> None:
         super().__init__(none_as_null=True)
-        self._dump, self._load = dump, load
+        # Under the parameters' own names they are part of the key by which compiled statements are found again.
+        self.dump, self.load = dump, load
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else self._dump(value)
+        return None if value is None else self.dump(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else self._load(value)
+        return None if value is None else self.load(value)
