@@ -20,7 +20,7 @@ from app.core.money import ZERO, exact
 from app.core.period import HOUR, Period
 from app.core.phases import phases, sums_by_phase
 from app.core.quantities import Usage, parts_by_key
-from app.core.terms import CompositeScope, Product, Terms
+from app.core.terms import CompositeScope, Product, ProductType, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class OtherStatement:
 
 def counts_customer(terms: Terms, period: Period) -> bool:
     """Whether a product of the terms is, in some hour of the period, a percentage of the whole customer's charges."""
-    return any(_is_of_customer(product, period) for product in terms.products)
+    composites = (product for product in terms.products if product.type is ProductType.COMPOSITE)
+    return any(_is_of_customer(product, period) for product in composites)
 
 
 def elsewhere_of(terms: Terms, period: Period, others: Sequence[OtherStatement]) -> tuple[Elsewhere, ...]:

@@ -137,14 +137,16 @@ def statement_periods(schedule: StatementSchedule, *, contract: Period, begun_by
     if schedule.generate_from is not None:
         first = max(first, schedule.generate_from)
     index = _index_at(anchor, schedule.frequency, first)
+    start = step(anchor, schedule.frequency, index)
     while True:
-        grid = Period(step(anchor, schedule.frequency, index), step(anchor, schedule.frequency, index + 1))
-        period = grid.intersect(contract)
+        index += 1
+        end = step(anchor, schedule.frequency, index)
+        period = Period(start, end).intersect(contract)
         if period is None or period.starting_at > begun_by:
             return
         if schedule.generate_from is None or _ends_after(period, schedule.generate_from):
             yield period
-        index += 1
+        start = end
 
 
 def statement_period_at(schedule: StatementSchedule, *, contract: Period, at: datetime) -> Period | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
+from operator import itemgetter
 from uuid import UUID
 
 from app.core.charging import Charge
@@ -51,11 +52,11 @@ def lines_of(terms: Terms, payables: Iterable[Payable], *, at: datetime) -> list
     A product that was renamed has one place, by the name that it has at the instant.
     """
     order = display_order(terms, at=at)
-    placed = sorted(payables, key=lambda payable: _place(payable, order))
+    placed = sorted(((_place(payable, order), payable) for payable in payables), key=itemgetter(0))
     lines: list[Line] = []
     with exact():
-        for _, group in groupby(placed, key=lambda payable: _place(payable, order)[:-1]):
-            together = list(group)
+        for _, group in groupby(placed, key=lambda item: item[0][:-1]):
+            together = [payable for _, payable in group]
             lines.extend(_covered_lines(together, terms.unit.code))
             for payable in together:
                 lines.extend(_open_line(payable, terms.unit.code))
@@ -114,7 +115,9 @@ def _open_line(payable: Payable, currency: str) -> Iterator[Line]:
     if isinstance(payable.item, Line):
         yield payable.item
         return
-    rest = replace(payable.priced, quantity=payable.quantity_left, amount=payable.amount_left)
+    rest = payable.priced
+    if payable.covers:
+        rest = replace(rest, quantity=payable.quantity_left, amount=payable.amount_left)
     if rest.quantity:
         yield _line(payable, rest, currency)
 

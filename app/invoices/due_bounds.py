@@ -20,7 +20,7 @@ from app.invoices.moved_dates import moved_dates
 from app.invoices.open import placed_items
 from app.invoices.open_periods import open_periods
 from app.invoices.placing import terms_with_fees
-from app.invoices.statements import usage_statement
+from app.invoices.statements import usage_due_at
 from app.invoices.trueups import open_true_ups
 
 log = structlog.get_logger("metrograph.invoices")
@@ -59,7 +59,7 @@ async def next_due(session: AsyncSession, contracts: Sequence[Contract], *, hori
     for contract in contracts:
         done = final.get(contract.id, Final())
         periods = open_periods(contract, done, now=horizon)
-        lower(contract, *(usage_statement(contract, period).due_at for period in periods))
+        lower(contract, *(usage_due_at(contract, period) for period in periods))
         if contract.id in terms:
             placed = placed_items(with_every_fee(terms[contract.id]), done, periods, now=horizon)
             lower(contract, *(date.at for date in placed.alone))

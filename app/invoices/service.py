@@ -102,7 +102,8 @@ async def finalize_due(
     customers = sorted((await session.execute(select(Contract.customer_id).where(is_one))).scalars())
     await lock_family(session, *customers)
     found = await session.execute(select(Contract).where(is_one).execution_options(populate_existing=True))
-    contracts = sorted(found.scalars(), key=lambda one: contract_ids.index(one.id))
+    by_id = {one.id: one for one in found.scalars()}
+    contracts = [by_id[contract_id] for contract_id in contract_ids]
     await finding.make_children_of(session, *customers, now=now)
     # What rolls over from an old contract is known, and can be drawn, when its last statement is final.
     renewals = await Renewals.of(session, *customers, now=now)

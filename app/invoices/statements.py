@@ -61,8 +61,13 @@ def usage_statement(
         starting_at=period.starting_at,
         regeneration=regeneration,
     )
-    due = due_at(period, timedelta(hours=contract.grace_hours))
+    due = usage_due_at(contract, period)
     return Statement(identifier, contract, InvoiceType.USAGE, period, contract.currency, due, 0, regeneration, items)
+
+
+def usage_due_at(contract: Contract, period: Period) -> datetime:
+    """When the statement of a period falls due: its end, and the contract's grace."""
+    return due_at(period, timedelta(hours=contract.grace_hours))
 
 
 def consolidated_statement(

@@ -63,4 +63,6 @@ def _converter(column: Column[Any]) -> Callable[[Any], Any] | None:
 def _json(value: Any) -> Jsonb | str | None:
     if isinstance(value, JsonText):
         return str(value)
+    if value == {}:
+        return "{}"  # Most objects of a line are empty.
     return None if value is None else Jsonb(value)
