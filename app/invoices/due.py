@@ -22,7 +22,7 @@ from app.store.arrays import among
 
 FINALIZE_JOB = "invoices.finalize"
 CONTRACTS_PER_JOB = 100
-MAX_JOBS = 32
+MAX_JOBS = 16
 """Jobs of one run; each takes the next contract until none is left, so more of them only wait."""
 CHUNK = 500
 """Contracts that are read at once."""

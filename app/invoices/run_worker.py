@@ -1,7 +1,8 @@
 """A worker of a billing run: finalizes what is due of some contracts at a time.
 
 Owns what becomes of a failure. The transaction that makes invoices also notes their contracts as done. Where contracts fail
-together nothing of them is kept, and each is tried by itself, so that one keeps no other from being billed.
+together nothing of them is kept, and they are tried a few at a time, then each by itself, so that one keeps no other from
+being billed.
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ log = structlog.get_logger("metrograph.invoices")
 
 TRIES = 3
 """How often a contract is taken up whose transaction the database gave up (a lock that was waited for too long)."""
+FEW = 20
+"""Contracts that are tried together where more of them failed together; of those that fail again each is tried alone."""
 INTERNAL = "INTERNAL"
 """Code of a failure that is our own mistake."""
 
 
 @dataclass(slots=True)
 class Worker:
-    """Who takes contracts of a run: up to which position, and up to which each by itself since several failed together."""
+    """Who takes contracts of a run: up to which position, and up to which in small groups since several failed together."""
 
     store: Store
     run: BillingRun
@@ -42,6 +45,7 @@ class Worker:
     now: datetime
     at_once: int
     after: int = -1
+    few_until: int = -1
     alone_until: int = -1
     tries: Counter[int] = field(default_factory=Counter[int])
 
@@ -50,8 +54,7 @@ class Worker:
         claimed: list[run_claims.Claim] = []
         try:
             async with self.store.transaction() as session:
-                at_most = 1 if self.after < self.alone_until else self.at_once
-                claimed = await run_claims.claim(session, self.run.id, after=self.after, at_most=at_most)
+                claimed = await run_claims.claim(session, self.run.id, after=self.after, at_most=self._at_most())
                 if not claimed:
                     return False
                 chosen = await run_claims.one_of_each_family(session, claimed)
@@ -61,14 +64,23 @@ class Worker:
                 raise
             if len(claimed) > 1:
                 # Nothing of it was kept. Who is to blame shows when each is done by itself.
-                log.info("contracts not finalized together; each is tried alone", reason=str(error))
-                self.alone_until = claimed[-1].position
+                log.info("contracts not finalized together; fewer are tried", contracts=len(claimed), reason=str(error))
+                if len(claimed) > FEW:
+                    self.few_until = claimed[-1].position
+                else:
+                    self.alone_until = claimed[-1].position
             else:
                 await self._fail(claimed[0], error)
             return True
-        others = [item.position for item in claimed if item not in chosen]
-        self.after = min(others) - 1 if others else claimed[-1].position
+        others = sorted({item.position for item in claimed} - {item.position for item in chosen})
+        self.after = others[0] - 1 if others else claimed[-1].position
         return True
+
+    def _at_most(self) -> int:
+        """How many contracts are taken next."""
+        if self.after < self.alone_until:
+            return 1
+        return min(FEW, self.at_once) if self.after < self.few_until else self.at_once
 
     async def _finalize(self, session: AsyncSession, chosen: Sequence[run_claims.Claim]) -> None:
         as_of = min(self.run.as_of, self.now)

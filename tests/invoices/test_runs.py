@@ -13,6 +13,7 @@ from app.invoices import dry_run, run, runs
 from app.invoices.runs import RunStatus
 from app.invoices.tables import BillingRun
 from app.store.engine import Store
+from benchmarks.book import card_of, many_contracts
 from tests.delivery.world import ACTOR, HOUR, NOVEMBER, World
 
 NAMES = [f"customer{number}" for number in range(5)]
@@ -115,6 +116,25 @@ async def test_a_contract_that_fails_says_why_and_is_tried_again(world: World) -
     again = await world.finalize()
     assert again.runs != report.runs
     assert (again.contracts, again.finalized, again.failed) == (1, 1, 0)
+
+
+async def test_one_among_many_that_fails_is_found_in_few_steps(world: World) -> None:
+    """Forty together, twenty, each of those alone, and the other twenty together."""
+    card_id = await card_of(world.store, products=1)
+    contract_ids = await many_contracts(world.store, card_id, contracts=40, products=1)
+    async with world.store.transaction() as session:
+        await session.execute(text("update contracts set currency = 'XXX' where id = :id"), {"id": min(contract_ids)})
+    [record] = await asked(world)
+    steps = 0
+
+    async def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    await run.work(world.store, record.id, actor=ACTOR, now=world.now, on_step=count)
+    found = await progress(world, record.id)
+    assert (found.invoices, found.failed) == (39, 1)
+    assert steps == 1 + 1 + 20 + 1 + 2, "and twice nothing is left"
 
 
 async def test_a_lock_that_was_waited_for_too_long_is_waited_for_again(world: World) -> None:
