@@ -46,7 +46,10 @@ from app.core.terms import (
 
 
 def terms_to_json(terms: Terms) -> dict[str, Any]:
-    """The terms as plain JSON: what an invoice keeps of the prices that made it. Keys and lists in a fixed order."""
+    """The terms as plain JSON: what an invoice keeps of the prices that made it. Keys and lists in a fixed order.
+
+    *Shapes*: a product or rate has only the keys that say something; earlier releases wrote null and empty ones too.
+    """
     return {
         "contract": str(terms.contract_id),
         "customer": str(terms.customer_id),
@@ -105,8 +108,13 @@ def terms_from_json(form: Mapping[str, Any]) -> Terms:
     )
 
 
+def _without_empty(form: dict[str, Any]) -> dict[str, Any]:
+    """A form without what says nothing, which is most of what a product or a rate could say."""
+    return {name: value for name, value in form.items() if value is not None and value != [] and value != {}}
+
+
 def _product_to_json(product: Product) -> dict[str, Any]:
-    return {
+    form = {
         "id": str(product.id),
         "name": product.name,
         "type": product.type,
@@ -127,6 +135,7 @@ def _product_to_json(product: Product) -> dict[str, Any]:
             for item in product.namings
         ],
     }
+    return _without_empty(form)
 
 
 def _version_to_json(version: ProductVersion) -> dict[str, Any]:
@@ -142,14 +151,16 @@ def _version_to_json(version: ProductVersion) -> dict[str, Any]:
 
 
 def _product_from_json(item: Mapping[str, Any]) -> Product:
+    pricing_group_key = tuple(item.get("pricing_group_key", ()))
+    presentation_group_key = tuple(item.get("presentation_group_key", ()))
     return Product(
         id=UUID(item["id"]),
         name=item["name"],
         type=ProductType(item["type"]),
-        metric_id=None if item["metric"] is None else UUID(item["metric"]),
-        pricing_group_key=tuple(item["pricing_group_key"]),
-        presentation_group_key=tuple(item["presentation_group_key"]),
-        tags=tuple(item["tags"]),
+        metric_id=UUID(item["metric"]) if item.get("metric") else None,
+        pricing_group_key=pricing_group_key,
+        presentation_group_key=presentation_group_key,
+        tags=tuple(item.get("tags", ())),
         conversion=_conversion(item.get("conversion")),
         rounding=_rounding(item.get("rounding")),
         sql_granularity=SqlGranularity(item.get("sql_granularity", SqlGranularity.HOUR)),
@@ -172,8 +183,8 @@ def _product_from_json(item: Mapping[str, Any]) -> Product:
                 conversion=_conversion(version["conversion"]),
                 rounding=_rounding(version["rounding"]),
                 # Terms of an earlier release had one pair of keys for all versions.
-                pricing_group_key=tuple(version.get("pricing_group_key", item["pricing_group_key"])),
-                presentation_group_key=tuple(version.get("presentation_group_key", item["presentation_group_key"])),
+                pricing_group_key=tuple(version.get("pricing_group_key", pricing_group_key)),
+                presentation_group_key=tuple(version.get("presentation_group_key", presentation_group_key)),
                 sql_granularity=SqlGranularity(version.get("sql_granularity", item.get("sql_granularity", "HOUR"))),
             )
             for version in item.get("versions", ())
@@ -194,7 +205,7 @@ def _rounding(item: Mapping[str, Any] | None) -> Rounding | None:
 
 
 def _entry_to_json(entry: RateEntry) -> dict[str, Any]:
-    return {
+    form = {
         "id": str(entry.id),
         "product": str(entry.product_id),
         "rate": rate_to_json(entry.rate),
@@ -207,6 +218,7 @@ def _entry_to_json(entry: RateEntry) -> dict[str, Any]:
         "minimum": None if entry.minimum is None else canonical(entry.minimum),
         "billing_frequency": entry.billing_frequency,
     }
+    return _without_empty(form)
 
 
 def _entry_from_json(item: Mapping[str, Any]) -> RateEntry:
@@ -216,7 +228,7 @@ def _entry_from_json(item: Mapping[str, Any]) -> RateEntry:
         rate=bound(rate_from_json(item["rate"])),
         period=_period_from_json(item["period"]),
         entitled=item["entitled"],
-        group_values=tuple(sorted(item["group_values"].items())),
+        group_values=tuple(sorted(item.get("group_values", {}).items())),
         added=item["added"],
         commit_rate=rate_from_json(item["commit_rate"]) if item.get("commit_rate") else None,
         unit=item.get("unit"),

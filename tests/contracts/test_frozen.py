@@ -166,11 +166,32 @@ def test_what_an_earlier_release_froze_has_no_conversion_no_versions_no_override
     form = terms_to_json(AGREED)
     del form["overrides"], form["override_priority"], form["usage_filters"], form["conversions"]
     for rate in form["rates"]:
-        del rate["commit_rate"], rate["unit"], rate["minimum"]
+        for later in ("commit_rate", "unit", "minimum"):
+            rate.pop(later, None)
     for product in form["products"]:
         for later in ("sql_granularity", "conversion", "rounding", "versions", "money", "composite"):
-            del product[later]
+            product.pop(later, None)
     assert terms_from_json(form) == AGREED
+
+
+def test_what_an_earlier_release_froze_says_what_is_not_there() -> None:
+    form = terms_to_json(AGREED)
+    for product in form["products"]:
+        lists = ("pricing_group_key", "presentation_group_key", "tags", "versions", "namings")
+        nothing = {key: [] for key in lists} | dict.fromkeys(("metric", "conversion", "rounding", "money", "composite"))
+        product |= {"custom_fields": {}} | nothing | dict(product)
+    for rate in form["rates"]:
+        nothing = dict.fromkeys(("commit_rate", "unit", "minimum", "billing_frequency"))
+        rate |= {"group_values": {}} | nothing | dict(rate)
+    assert form != terms_to_json(AGREED)
+    assert terms_from_json(form) == AGREED
+
+
+def test_what_says_nothing_is_not_kept() -> None:
+    [plain] = terms_to_json(replace(AGREED, products=(Product(A, "calls", ProductType.USAGE, metric_id=A),)))[
+        "products"
+    ]
+    assert plain == {"id": str(A), "name": "calls", "type": "USAGE", "metric": str(A), "sql_granularity": "HOUR"}
 
 
 def test_versions_frozen_by_an_earlier_release_have_the_keys_of_their_product() -> None:
