@@ -27,16 +27,16 @@ def main() -> None:
     folder.chmod(0o711)
     cluster = embedded.start(folder)
     try:
-        for name in ("ceiling", "gateway", "drafts", "outcomes", "balances", "finalizing", "notices"):
+        for name in ("ceiling", "gateway", "drafts", "outcomes", "balances", "finalizing", "copying", "notices"):
             cluster.create_database(name)
-        for name in ("gateway", "drafts", "outcomes", "balances", "finalizing", "notices"):
+        for name in ("gateway", "drafts", "outcomes", "balances", "finalizing", "copying", "notices"):
             migrate.upgrade(cluster.url(name))
         results = {
             "rating": rating.measure(),
             "drafts": asyncio.run(drafts.measure(cluster.url("drafts"))),
             "outcomes": asyncio.run(outcomes.measure(cluster.url("outcomes"))),
             "balances": asyncio.run(balances.measure(cluster.url("balances"))),
-            "finalizing": asyncio.run(finalizing.measure(cluster.url("finalizing"))),
+            "finalizing": asyncio.run(finalizing.measure(cluster.url("finalizing"), cluster.url("copying"))),
             "notices": asyncio.run(notices.measure(cluster.url("notices"))),
             "ingest": asyncio.run(ingest.measure(cluster.url("ceiling"), cluster.url("gateway"))),
         }
