@@ -94,8 +94,9 @@ class Statement:
             charges.extend(found)
             if without:
                 self.unrated.append((key, without))
-        order = display_order(self._terms, at=self._stretches[-1].starting_at)
-        self.unrated.sort(key=lambda item: key_order(item[0], order))
+        if self.unrated:
+            order = display_order(self._terms, at=self._stretches[-1].starting_at)
+            self.unrated.sort(key=lambda item: key_order(item[0], order))
         return charges
 
     def _settled_in_unit(self, unit: str, payables: list[Payable], settle: Settle) -> list[Payable]:

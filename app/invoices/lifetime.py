@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -34,6 +34,13 @@ async def lifetime_billings(session: AsyncSession, customer_ids: Sequence[UUID])
     return found
 
 
+COUNT = """
+insert into lifetime_billings as known (customer_id, currency, total)
+select * from unnest(cast(:customers as uuid[]), cast(:currencies as text[]), cast(:totals as numeric[]))
+on conflict (customer_id, currency) do update set total = known.total + excluded.total
+"""
+
+
 async def count_invoices(session: AsyncSession, invoices: Sequence[Invoice], *, void: bool = False) -> None:
     """Add invoices that have become final, or take away those that have become void; who pays them is locked.
 
@@ -52,13 +59,11 @@ async def count_invoices(session: AsyncSession, invoices: Sequence[Invoice], *, 
             totals[key] = totals.get(key, ZERO) + (-invoice.total if void else invoice.total)
     if not totals:
         return
-    values = [
-        {"customer_id": customer_id, "currency": currency, "total": total}
-        for (customer_id, currency), total in sorted(totals.items())
-    ]
-    statement = insert(LifetimeBilling)
-    more = col(LifetimeBilling.total) + statement.excluded.total
-    # Rows one by one: a statement with all values in its text would be put together anew for each number of them.
-    await session.execute(
-        statement.on_conflict_do_update(index_elements=["customer_id", "currency"], set_={"total": more}), values
-    )
+    # In one order everywhere, so that nobody waits for a row while holding one that another waits for.
+    keys = sorted(totals)
+    columns = {
+        "customers": [customer_id for customer_id, _ in keys],
+        "currencies": [currency for _, currency in keys],
+        "totals": [totals[key] for key in keys],
+    }
+    await session.execute(text(COUNT), columns)

@@ -12,8 +12,7 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from uuid import UUID
 
-from sqlalchemy import delete, or_, union
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, or_, text, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -28,6 +27,14 @@ BATCH = 500
 """Customers in one transaction."""
 HORIZON = timedelta(days=35)
 """How far ahead is looked; a customer of whom nothing is due until then is looked at again."""
+
+
+KEEP = """
+insert into due_customers (customer_id, next_due_at, release)
+select customer_id, next_due_at, :release
+from unnest(cast(:customers as uuid[]), cast(:instants as timestamptz[])) found (customer_id, next_due_at)
+on conflict (customer_id) do update set next_due_at = excluded.next_due_at, release = excluded.release
+"""
 
 
 async def customers_to_look_at(session: AsyncSession, *, as_of: datetime) -> set[UUID]:
@@ -68,12 +75,8 @@ async def _look_ahead(session: AsyncSession, customer_ids: Sequence[UUID], *, no
         .order_by(col(Contract.id))
     )
     bounds = await bounds_of(session, rows.scalars().all(), horizon=now + HORIZON, broken=now)
-    release = version("metrograph")
-    values = [
-        {"customer_id": customer_id, "next_due_at": bounds.get(customer_id, now + HORIZON), "release": release}
-        for customer_id in customer_ids
-    ]
-    statement = insert(DueCustomer)
-    new = {"next_due_at": statement.excluded.next_due_at, "release": statement.excluded.release}
-    await session.execute(statement.on_conflict_do_update(index_elements=["customer_id"], set_=new), values)
-    return len(values)
+    instants = [bounds.get(customer_id, now + HORIZON) for customer_id in customer_ids]
+    await session.execute(
+        text(KEEP), {"customers": customer_ids, "instants": instants, "release": version("metrograph")}
+    )
+    return len(customer_ids)
