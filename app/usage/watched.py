@@ -33,18 +33,24 @@ with found as materialized (
   join contract_thresholds t on t.contract_id = c.id and t.removed_at is null and t.is_enabled
   order by t.contract_id
   returning 1
+), concerned as materialized (
+  select customer_id, bool_or(is_own) as is_own from (
+    select customer_id, true as is_own from found
+    union all select customer_id, false from sharing_customers(array(select customer_id from found))
+  ) all_of_them group by customer_id
 ), alerts as (
   insert into alert_touches (customer_id)
-  select distinct found.customer_id from found
+  select c.customer_id from concerned c
   where exists (
     select 1 from alerts a
-    where a.archived_at is null and a.disabled_at is null and (a.customer_id is null or a.customer_id = found.customer_id)
+    where a.archived_at is null and a.disabled_at is null and (a.customer_id is null or a.customer_id = c.customer_id)
       and a.type not like 'LOW\\_REMAINING\\_DAYS\\_%'
+      and (c.is_own or a.type like 'LOW\\_REMAINING\\_%' or a.type like '%INVOICE\\_TOTAL%')
   )
   returning 1
 ), told as materialized (
   select pg_notify('metrograph_live', 'spend ' || w.customer_id || ' ' || w.customer_id)
-  from live_watches w join found on found.customer_id = w.customer_id
+  from live_watches w join concerned on concerned.customer_id = w.customer_id
   where w.until > clock_timestamp()
 )
 select (select count(*) from thresholds), (select count(*) from alerts), (select count(*) from told)
@@ -58,7 +64,10 @@ where w.until < clock_timestamp() + interval '2 minutes'
 
 
 async def note_usage(session: AsyncSession, references: Collection[str]) -> None:
-    """Note the contracts with a threshold, and the customers with an alert, that have new usage under these references."""
+    """Note the contracts with a threshold, and the customers with an alert, that have new usage under these references.
+
+    Who shares balances with them is noted too, where an alert watches what depends on those.
+    """
     ids = [reference[4:] for reference in references if reference.startswith("cus_") and _is_hex(reference[4:])]
     noted = await session.execute(TOUCH, {"references": sorted(references), "ids": sorted(ids)})
     thresholds, alerts, _ = noted.one()

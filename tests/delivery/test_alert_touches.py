@@ -1,0 +1,112 @@
+"""What changes a reading without usage of the customer itself: relatives, quantities, products. It is looked at as well."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from sqlalchemy import text
+
+from app.alerts import ticking
+from app.catalog.products import create_product
+from app.catalog.rate_rules import NewRate
+from app.catalog.rates import add_rates
+from app.catalog.version_rules import ProductChange
+from app.catalog.versions import add_product_version
+from app.contracts.hierarchies import NewChild
+from app.contracts.own_terms import OwnTerms
+from app.contracts.quantities import update_quantity
+from app.contracts.subscription_rules import NewSubscription
+from app.contracts.subscriptions import add_subscription
+from app.contracts.tables import Contract
+from app.core.alerts import AlertType
+from app.core.conversions import Conversion, ConversionOperation
+from app.core.hierarchy import ChildAccess, Sharing
+from app.core.period import Frequency
+from app.core.rates import Flat
+from app.core.subscriptions import Collection
+from app.core.terms import ProductType
+from tests.delivery.test_alerts import CREDIT, HOUR, NOVEMBER, SPEND, Watch, contract_of, watch
+
+__all__ = ["watch"]
+D = Decimal
+TOTAL = AlertType.INVOICE_TOTAL_REACHED
+MONTH = AlertType.MONTHLY_INVOICE_TOTAL_SPEND_THRESHOLD_REACHED
+
+
+async def child_of(watch: Watch, parent: Contract, name: str) -> Contract:
+    customer = await watch.world.customer(name)
+    terms = OwnTerms(hierarchy=NewChild(parent.customer_id, parent.id))
+    return await watch.world.contract(customer, None, price="1", starting_at=NOVEMBER, own_terms=terms)
+
+
+async def touched(watch: Watch) -> set[object]:
+    async with watch.world.store.transaction() as session:
+        return set((await session.execute(text("select customer_id from alert_touches"))).scalars())
+
+
+async def test_usage_of_a_child_draws_on_its_parents_balance(watch: Watch) -> None:
+    parent = await contract_of(watch)
+    _, second = [await child_of(watch, parent, name) for name in ("first", "second")]
+    shared = await watch.give(parent, "100", sharing=Sharing(ChildAccess.ALL))
+    await watch.alert(CREDIT, "20", customer_id=parent.customer_id, notify_on_resolve=True)
+    await watch.alert(TOTAL, "50", customer_id=second.customer_id)
+    assert await watch.look() == []
+    await watch.world.use(40, at=watch.world.now - HOUR, customer="second")
+    assert await watch.look() == [], "the parent pays all of it"
+    await watch.world.use(60, at=watch.world.now - 2 * HOUR, customer="first")
+    assert await touched(watch) == {parent.customer_id, second.customer_id}, "those who watch what is shared"
+    assert await watch.look() == [("low_remaining_contract_credit_balance_reached", "0")]
+    await watch.world.use(50, at=watch.world.now - HOUR, customer="first")
+    await watch.look()
+    # What changes the parent's balance is told to its children too.
+    await watch.enter(shared, "50")
+    assert await touched(watch) == {parent.customer_id, second.customer_id}
+
+
+async def test_usage_of_a_child_that_shares_nothing_touches_nobody_else(watch: Watch) -> None:
+    parent = await contract_of(watch)
+    child = await child_of(watch, parent, "child")
+    await watch.give(parent, "100")
+    await watch.alert(CREDIT, "20")
+    await watch.look()
+    await watch.world.use(40, at=watch.world.now - HOUR, customer="child")
+    assert await touched(watch) == {child.customer_id}
+
+
+async def test_a_quantity_and_a_product_that_change(watch: Watch) -> None:
+    contract = await contract_of(watch)
+    store, now = watch.world.store, watch.world.now
+    async with store.transaction() as session:
+        seat = await create_product(session, name="Seat", type=ProductType.SUBSCRIPTION, now=now)
+        assert contract.rate_card_id is not None
+        rate = NewRate(product_id=seat.id, rate=Flat(D(10)), billing_frequency=Frequency.MONTHLY, starting_at=NOVEMBER)
+        await add_rates(session, contract.rate_card_id, [rate], now=now)
+        entry = NewSubscription(
+            product_id=seat.id, frequency=Frequency.MONTHLY, collection=Collection.ADVANCE, initial_quantity=D(1)
+        )
+        subscription = await add_subscription(session, contract.id, entry, now=now)
+    await watch.alert(TOTAL, "50")
+    await watch.alert(SPEND, "50")
+    assert await watch.use(10) == []
+    async with store.transaction() as session:
+        await update_quantity(session, subscription.id, starting_at=now, quantity=D(100), now=now)
+    assert [event for event, _ in await watch.look()] == ["invoice_total_reached"]
+    change = ProductChange(starting_at=NOVEMBER, conversion=Conversion(ConversionOperation.MULTIPLY, D(10)))
+    async with store.transaction() as session:
+        await add_product_version(session, watch.world.product, change, now=now)
+    assert await watch.look() == [("spend_threshold_reached", "100")]
+
+
+async def test_a_balance_of_the_parent_that_expires_is_missed_by_its_children(watch: Watch) -> None:
+    parent = await contract_of(watch)
+    child = await child_of(watch, parent, "child")
+    end = watch.world.now.replace(minute=0) + 2 * HOUR
+    await watch.give(parent, "100", sharing=Sharing(ChildAccess.ALL), end=end)
+    await watch.alert(TOTAL, "50", customer_id=child.customer_id)
+    await watch.world.use(80, at=end, customer="child")
+    watch.world.sandbox.set_clock(end - HOUR)
+    await watch.look()
+    watch.world.sandbox.set_clock(end + HOUR / 2)
+    async with watch.world.store.transaction() as session:
+        await ticking.tick(session, now=watch.world.now)
+    assert await touched(watch) == {child.customer_id}
