@@ -38,17 +38,23 @@ async def monthly_total(snapshot: Snapshot, row: AlertRow) -> list[Reading]:
         and _is_meant(row, item.statement.type)
         and month <= item.statement.period.starting_at < end
     ]
-    statement = select(func.count(), func.coalesce(func.sum(col(Invoice.total)), ZERO)).where(
-        Invoice.customer_id == snapshot.customer_id, Invoice.currency == row.unit, Invoice.type != InvoiceType.USAGE_CONSOLIDATED,
-        Invoice.starting_at >= month, Invoice.starting_at < end, ~IS_VOID,
+    statement = (
+        select(Invoice.contract_id, func.sum(col(Invoice.total)))
+        .where(
+            Invoice.customer_id == snapshot.customer_id, Invoice.currency == row.unit,
+            Invoice.type != InvoiceType.USAGE_CONSOLIDATED, Invoice.starting_at >= month, Invoice.starting_at < end, ~IS_VOID,
+        )
+        .group_by(col(Invoice.contract_id))
     )  # fmt: skip
     if row.invoice_types:
         statement = statement.where(col(Invoice.type).in_(row.invoice_types))
-    count, final = (await snapshot.session.execute(statement)).one()
-    if not found and not count:
+    for contract_id, final in (await snapshot.session.execute(statement)).all():
+        if await snapshot.carries(row, "CONTRACT", contract_id):
+            found.append(Decimal(final))
+    if not found:
         return []
     with exact():
-        return [Reading(sum(found, ZERO) + Decimal(final))]
+        return [Reading(sum(found, ZERO))]
 
 
 def _is_meant(row: AlertRow, invoice_type: str) -> bool:

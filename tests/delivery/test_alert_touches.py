@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from sqlalchemy import text
 
-from app.alerts import ticking
+from app.alerts import rules, ticking
 from app.catalog.products import create_product
 from app.catalog.rate_rules import NewRate
 from app.catalog.rates import add_rates
 from app.catalog.version_rules import ProductChange
 from app.catalog.versions import add_product_version
+from app.contracts.charge_rules import NewCharge
+from app.contracts.charges import add_scheduled_charge
 from app.contracts.hierarchies import NewChild
 from app.contracts.own_terms import OwnTerms
 from app.contracts.quantities import update_quantity
@@ -23,8 +26,11 @@ from app.core.conversions import Conversion, ConversionOperation
 from app.core.hierarchy import ChildAccess, Sharing
 from app.core.period import Frequency
 from app.core.rates import Flat
+from app.core.scheduled import ScheduledItem
 from app.core.subscriptions import Collection
 from app.core.terms import ProductType
+from app.custom_fields import entities, keys
+from app.custom_fields.service import set_custom_fields
 from tests.delivery.test_alerts import CREDIT, HOUR, NOVEMBER, SPEND, Watch, contract_of, watch
 
 __all__ = ["watch"]
@@ -95,6 +101,26 @@ async def test_a_quantity_and_a_product_that_change(watch: Watch) -> None:
     async with store.transaction() as session:
         await add_product_version(session, watch.world.product, change, now=now)
     assert await watch.look() == [("spend_threshold_reached", "100")]
+
+
+async def test_final_invoices_of_a_month_are_those_of_contracts_that_carry_the_field(watch: Watch) -> None:
+    contract = await contract_of(watch)
+    other = await watch.world.contract(contract.customer_id, None, price="1", starting_at=NOVEMBER)
+    store, now = watch.world.store, watch.world.now
+    async with store.transaction() as session:
+        fee = await create_product(session, name="Fee", type=ProductType.FIXED, now=now)
+        for one, amount in ((contract, "60"), (other, "70")):
+            charge = NewCharge(product_id=fee.id, items=[ScheduledItem(NOVEMBER, D(1), D(amount))])
+            await add_scheduled_charge(session, watch.world.connections, one.id, charge, now=now)
+        await keys.add_key(session, entity=entities.Entity.CONTRACT, key="cohort", now=now)
+        await set_custom_fields(session, entities.Entity.CONTRACT, other.id, {"cohort": "a"})
+    cohort = [rules.FieldFilter("CONTRACT", "cohort", "a")]
+    watch.world.sandbox.set_clock(NOVEMBER + timedelta(days=5))
+    await watch.world.finalize()
+    assert len(await watch.world.invoices()) == 2
+    await watch.alert(MONTH, "70", custom_field_filters=cohort)
+    await watch.alert(MONTH, "71", custom_field_filters=cohort)
+    assert await watch.look() == [("monthly_invoice_total_spend_threshold_reached", "70")]
 
 
 async def test_a_balance_of_the_parent_that_expires_is_missed_by_its_children(watch: Watch) -> None:
