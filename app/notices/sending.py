@@ -98,6 +98,9 @@ async def _due_batch(place: Place, endpoint_id: UUID) -> Sequence[tuple[NoticeDe
 async def _try(place: Place, client: httpx.AsyncClient, task: NoticeDelivery, notice: Notice) -> bool:
     async with place.store.transaction() as session:
         endpoint = await session.get_one(WebhookEndpoint, task.endpoint_id)
+    if not endpoint.is_enabled or endpoint.archived_at is not None:
+        # Somebody, or an answer to one of the same batch, wanted no more since the batch was read.
+        return False
     answer = await tries.post_signed(client, endpoint, notice, place.settings, now=place.clock())
     try:
         async with place.store.transaction() as session:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app.clock import Clock
 from app.main import create_app
-from app.notices import posting, secrets, senders, tries
+from app.notices import posting, secrets, senders, sending, tries
 from app.notices.retention import forget_old
 from app.notices.sending import Place, due_endpoints, send_due
 from app.settings import Settings
@@ -280,6 +280,26 @@ async def test_tries_grow_apart_for_three_days_then_it_is_given_up_and_resent(
     for notice, to, path in ((f"msg_{'0' * 32}", None, ["id"]), (sent, f"whe_{'0' * 32}", ["endpointId"])):
         refused = (await api(RESEND, id=notice, to=to))["noticeResend"]
         assert [(error["code"], error["path"]) for error in refused["userErrors"]] == [("NOT_FOUND", path)]
+
+
+async def test_nothing_more_is_sent_after_a_410_or_an_archive(
+    api: Api, receiver: Receiver, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what was read before it, to be sent next."""
+    monkeypatch.setattr(posting, "WHOLE_SECONDS", 2.0)
+    gone, archived = await made(api, receiver.url), await made(api, receiver.url)
+    for endpoint in (gone, archived):
+        for _ in range(2 * sending.AT_ONCE):
+            await api(TEST, id=endpoint["id"])
+    receiver.answers = [status(410)]
+    assert await send_due(sender.place, ids.from_text("webhook_endpoint", gone["id"])) == sending.AT_ONCE - 1
+    assert len(receiver.take()) == sending.AT_ONCE
+    receiver.answers = [None]
+    sent = asyncio.create_task(send_due(sender.place, ids.from_text("webhook_endpoint", archived["id"])))
+    await until_got(receiver, sending.AT_ONCE)
+    assert (await api(ARCHIVE, id=archived["id"]))["webhookEndpointArchive"]["userErrors"] == []
+    assert await sent == sending.AT_ONCE - 1
+    assert len(receiver.take()) == sending.AT_ONCE
 
 
 async def test_a_410_disables_and_enabling_sends_what_waited(api: Api, receiver: Receiver, sender: Sender) -> None:
