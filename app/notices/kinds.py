@@ -33,6 +33,8 @@ SYSTEM: Mapping[str, str] = {
     },
 }
 """Events of which may be told some time before or after them as well (semantics 8.3)."""
+WITHOUT_DATE = "^(contract|commit|credit)[.](create|edit|archive)$"
+"""Those of them whose time is known from their notice alone, as a pattern of the database."""
 TYPES: Mapping[str, str] = {
     TEST: "Somebody asked for a notice to try the endpoint.",
     "invoice.finalized": "An invoice became final.",

@@ -19,7 +19,7 @@ from app.checks import name_of
 from app.core.durations import LIKE, duration_of
 from app.errors import ErrorCode, InvalidInput, InvalidState, LimitExceeded, NotFound
 from app.notices.calendar import facts_of
-from app.notices.kinds import SYSTEM
+from app.notices.kinds import SYSTEM, WITHOUT_DATE
 from app.notices.service import emit, identified
 from app.notices.tables import NoticeClock, OffsetNotice
 from app.store import ids, unique
@@ -43,7 +43,7 @@ with source as (
   where s.removed_at is null and g.archived_at is null
   union all
   select type, subject_id, null, occurred_at, created_at, false from notices
-  where type ~ '^(contract|commit|credit)[.](create|edit|archive)$'
+  where type ~ :without_date
 ), timed as (
   select p.id as offset_id, s.*, p.created_at as asked_at, s.is_child and p.is_back and s.at > s.known_at as may_be_late,
     s.at + case when p.is_back then -1 else 1 end * cast(p.length as interval) as fires_at
@@ -121,7 +121,7 @@ async def tell_offsets(session: AsyncSession, *, now: datetime) -> int:
     )
     clock = (await session.execute(select(NoticeClock).where(NoticeClock.name == CLOCK).with_for_update())).scalar_one()
     since = min(clock.told_until, now)
-    bounds = {"since": since, "back": since - BACK, "now": now, "limit": LIMIT}
+    bounds = {"since": since, "back": since - BACK, "now": now, "limit": LIMIT, "without_date": WITHOUT_DATE}
     due = (await session.execute(_DUE, bounds)).all()
     for offset_id, event_type, subject_id, number, at, once in due:
         row = await session.get_one(OffsetNotice, offset_id)

@@ -14,7 +14,10 @@ from app.core.grants import GrantType
 from app.errors import InvalidInput, InvalidState, NotFound
 from app.grants.definitions import NewGrant, NewSegment
 from app.grants.service import insert_grants
+from app.notices.endpoints import create_endpoint
 from app.notices.offsets import archive_offset, create_offset, tell_offsets
+from app.notices.retention import forget_old
+from app.settings import Settings
 from app.store.ids import to_text
 from tests.delivery.test_notices_out import gift, told
 from tests.delivery.world import World
@@ -73,6 +76,24 @@ async def test_before_and_after_what_begins_and_ends(world: World) -> None:
     first = (await told(world, "offset."))[0]
     assert first.data["contractId"] == to_text("contract", contract.id)
     assert first.data["offsetId"].startswith("ofn_")
+
+
+async def test_what_was_made_is_remembered_longer_than_its_notice_is_kept(world: World) -> None:
+    """Only its notice says when a contract was made; its tries are forgotten all the same."""
+    async with world.store.transaction() as session:
+        await create_endpoint(
+            session, Settings(environment="sandbox"), url="https://example.com/hook",
+            event_types=["contract.create"], now=world.now,
+        )  # fmt: skip
+    made_at = world.now + timedelta(minutes=1)
+    await ask(world, "contract.create", "P200D")
+    assert await heard(world, made_at) == []
+    await world.contract(await world.customer(), None, starting_at=START, ending_before=END)
+    async with world.store.transaction() as session:
+        await forget_old(session, now=made_at + timedelta(days=199))
+        assert (await session.execute(text("select count(*) from notice_deliveries"))).scalar_one() == 0
+    assert await heard(world, made_at + timedelta(days=199)) == []
+    assert await heard(world, made_at + timedelta(days=200)) == [("offset.contract.create", "P200D", made_at)]
 
 
 async def test_what_recurs_is_told_when_it_is_made_if_that_is_late(world: World) -> None:
