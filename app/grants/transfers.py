@@ -17,6 +17,8 @@ from app.core.money import ZERO
 from app.grants.tables import TransferRow, account_of
 
 ADJUSTMENT, CANCELED = "adjustment", "canceled"
+INVOICE = "invoice:"
+"""What the names of invoices' accounts begin with."""
 
 
 def draw_rows(
@@ -56,4 +58,4 @@ def transfer(
 
 def invoice_account(invoice_id: UUID) -> str:
     """The name of an invoice's account."""
-    return f"invoice:{invoice_id}"
+    return f"{INVOICE}{invoice_id}"

@@ -6,9 +6,10 @@ stored here; `regenerating.py` stores it, and a preview shows it before anything
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,7 +27,7 @@ from app.invoices.tables import Invoice
 
 @dataclass(frozen=True, slots=True)
 class MadeAgain:
-    """An invoice as it would be made again, and what the void of the first one took: of commits that it sells, of reversals."""
+    """An invoice as it would be made again, and what the void of the first one took of commits that it sells."""
 
     rated: drafts.RatedStatement
     restored: Sequence[tuple[UUID, Movement]]
@@ -60,12 +61,10 @@ async def make_again(
         return None
     lines_of_commits = (item.line for item in statement.items if item.line.type is LineType.COMMIT_PURCHASE)
     sold = await followed.with_rollovers(session, {line.grant_id for line in lines_of_commits if line.grant_id})
-    # What outcome reversals gave comes back when the invoice is made, and pays nothing of it.
-    later = await reversals.receivers(session, invoice.id) - sold
     grants = await reading.grants_in_reach(session, contract)
-    restored = _restored(grants, sold, invoice, now=now)
-    # Some may be out of reach: what a balance of the parent had paid may be the parent's customer's now.
-    given_again = _restored(await reading.grants_with_ids(session, later), later, invoice, now=now)
+    # What outcome reversals gave is given anew when the invoice is made, and pays nothing of it.
+    given = await reversals.given_to_payers(session, await reversals.chain_of(session, invoice.id))
+    restored = _restored(grants, sold, invoice, given, now=now)
     other = supposed or instead.Instead()
     moved = {item.row.id: other.moved(item.row.id, _moved(item, invoice, restored, is_void=is_void)) for item in grants}
     if statement.type is InvoiceType.TRUEUP:
@@ -76,20 +75,29 @@ async def make_again(
         return None if rated.is_nothing else MadeAgain(rated, ())
     pots = drawable.pots_for(contract, grants, moved)
     rated = await drafts.rate(session, statement, pots=pots, terms=current, hours=other.hours)
-    return MadeAgain(rated, [*restored, *given_again])
+    return MadeAgain(rated, restored)
 
 
 def _restored(
-    grants: Sequence[reading.StoredGrant], which: Collection[UUID], invoice: Invoice, *, now: datetime
+    grants: Sequence[reading.StoredGrant],
+    which: Collection[UUID],
+    invoice: Invoice,
+    given: Mapping[tuple[UUID, int], Decimal],
+    *,
+    now: datetime,
 ) -> list[tuple[UUID, Movement]]:
-    """What the void of an invoice canceled of some balances, the other way round."""
-    return [
-        (item.row.id, replace(moved, kind=TransferKind.CREDITED, amount=-moved.amount, at=now))
-        for item in grants
-        if item.row.id in which
-        for moved in item.movements
-        if moved.kind is TransferKind.CANCELED and moved.invoice_id == invoice.id
-    ]
+    """What the void of an invoice canceled of some balances, the other way round; less what reversals had given them."""
+    restored: list[tuple[UUID, Movement]] = []
+    left = dict(given)
+    for item in grants:
+        for moved in item.movements if item.row.id in which else ():
+            if moved.kind is not TransferKind.CANCELED or moved.invoice_id != invoice.id:
+                continue
+            if left.get(key := (item.row.id, moved.segment)) == -moved.amount:
+                del left[key]
+                continue
+            restored.append((item.row.id, replace(moved, kind=TransferKind.CREDITED, amount=-moved.amount, at=now)))
+    return restored
 
 
 def _moved(

@@ -15,7 +15,7 @@ from app.core.grants import SegmentKey
 from app.core.invoice import InvoiceStatus
 from app.errors import ErrorCode, InvalidState
 from app.grants.transfers import CANCELED, transfer
-from app.invoices import service, standing
+from app.invoices import reversals_again, service, standing
 from app.invoices.again import make_again
 from app.invoices.tables import Invoice, InvoiceRegeneration
 from app.invoices.voiding import locked_invoice
@@ -26,7 +26,7 @@ async def regenerate_invoice(session: AsyncSession, identifier: UUID, *, now: da
     """Make a void invoice again from what is known now; the new one is issued now, and delivered like any other.
 
     Errors: `NotFound`, NOT_FINALIZED, NOT_VOID, ALREADY_REGENERATED naming the invoice in its place,
-    NOTHING_TO_REGENERATE.
+    NOTHING_TO_REGENERATE, and those of `give_again`.
     """
     invoice = await locked_invoice(session, identifier, now=now)
     name = to_text("invoice", identifier)
@@ -55,6 +55,7 @@ async def regenerate_invoice(session: AsyncSession, identifier: UUID, *, now: da
             )
         )  # fmt: skip
     await session.flush()
+    await reversals_again.give_again(session, new, now=now)
     note_change(
         session, "invoice", new.id, before={"status": InvoiceStatus.VOID, "regeneratedFrom": name},
         after={**service.finalized_summary(new), "regeneratedFrom": name},

@@ -15,6 +15,7 @@ from app.core.quantities import Usage, usage_to_json
 from app.core.reversals import Worth
 from app.grants.transfers import ADJUSTMENT, transfer
 from app.invoices.reversal_places import place_of
+from app.invoices.reversals import chain_of
 from app.invoices.tables import Invoice, OutcomeReversal, ReversalEntry, ReversedStatement
 
 
@@ -32,8 +33,9 @@ async def give(
     Errors: as of `place_of`.
     """
     session.add(ReversedStatement(reversal_id=reversal.id, invoice_id=invoice.id, usage=usage_to_json(change)))
+    chain = await chain_of(session, invoice.id)
     for place, worth in enumerate(worths):
-        target = await place_of(session, invoice, worth, now=now)
+        target = await place_of(session, invoice, worth, chain=chain, now=now)
         moved = transfer(
             TransferKind.MANUAL, target, worth.amount, other=ADJUSTMENT, at=now, now=now,
             invoice_id=invoice.id, contract_id=invoice.contract_id,

@@ -29,8 +29,10 @@ LONGEST = timedelta(days=3_652)
 """How long a credit lasts where no contract bounds it."""
 
 
-async def place_of(session: AsyncSession, invoice: Invoice, worth: reversals.Worth, *, now: datetime) -> SegmentKey:
-    """The segment to which the worth goes; a credit is made for it where there is none yet.
+async def place_of(
+    session: AsyncSession, invoice: Invoice, worth: reversals.Worth, *, chain: list[UUID], now: datetime
+) -> SegmentKey:
+    """The segment to which the worth goes; a credit is made for it where `chain`, the invoice and void ones before, has none.
 
     Error: ALREADY_FINALIZED when it counted towards a postpaid commit of which all that was missing has been billed.
     """
@@ -43,7 +45,7 @@ async def place_of(session: AsyncSession, invoice: Invoice, worth: reversals.Wor
     known = await session.execute(
         select(ReversalEntry.grant_id, ReversalEntry.segment)
         .where(
-            ReversalEntry.invoice_id == invoice.id,
+            col(ReversalEntry.invoice_id).in_(chain),
             col(ReversalEntry.paid_by_id).is_not_distinct_from(worth.paid_by and worth.paid_by.grant_id),
             col(ReversalEntry.paid_by_segment).is_not_distinct_from(worth.paid_by and worth.paid_by.number),
         )

@@ -47,10 +47,12 @@ class Billed:
         return reversals.worths(*rated, unit=self.terms.unit.code, pots=self.pots)
 
 
-async def billed(session: AsyncSession, invoice: Invoice) -> Billed:
-    """A final usage statement, ready to be rated again."""
+async def billed(
+    session: AsyncSession, invoice: Invoice, *, reversed: Sequence[tuple[OutcomeReversal, Change]] | None = None
+) -> Billed:
+    """A final usage statement, ready to be rated again; `reversed` is what is reversed of it by now, if not what is stored."""
     frozen = await session.get_one(InvoiceInputs, invoice.id)
-    made = await changes_of(session, await chain_of(session, invoice.id))
+    made = await changes_of(session, await chain_of(session, invoice.id)) if reversed is None else reversed
     return Billed(invoice, frozen, terms_from_json(frozen.terms), pots.pots_from_json(frozen.pots), made)
 
 

@@ -51,7 +51,11 @@ async def billed_by(
     )
     known = [(row[0], row[1]) for row in rows]
     await _refuse_draft(session, customer_id, event, {invoice.contract_id for invoice, _ in known})
-    found = [await _found(session, invoice, event, amount, now=now) for invoice, is_void in known if not is_void]
+    found = [
+        await found_in(session, await reversal_rating.billed(session, invoice), event, amount, now=now)
+        for invoice, is_void in known
+        if not is_void
+    ]
     billed = [item for item in found if item is not None]
     if not billed:
         for invoice, is_void in reversed(known):
@@ -101,11 +105,16 @@ async def _refuse_draft(session: AsyncSession, customer_id: UUID, event: events.
             )  # fmt: skip
 
 
-async def _found(
-    session: AsyncSession, invoice: Invoice, event: events.FoundEvent, amount: Decimal | None, *, now: datetime
+async def found_in(
+    session: AsyncSession,
+    statement: reversal_rating.Billed,
+    event: events.FoundEvent,
+    amount: Decimal | None,
+    *,
+    now: datetime,
 ) -> Found | None:
-    """What one final statement made of the event; None when it did not count it."""
-    statement = await reversal_rating.billed(session, invoice)
+    """What one final statement made of the event; None when it did not count it. Error: INVALID for the amount."""
+    invoice = statement.invoice
     if event.batch > statement.frozen.ingest_batch or frozen_items.IMPORTED in statement.frozen.terms:
         return None
     covered = books.period_of(invoice)

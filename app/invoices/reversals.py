@@ -1,22 +1,22 @@
 """What is known of reversals: by which statement an outcome had been billed, and what went back where.
 
-Owns reading it, and what a void of such a statement does: what went back is taken back too, and given again when the
-invoice is made again, since that bills the same events. Reversals are made in `reversing.py`.
+Owns reading it, and what a void of such a statement does: what went back is taken back too. Reversals are made in
+`reversing.py`, and given again in `reversals_again.py` when the invoice is made again, since that bills the same events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from app.core import ledger, money
 from app.core.grants import SegmentKey
-from app.core.ledger import TransferKind
 from app.core.metering import HourQuantity
-from app.core.money import ZERO, exact
 from app.core.quantities import UsageKey, usage_from_json
 from app.grants.canceling import cancel_rest
 from app.grants.tables import GrantRow
@@ -45,15 +45,21 @@ async def chain_of(session: AsyncSession, invoice_id: UUID) -> list[UUID]:
         found.append(source)
 
 
-async def changes_of(session: AsyncSession, invoice_ids: Collection[UUID]) -> list[tuple[OutcomeReversal, Change]]:
-    """The reversals of what these invoices had billed, and how each changes the usage; in the order of their making."""
+async def changes_of(session: AsyncSession, chain: Sequence[UUID]) -> list[tuple[OutcomeReversal, Change]]:
+    """The reversals of what an invoice had billed, or void ones before it, and how each changes the usage; in their order.
+
+    An invoice that was made again says it anew; where it does not, the one before it says it still.
+    """
     rows = await session.execute(
-        select(OutcomeReversal, ReversedStatement.usage)
+        select(OutcomeReversal, ReversedStatement)
         .join(ReversedStatement, col(ReversedStatement.reversal_id) == OutcomeReversal.id)
-        .where(col(ReversedStatement.invoice_id).in_(invoice_ids))
-        .order_by(col(OutcomeReversal.id))
+        .where(col(ReversedStatement.invoice_id).in_(chain))
     )
-    return [(reversal, usage_from_json(form)) for reversal, form in rows]
+    newest = {
+        reversal.id: (reversal, usage_from_json(statement.usage))
+        for reversal, statement in sorted(rows, key=lambda row: -chain.index(row[1].invoice_id))
+    }
+    return [found for _, found in sorted(newest.items())]
 
 
 async def entries_of(session: AsyncSession, invoice_ids: Collection[UUID]) -> Sequence[ReversalEntry]:
@@ -66,32 +72,44 @@ async def entries_of(session: AsyncSession, invoice_ids: Collection[UUID]) -> Se
     return rows.scalars().all()
 
 
-async def receivers(session: AsyncSession, invoice_id: UUID) -> set[UUID]:
-    """The balances to which something of an invoice went back, or of the void ones before it."""
-    entries = await entries_of(session, await chain_of(session, invoice_id))
-    return {entry.grant_id for entry in entries}
-
-
-async def take_back(session: AsyncSession, invoice: Invoice, *, now: datetime) -> None:
-    """Take back what went back of an invoice that is voided: of a credit what is left, from a commit what it was given."""
-    given: dict[SegmentKey, list[ReversalEntry]] = {}
-    entries = await entries_of(session, await chain_of(session, invoice.id))
+async def refunds_of(session: AsyncSession, chain: Sequence[UUID]) -> set[UUID]:
+    """The credits that were made for what went back of an invoice, or of void ones before it."""
+    entries = await entries_of(session, chain)
     rows = await session.scalars(
         select(GrantRow.id).where(
             among(col(GrantRow.id), {entry.grant_id for entry in entries}), col(GrantRow.is_refund)
         )
     )
-    credits = set(rows)
-    for entry in entries:
-        if entry.grant_id not in credits:
-            given.setdefault(SegmentKey(entry.grant_id, entry.segment), []).append(entry)
+    return set(rows)
+
+
+async def given_to_payers(session: AsyncSession, chain: Sequence[UUID]) -> dict[tuple[UUID, int], Decimal]:
+    """What went back of an invoice to the balances themselves that had paid it, by balance and segment."""
+    entries, refunds = await entries_of(session, chain), await refunds_of(session, chain)
+    rows = await session.execute(
+        select(ReversedStatement.reversal_id, ReversedStatement.invoice_id).where(
+            col(ReversedStatement.invoice_id).in_(chain)
+        )
+    )
+    newest: dict[UUID, UUID] = dict(sorted(rows, key=lambda row: -chain.index(row[1])))
+    given: dict[tuple[UUID, int], Decimal] = {}
+    with money.exact():
+        for entry in entries:
+            if entry.grant_id not in refunds and newest[entry.reversal_id] == entry.invoice_id:
+                key = (entry.grant_id, entry.segment)
+                given[key] = given.get(key, money.ZERO) + entry.amount
+    return given
+
+
+async def take_back(session: AsyncSession, invoice: Invoice, *, now: datetime) -> None:
+    """Take back what went back of an invoice that is voided: of a credit what is left, from a commit what it was given."""
+    chain = await chain_of(session, invoice.id)
+    credits = await refunds_of(session, chain)
     await cancel_rest(session, credits, now=now, invoice_id=invoice.id, contract_id=invoice.contract_id)
-    for key, entries in given.items():
-        with exact():
-            total = sum((entry.amount for entry in entries), ZERO)
+    for key, total in (await given_to_payers(session, chain)).items():
         session.add(
             transfer(
-                TransferKind.CANCELED, key, -total, other=CANCELED, at=now, now=now, invoice_id=invoice.id,
+                ledger.TransferKind.CANCELED, SegmentKey(*key), -total, other=CANCELED, at=now, now=now, invoice_id=invoice.id,
                 contract_id=invoice.contract_id,
             )
         )  # fmt: skip
