@@ -6,15 +6,18 @@ periods of those who are in alarm. Once a day everybody who is watched is looked
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import select
 
-from app.store.locks import lock_named
+from app.notices.tables import NoticeClock
 
+CLOCK = "alerts"
 BACK = timedelta(hours=2)
-"""Longer than from one look to the next, so that one may fail."""
+"""So far it looks back behind the last look, for what was written late."""
 
 _TICK = text("""
 insert into alert_touches (customer_id)
@@ -47,6 +50,15 @@ where exists (
 
 
 async def tick(session: AsyncSession, *, now: datetime) -> None:
-    """Note the customers whose alerts may read otherwise than an hour ago."""
-    await lock_named(session, "alerts.tick")
-    await session.execute(_TICK, {"since": now - BACK, "now": now, "is_daily": now.hour == 0})
+    """Note the customers whose alerts may read otherwise than at the last look, however long ago that was."""
+    await session.execute(
+        insert(NoticeClock)
+        .values(name=CLOCK, told_until=now - timedelta(days=1))
+        .on_conflict_do_nothing(index_elements=["name"])
+    )
+    clock = (await session.execute(select(NoticeClock).where(NoticeClock.name == CLOCK).with_for_update())).scalar_one()
+    last = min(clock.told_until.astimezone(UTC), now)
+    is_daily = last.date() < now.date()
+    await session.execute(_TICK, {"since": last - BACK, "now": now, "is_daily": is_daily})
+    clock.told_until = now
+    await session.flush()

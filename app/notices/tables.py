@@ -99,7 +99,7 @@ class OffsetNotice(Row, Unique, table=True):
 
 
 class NoticeClock(SQLModel, table=True):
-    """How far the calendar was looked through: for what begins and ends, and for what is told around that."""
+    """How far the calendar was looked through: for what begins and ends, what is told around that, and for alerts."""
 
     __tablename__ = "notice_clocks"
     name: str = Field(primary_key=True, max_length=32)

@@ -136,3 +136,16 @@ async def test_a_balance_of_the_parent_that_expires_is_missed_by_its_children(wa
     async with watch.world.store.transaction() as session:
         await ticking.tick(session, now=watch.world.now)
     assert await touched(watch) == {child.customer_id}
+
+
+async def test_what_ended_while_nobody_looked_is_told_at_the_next_look(watch: Watch) -> None:
+    """However long that was, and over midnight: neither the hours nor the daily look are left out."""
+    contract = await contract_of(watch)
+    end = watch.world.now.replace(hour=0, minute=0) + timedelta(days=3)
+    await watch.give(contract, "100", end=end)
+    await watch.alert(CREDIT, "20")
+    watch.world.sandbox.set_clock(end - 2 * HOUR)
+    assert await watch.look(tick=True) == []
+    watch.world.sandbox.set_clock(end + 5 * HOUR)
+    assert await watch.look(tick=True) == [("low_remaining_contract_credit_balance_reached", "0")]
+    assert await watch.look(tick=True) == []
