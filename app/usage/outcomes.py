@@ -20,11 +20,15 @@ from app.core.terms import Group
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The statements of a contract that are final and begin before another; the contract begins at `starting_at`."""
+    """The statements of a contract that are final and begin before another; the contract begins at `starting_at`.
+
+    Those of contracts that it follows (`followed_ids`) are among them.
+    """
 
     contract_id: UUID
     starting_at: datetime
     invoice_ids: Sequence[UUID] = ()
+    followed_ids: Sequence[UUID] = ()
 
 
 BeforeReader = Callable[[], Awaitable[Before]]

@@ -33,7 +33,7 @@ SESSIONS_KEPT = """
 select groups, key, at, cast(0 as bigint), 0, true, false from carried_outcomes
 where invoice_id = :kept_by and metric_id = :metric_id and split = cast(:split as text[])
 """
-# One step down the index for each case, however many statements have seen it; `is true` keeps the planner from going by
+# One step down the index for each case and contract, however many statements have seen it; `is true` keeps the planner from going by
 # the index of invoices, which reads all cases of a statement for each of them.
 STATES_KEPT = """
 select latest.* from (
@@ -42,10 +42,12 @@ select latest.* from (
     union select unnest(cast(:also as uuid[]))
 ) wanted
 cross join lateral (
-    select k.groups, k.key, k.at, cast(0 as bigint), 0, k.is_counted, false from carried_outcomes k
-    where k.contract_id = :contract_id and k.metric_id = :metric_id and k.digest = wanted.digest
-      and (k.invoice_id = any(cast(:kept as uuid[]))) is true
-    order by k.at desc, k.invoice_id limit 1
+    select found.* from unnest(cast(:contracts as uuid[])) own (contract_id) cross join lateral (
+        select k.groups, k.key, k.at, cast(0 as bigint), 0, k.is_counted, false from carried_outcomes k
+        where k.contract_id = own.contract_id and k.metric_id = :metric_id and k.digest = wanted.digest
+          and (k.invoice_id = any(cast(:kept as uuid[]))) is true
+        order by k.at desc, k.invoice_id limit 1
+    ) found order by found.at desc limit 1
 ) latest
 """
 TOGETHER = "with seen as ({seen}), together as (select * from seen union all {kept})"
@@ -88,7 +90,7 @@ order by groups, key, at desc, batch desc, place desc
 """
 KEPT_BY = """
 select invoice_id, ending_before from carried_metrics
-where contract_id = :contract_id and metric_id = :metric_id and split = cast(:split as text[])
+where contract_id = any(cast(:contracts as uuid[])) and metric_id = :metric_id and split = cast(:split as text[])
   and invoice_id = any(cast(:kept as uuid[]))
 order by ending_before desc, invoice_id limit 1
 """
@@ -144,7 +146,7 @@ class OutcomeFold:
         self._values: dict[str, Any] = {
             "references": list(references), "metric_id": metric.id, "split": self._names,
             "since": self._since, "until": self._until,
-            "contract_id": None if before is None else before.contract_id,
+            "contracts": [] if before is None else [before.contract_id, *before.followed_ids],
             "kept": [] if before is None else list(before.invoice_ids), "also": list[UUID](),
         }  # fmt: skip
 
