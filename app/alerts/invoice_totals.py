@@ -9,10 +9,14 @@ from sqlmodel import col, select
 
 from app.alerts.snapshot import Snapshot
 from app.alerts.tables import AlertRow
+from app.contracts.tables import Contract
 from app.core.alerts import Reading
+from app.core.hierarchy import Consolidation
 from app.core.invoice import InvoiceType
 from app.core.money import ZERO, exact, fiat, round_total
 from app.core.period import Frequency, step
+from app.invoices.balances import Books
+from app.invoices.consolidating import open_consolidated
 from app.invoices.tables import IS_VOID, Invoice
 from app.store.ids import to_text
 
@@ -24,7 +28,28 @@ async def invoice_total(snapshot: Snapshot, row: AlertRow) -> list[Reading]:
         for item in await snapshot.drafts(row)
         if item.statement.currency == row.unit and _is_meant(row, item.statement.type)
     ]
+    totals += await _consolidated_totals(snapshot, row)
     return [Reading(total, triggered_by=name) for total, name in sorted(totals)[-1:]]
+
+
+async def _consolidated_totals(snapshot: Snapshot, row: AlertRow) -> list[tuple[Decimal, str]]:
+    """Those of the open invoices that put statements of a parent and its children together: they are the parent's."""
+    if not _is_meant(row, InvoiceType.USAGE_CONSOLIDATED):
+        return []
+    parents = await snapshot.session.scalars(
+        select(Contract).where(
+            Contract.customer_id == snapshot.customer_id, Contract.currency == row.unit,
+            Contract.consolidation == Consolidation.CONCATENATE, col(Contract.archived_at).is_(None),
+        )
+    )  # fmt: skip
+    meant = [contract for contract in parents.all() if await snapshot.carries(row, "CONTRACT", contract.id)]
+    books = Books(snapshot.session, now=snapshot.now)
+    totals: list[tuple[Decimal, str]] = []
+    for statement in await open_consolidated(snapshot.session, meant, now=snapshot.now):
+        rated = await books.rate(statement)
+        snapshot.together.rated += len(statement.constituents)
+        totals.append((round_total(rated.draft.subtotal, fiat(statement.currency)), to_text("invoice", rated.id)))
+    return totals
 
 
 async def monthly_total(snapshot: Snapshot, row: AlertRow) -> list[Reading]:

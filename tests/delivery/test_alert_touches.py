@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import text
 
@@ -15,7 +16,7 @@ from app.catalog.version_rules import ProductChange
 from app.catalog.versions import add_product_version
 from app.contracts.charge_rules import NewCharge
 from app.contracts.charges import add_scheduled_charge
-from app.contracts.hierarchies import NewChild
+from app.contracts.hierarchies import NewChild, NewParent
 from app.contracts.own_terms import OwnTerms
 from app.contracts.quantities import update_quantity
 from app.contracts.subscription_rules import NewSubscription
@@ -23,7 +24,7 @@ from app.contracts.subscriptions import add_subscription
 from app.contracts.tables import Contract
 from app.core.alerts import AlertType
 from app.core.conversions import Conversion, ConversionOperation
-from app.core.hierarchy import ChildAccess, Sharing
+from app.core.hierarchy import ChildAccess, Consolidation, Payer, Sharing, UsageStatements
 from app.core.period import Frequency
 from app.core.rates import Flat
 from app.core.scheduled import ScheduledItem
@@ -39,9 +40,9 @@ TOTAL = AlertType.INVOICE_TOTAL_REACHED
 MONTH = AlertType.MONTHLY_INVOICE_TOTAL_SPEND_THRESHOLD_REACHED
 
 
-async def child_of(watch: Watch, parent: Contract, name: str) -> Contract:
+async def child_of(watch: Watch, parent: Contract, name: str, **more: Any) -> Contract:
     customer = await watch.world.customer(name)
-    terms = OwnTerms(hierarchy=NewChild(parent.customer_id, parent.id))
+    terms = OwnTerms(hierarchy=NewChild(parent.customer_id, parent.id, **more))
     return await watch.world.contract(customer, None, price="1", starting_at=NOVEMBER, own_terms=terms)
 
 
@@ -148,4 +149,20 @@ async def test_what_ended_while_nobody_looked_is_told_at_the_next_look(watch: Wa
     assert await watch.look(tick=True) == []
     watch.world.sandbox.set_clock(end + 5 * HOUR)
     assert await watch.look(tick=True) == [("low_remaining_contract_credit_balance_reached", "0")]
+    assert await watch.look(tick=True) == []
+
+
+async def test_a_consolidated_invoice_is_one_of_the_parents(watch: Watch) -> None:
+    together = OwnTerms(hierarchy=NewParent(Consolidation.CONCATENATE))
+    parent = await contract_of(watch, own_terms=together)
+    child = await child_of(watch, parent, "child", statements=UsageStatements.CONSOLIDATE, payer=Payer.PARENT)
+    await watch.alert(TOTAL, "100", customer_id=parent.customer_id)
+    await watch.alert(TOTAL, "100", customer_id=parent.customer_id, invoice_types=["USAGE_CONSOLIDATED"])
+    await watch.alert(TOTAL, "1", customer_id=parent.customer_id, invoice_types=["SCHEDULED"])
+    await watch.alert(TOTAL, "100", customer_id=child.customer_id)
+    assert await watch.use(60) == []
+    await watch.world.use(39, at=watch.world.now - HOUR, customer="child")
+    assert await watch.look() == []
+    await watch.world.use(1, at=watch.world.now - HOUR, customer="child")
+    assert await watch.look() == [("invoice_total_reached", "100")] * 2
     assert await watch.look(tick=True) == []
