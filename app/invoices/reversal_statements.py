@@ -29,9 +29,15 @@ ID, AMOUNT = ("input", "transactionId"), ("input", "amount")
 class Found(NamedTuple):
     """A final statement that billed the event, how its usage is without it, and what it asked for too much."""
 
-    invoice: Invoice
+    statement: reversal_rating.Billed
+    event: events.FoundEvent
     change: quantities.Usage
     worths: Sequence[reversals.Worth]
+
+    @property
+    def invoice(self) -> Invoice:
+        """The statement as an invoice."""
+        return self.statement.invoice
 
 
 async def billed_by(
@@ -139,7 +145,7 @@ async def found_in(
         return None  # Which events an SQL metric counts shows in what it comes to alone.
     # What changes nothing now, such as one of two that say the same, may do so when the other is reversed as well.
     try:
-        return Found(invoice, change, statement.worths(change))
+        return Found(statement, event, change, statement.worths(change))
     except reversal_rating.NotRecomputable as error:
         raise InvalidState(
             ErrorCode.NOT_SUPPORTED,

@@ -18,7 +18,7 @@ from app.core import ledger, money
 from app.core.grants import SegmentKey
 from app.errors import InvalidInput
 from app.grants import canceling, reading, tables, transfers
-from app.invoices import reversal_entries, reversal_rating, reversal_statements, reversals
+from app.invoices import reversal_entries, reversal_rating, reversal_statements, reversal_states, reversals
 from app.invoices.tables import Invoice, OutcomeReversal
 from app.store.arrays import among
 from app.usage import service
@@ -42,6 +42,8 @@ async def give_again(session: AsyncSession, invoice: Invoice, *, now: datetime) 
         found = await _found(session, statement, reversal, now=now)
         change, worths = ({}, ()) if found is None else (found.change, found.worths)
         await reversal_entries.give(session, reversal, invoice, change, worths, now=now)
+        if found is not None and reversal.amount is None:
+            await reversal_states.restate_cases(session, statement, found.event, now=now)
         statement = replace(statement, reversed=[*statement.reversed, (reversal, dict(change))])
     await _take_off_what_was_used(session, invoice, await reversals.refunds_of(session, chain), now=now)
 

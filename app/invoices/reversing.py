@@ -18,7 +18,7 @@ from app.checks import text_of
 from app.contracts.family import lock_family
 from app.core import money
 from app.errors import Conflict, ErrorCode, InvalidInput, NotFound, Unavailable
-from app.invoices import reversal_entries, reversal_statements
+from app.invoices import reversal_entries, reversal_statements, reversal_states
 from app.invoices.reversals import reversal_of
 from app.invoices.tables import OutcomeReversal
 from app.store.ids import to_text
@@ -61,6 +61,8 @@ async def reverse_outcome(
     await session.flush()
     for item in found:
         await reversal_entries.give(session, reversal, item.invoice, item.change, item.worths, now=now)
+        if amount is None:
+            await reversal_states.restate_cases(session, item.statement, item.event, now=now)
     note_change(
         session, "outcome_reversal", reversal.id,
         after={
