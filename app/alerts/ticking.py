@@ -22,14 +22,12 @@ BACK = timedelta(hours=2)
 _TICK = text("""
 insert into alert_touches (customer_id)
 select distinct found.customer_id from (
-  select begun.customer_id from sharing_customers(array(
-    select g.customer_id from grant_segments s join grants g on g.id = s.grant_id
-    where s.removed_at is null and (s.starting_at > :since and s.starting_at <= :now
-      or s.ending_before > :since and s.ending_before <= :now)
-    union
-    select c.customer_id from contracts c
-    where c.starting_at > :since and c.starting_at <= :now or c.ending_before > :since and c.ending_before <= :now
-  )) begun
+  select g.customer_id from grant_segments s join grants g on g.id = s.grant_id
+  where s.removed_at is null and (s.starting_at > :since and s.starting_at <= :now
+    or s.ending_before > :since and s.ending_before <= :now)
+  union
+  select c.customer_id from contracts c
+  where c.starting_at > :since and c.starting_at <= :now or c.ending_before > :since and c.ending_before <= :now
   union
   select g.customer_id from grant_segments s join grants g on g.id = s.grant_id
   join alerts a on a.archived_at is null and a.type like 'LOW\\_REMAINING\\_DAYS\\_%'

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from app.alerts import rules, ticking
+from app.alerts import rules
 from app.catalog.products import create_product
 from app.catalog.rate_rules import NewRate
 from app.catalog.rates import add_rates
@@ -122,21 +122,6 @@ async def test_final_invoices_of_a_month_are_those_of_contracts_that_carry_the_f
     await watch.alert(MONTH, "70", custom_field_filters=cohort)
     await watch.alert(MONTH, "71", custom_field_filters=cohort)
     assert await watch.look() == [("monthly_invoice_total_spend_threshold_reached", "70")]
-
-
-async def test_a_balance_of_the_parent_that_expires_is_missed_by_its_children(watch: Watch) -> None:
-    parent = await contract_of(watch)
-    child = await child_of(watch, parent, "child")
-    end = watch.world.now.replace(minute=0) + 2 * HOUR
-    await watch.give(parent, "100", sharing=Sharing(ChildAccess.ALL), end=end)
-    await watch.alert(TOTAL, "50", customer_id=child.customer_id)
-    await watch.world.use(80, at=end, customer="child")
-    watch.world.sandbox.set_clock(end - HOUR)
-    await watch.look()
-    watch.world.sandbox.set_clock(end + HOUR / 2)
-    async with watch.world.store.transaction() as session:
-        await ticking.tick(session, now=watch.world.now)
-    assert await touched(watch) == {child.customer_id}
 
 
 async def test_what_ended_while_nobody_looked_is_told_at_the_next_look(watch: Watch) -> None:
