@@ -26,18 +26,20 @@ TOUCH = text("""
 with found as materialized (
   select customer_id from ingest_aliases where alias = any(:references)
   union select id from customers where id = any(cast(:ids as uuid[]))
-), thresholds as (
-  insert into threshold_touches (contract_id)
-  select distinct t.contract_id from found
-  join contracts c on c.customer_id = found.customer_id and c.archived_at is null
-  join contract_thresholds t on t.contract_id = c.id and t.removed_at is null and t.is_enabled
-  order by t.contract_id
-  returning 1
 ), concerned as materialized (
   select customer_id, bool_or(is_own) as is_own from (
     select customer_id, true as is_own from found
     union all select customer_id, false from sharing_customers(array(select customer_id from found))
   ) all_of_them group by customer_id
+), thresholds as (
+  insert into threshold_touches (contract_id)
+  select t.contract_id from concerned
+  join contracts c on c.customer_id = concerned.customer_id and c.archived_at is null
+  join contract_thresholds t on t.contract_id = c.id and t.removed_at is null and t.is_enabled
+  where concerned.is_own or t.kind = 'BALANCE'
+  group by t.contract_id
+  order by t.contract_id
+  returning 1
 ), alerts as (
   insert into alert_touches (customer_id)
   select c.customer_id from concerned c
@@ -66,7 +68,7 @@ where w.until < clock_timestamp() + interval '2 minutes'
 async def note_usage(session: AsyncSession, references: Collection[str]) -> None:
     """Note the contracts with a threshold, and the customers with an alert, that have new usage under these references.
 
-    Who shares balances with them is noted too, where an alert watches what depends on those.
+    Who shares balances with them is noted too, where a threshold or an alert watches what depends on those.
     """
     ids = [reference[4:] for reference in references if reference.startswith("cus_") and _is_hex(reference[4:])]
     noted = await session.execute(TOUCH, {"references": sorted(references), "ids": sorted(ids)})

@@ -15,11 +15,14 @@ from sqlmodel import col, select
 from app.catalog.products import create_product
 from app.catalog.tables import PricingUnit, RateCard
 from app.commands.checking import RULES
+from app.contracts.hierarchies import NewChild
+from app.contracts.own_terms import OwnTerms
 from app.contracts.tables import Contract, ThresholdRow
 from app.contracts.threshold_rules import NewThreshold
 from app.contracts.thresholds import remove_threshold, set_threshold
 from app.core.fees import ScheduledItem
 from app.core.grants import GateStatus, GrantType, PaymentGate
+from app.core.hierarchy import ChildAccess, Sharing
 from app.core.ledger import GrantStatus, balance_at, status_at
 from app.core.period import Period
 from app.core.terms import ProductType
@@ -31,7 +34,7 @@ from app.errors import BillingError, ErrorCode, InvalidState
 from app.grants.definitions import NewGrant, NewSegment, PaymentSchedule
 from app.grants.gates import PAYMENTS_JOB
 from app.grants.reading import StoredGrant, grants_of_customer
-from app.grants.service import create_grant
+from app.grants.service import create_grant, insert_grants
 from app.grants.tables import GrantRow
 from app.invoices import threshold_run
 from app.invoices.balance_books import unbalanced
@@ -64,6 +67,13 @@ async def fee(world: World) -> UUID:
 
 def spend(fee: UUID, amount: str = "100", **parts: Any) -> NewThreshold:
     return NewThreshold(kind=ThresholdKind.SPEND, amount=Decimal(amount), product_id=fee, **parts)
+
+
+def topped_up(fee: UUID) -> NewThreshold:
+    """Below 50 back to 500."""
+    return NewThreshold(
+        kind=ThresholdKind.BALANCE, amount=Decimal(50), recharge_to=Decimal(500), product_id=fee, access_months=3
+    )
 
 
 async def watch(world: World, contract: Contract, entry: NewThreshold) -> None:
@@ -170,6 +180,23 @@ async def test_usage_wakes_what_waits_for_it(world: World, fee: UUID) -> None:
     assert (len(await grants(world, contract)), len(await grants(world, other))) == (1, 0)
 
 
+async def test_usage_of_a_child_wakes_what_watches_the_balance_of_its_parent(world: World, fee: UUID) -> None:
+    parent = await world.account("stripe", price="1")
+    terms = OwnTerms(hierarchy=NewChild(parent.customer_id, parent.id))
+    child = await world.contract(await world.customer("child"), None, price="1", starting_at=NOVEMBER, own_terms=terms)
+    async with world.store.transaction() as session:
+        entry = NewGrant(
+            type=GrantType.CREDIT, segments=[NewSegment(Decimal(100), NOVEMBER, DECEMBER)], priority=Decimal(1),
+            product_id=fee, unit="USD", sharing=Sharing(ChildAccess.ALL),
+        )  # fmt: skip
+        await insert_grants(session, parent, [entry], path=("input",), now=world.now)
+    await watch(world, parent, topped_up(fee))
+    await watch(world, child, spend(fee, "1000"))
+    await world.use(60, at=NOVEMBER + HOUR, customer="child")
+    assert await threshold_run.evaluate_touched(world.store, world.connections, actor=ACTOR, now=world.now) == 1
+    assert [item.grant.segments[0].amount for item in await grants(world, parent)] == [Decimal(100), Decimal(460)]
+
+
 async def test_however_many_look_at_it_one_commit_is_bought(world: World, fee: UUID) -> None:
     contract = await world.account("stripe", price="1")
     await watch(world, contract, spend(fee))
@@ -189,10 +216,7 @@ async def test_a_balance_is_topped_up(world: World, fee: UUID, held: str, bought
                 type=GrantType.CREDIT, segments=[NewSegment(Decimal(amount), start, end)], priority=Decimal(1)
             )
             await create_grant(session, contract.customer_id, entry, now=world.now)
-    entry = NewThreshold(
-        kind=ThresholdKind.BALANCE, amount=Decimal(50), recharge_to=Decimal(500), product_id=fee, access_months=3
-    )
-    await watch(world, contract, entry)
+    await watch(world, contract, topped_up(fee))
     assert await look(world, contract) == (0 if bought is None else 1)
     if bought is None:
         return
