@@ -21,6 +21,7 @@ from app.change import take_change
 from app.errors import BillingError
 from app.graphql.context import Info, Outcome
 from app.graphql.errors import ApiError, Code, forbidden
+from app.graphql.nodes import readable
 from app.graphql.payload import Payload, UserError
 
 ANY_KEY = "any"
@@ -142,6 +143,7 @@ class _Mutation(FieldExtension):
             await context.record(Outcome(self.action, refused.code if refused else None, change))
         if refused is None:
             return payload
+        await readable(context.session, refused)
         return self._payload_class(info)(user_errors=[UserError.of(error, context.actor) for error in refused.each()])
 
     def _payload_class(self, info: Info) -> Callable[..., Payload]:

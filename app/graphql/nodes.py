@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import strawberry
-from sqlalchemy import select
+from sqlalchemy import inspect, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstanceState
 
 from app.actor import Actor
+from app.errors import BillingError
 from app.graphql.errors import forbidden
 from app.store import ids
 
@@ -128,6 +131,21 @@ def visible(actor: Actor, row: Any) -> bool:
     if actor.customer_id is None:
         return True
     return actor.customer_id in (getattr(row, "customer_id", None), row.id if kind_of(row).kind == "customer" else None)
+
+
+async def readable(session: AsyncSession, refused: BillingError) -> None:
+    """Make the rows that an error names readable after its savepoint was rolled back.
+
+    Those that the refused call had changed are read again, as they are now; what it had made itself is named no more.
+    """
+    for error in refused.each():
+        state = inspect(error.conflicting, raiseerr=False)
+        if not isinstance(state, InstanceState):
+            continue
+        if state.transient:
+            error.conflicting = None
+        elif state.persistent and state.expired:
+            await session.refresh(error.conflicting)
 
 
 async def load_node(context: Context, text: str) -> Any | None:
