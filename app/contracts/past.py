@@ -19,6 +19,7 @@ from app.contracts import history, tables
 from app.contracts.row_values import columns_of, parsed, plain
 from app.contracts.term_rows import rows_of
 from app.custom_fields.service import custom_fields_of
+from app.grants.tables import GrantRow, SegmentRow
 from app.store.base import Row
 
 R = TypeVar("R", bound=Row)
@@ -42,11 +43,10 @@ async def terms_at(session: AsyncSession, contract: tables.Contract, at: datetim
     """What was agreed as it was known at an instant, changes of that instant included; None before it was made."""
     if at < contract.created_at:
         return None
-    found: dict[UUID, tuple[type[Row], dict[str, Any]]] = {
-        row.id: (type(row), {name: getattr(row, name) for name in columns_of(type(row))})
-        for row in await rows_of(session, contract)
-        if row.created_at <= at
-    }
+    found: dict[UUID, tuple[type[Row], dict[str, Any]]] = {}
+    for row in await rows_of(session, contract):
+        if row.created_at <= at and all(owner in found for owner in _owners(row)):
+            found[row.id] = type(row), {name: getattr(row, name) for name in columns_of(type(row))}
     custom_fields = (await custom_fields_of(session, [contract.id]))[contract.id]
     later = await session.scalars(
         select(tables.ContractEditRow)
@@ -69,6 +69,14 @@ async def terms_at(session: AsyncSession, contract: tables.Contract, at: datetim
         rows.setdefault(row_class, []).append(row_class(**values))
     [past] = rows[tables.Contract]
     return PastTerms(at, past, rows, custom_fields)
+
+
+def _owners(row: Row) -> list[UUID]:
+    """The rows before which this one cannot have been known: a child is dated back to where its period begins, also when what
+    made it was agreed on later."""
+    if isinstance(row, GrantRow) and row.recurring_id is not None:
+        return [row.recurring_id]
+    return [row.grant_id] if isinstance(row, SegmentRow) else []
 
 
 async def misremembered(session: AsyncSession) -> tuple[int, list[str]]:

@@ -16,9 +16,11 @@ from app.settings import Settings
 from app.store.engine import Store
 from tests.api.books import assert_sound
 from tests.api.conftest import Api
+from tests.api.test_contract_edits import edit
 from tests.api.test_contract_history import CALLS, call, signed
 from tests.api.test_fees import Deal, deal
 from tests.api.test_invoices import app
+from tests.api.test_recurring_balances import monthly
 
 __all__ = ["app", "deal"]
 
@@ -155,6 +157,19 @@ async def test_random_edits_are_undone_one_after_the_other(story: Story) -> None
         seen.append((story.now, await story.today(contract)))
     for at, state in seen:
         assert await story.past(contract, at) == state
+
+
+async def test_children_of_what_was_agreed_on_later_are_not_known_before(story: Story) -> None:
+    """A balance that recurs since the contract's start is added a minute late; its child is dated back to November 1."""
+    contract = (await story.deal.signed(recurringBalances=[monthly("2")]))["id"]
+    before = story.now, await story.today(contract)
+    await story.pass_time()
+    answer = await edit(story.deal.api, contract, add={"recurringBalances": [monthly("3")]})
+    assert answer["userErrors"] == []
+    after = await story.past(contract, story.now)
+    assert after is not None
+    assert [len(known["balances"]) for known in (before[1], after)] == [1, 2]
+    assert await story.past(contract, before[0]) == before[1]
 
 
 async def test_the_past_is_the_sellers_and_has_come(deal: Deal, now: datetime) -> None:
