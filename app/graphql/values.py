@@ -6,6 +6,7 @@ Owns their GraphQL shape only; what they mean is settled in `app.core`. Amounts 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -16,7 +17,7 @@ from babel.core import Locale, UnknownLocaleError
 from babel.numbers import format_currency, format_decimal
 
 from app.core.currencies import MINOR_DIGITS
-from app.core.money import canonical, round_half_up
+from app.core.money import canonical, exact, round_half_up
 from app.core.period import Frequency
 from app.core.terms import Group
 from app.errors import ErrorCode, InvalidInput
@@ -43,10 +44,16 @@ class Money:
             raise InvalidInput(
                 ErrorCode.INVALID, f"{locale[:20]!r} is not a known locale; write one such as en-US.", path=("locale",)
             ) from error
-        if self.currency in MINOR_DIGITS:
-            shown = round_half_up(self.amount, places=MINOR_DIGITS[self.currency])
-            return format_currency(shown, self.currency, locale=known)
-        return f"{format_decimal(self.amount, locale=known, decimal_quantization=False)} {self.currency}"
+        # Formatting puts amounts into their digits, for which 28 of them, the usual precision, may be too few.
+        with exact():
+            if self.currency not in MINOR_DIGITS:
+                return f"{format_decimal(self.amount, locale=known, decimal_quantization=False)} {self.currency}"
+            digits = MINOR_DIGITS[self.currency]
+            # The locale's data has its own opinion of digits: none for the Serbian dinar, of which ISO 4217 has hundredths.
+            form = copy(known.currency_formats["standard"])
+            form.frac_prec = (digits, digits)
+            shown = round_half_up(self.amount, places=digits)
+            return format_currency(shown, self.currency, format=form, locale=known, currency_digits=False)
 
     @classmethod
     def of(cls, amount: Decimal, currency: str) -> Money:

@@ -7,6 +7,7 @@ total is rounded, so the column adds up.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
@@ -19,6 +20,7 @@ from babel.numbers import format_currency, format_decimal
 from app.core.currencies import MINOR_DIGITS
 from app.core.invoice import InvoiceStatus, InvoiceType
 from app.core.lines import Line, LineType
+from app.core.money import exact, round_half_up
 from app.core.per_event import EventPart
 from app.invoices.document_facts import DocumentFacts
 
@@ -41,6 +43,12 @@ BOUNDS = {EventPart.MINIMUM: "Events at the minimum", EventPart.MAXIMUM: "Events
 
 def printed(facts: DocumentFacts, *, seller: str, seller_details: tuple[str, ...], locale: Locale) -> dict[str, Any]:
     """The content of the page: texts, and lists of texts. Nothing in it is markup."""
+    # Formatting puts amounts into their digits, for which 28 of them, the usual precision, may be too few.
+    with exact():
+        return _page(facts, seller=seller, seller_details=seller_details, locale=locale)
+
+
+def _page(facts: DocumentFacts, *, seller: str, seller_details: tuple[str, ...], locale: Locale) -> dict[str, Any]:
     page = _Page(locale, facts)
     watermark = "" if facts.status is InvoiceStatus.FINALIZED else facts.status.value
     return {
@@ -146,7 +154,14 @@ class _Page:
     def money(self, amount: Decimal, unit: str, *, whole: bool = False) -> str:
         if unit not in MINOR_DIGITS:
             return f"{self.number(amount)} {unit}"
-        return format_currency(amount, unit, locale=self.locale, decimal_quantization=whole)
+        digits = MINOR_DIGITS[unit]
+        # The locale's data has its own opinion of digits: none for the Serbian dinar, which invoices round to hundredths.
+        form = copy(self.locale.currency_formats["standard"])
+        form.frac_prec = (digits, digits)
+        shown = round_half_up(amount, places=digits) if whole else amount
+        return format_currency(
+            shown, unit, format=form, locale=self.locale, currency_digits=False, decimal_quantization=False
+        )
 
     def number(self, value: Decimal) -> str:
         return format_decimal(value, locale=self.locale, decimal_quantization=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -39,15 +40,19 @@ def app(settings: Settings, store: Store, now: datetime) -> Starlette:
     return create_app(settings, store, clock, routes=invoice_routes(settings, store, clock))
 
 
-async def sold(api: Api) -> str:
-    """A draft of October with tiers and a credit, of a customer with a nasty name; its id."""
+TIERS = (("1000", "0.015"), (None, "0.01"))
+
+
+async def sold(api: Api, currency: str = "USD", *, prices: Sequence[tuple[str | None, str]] = TIERS) -> str:
+    """A draft of October with tiers and a credit, or at other prices and without, of a customer with a nasty name; its id."""
     product = await build.product(api, EVIL)
-    card = await build.rate_card(api, rates=[build.rate(product["id"], [("1000", "0.015"), (None, "0.01")])])
+    card = await build.rate_card(api, currency=currency, rates=[build.rate(product["id"], prices)])
     customer = await build.customer(api, EVIL, ingestAliases=["acme"])
     october = build.interval("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z")
     contract = await build.contract(
         api, customer["id"], card["id"], starting_at="2026-10-01T00:00:00Z", netPaymentTermsDays=30,
-        balances=[{"kind": "CREDIT", "unit": "USD", "name": "@gift", "access": [{"amount": "5", **october}]}],
+        balances=[{"kind": "CREDIT", "unit": "USD", "name": "@gift", "access": [{"amount": "5", **october}]}]
+        if prices is TIERS else [],
     )  # fmt: skip
     await ingest(api, event("1", timestamp="2026-10-05T10:00:00Z", properties={"n": "123456.7"}))
     [first, *_] = await drafts_of(api, contract=contract["id"])
@@ -109,6 +114,28 @@ async def test_what_the_page_says(api: Api, store: Store, now: datetime) -> None
     assert page["notes"][-1].startswith("Content hash ")
     english = await shown(store, invoice, now, "en_US")
     assert (english["total"], english["facts"][1]) == ("$1,234.57", ["Date", "November 2, 2026"])
+
+
+@pytest.mark.parametrize(
+    ("currency", "total"),
+    [("RSD", "1.234,57\xa0RSD"), ("IQD", "1.234,567\xa0IQD"), ("KWD", "1.234,567\xa0KWD"), ("JPY", "1.235\xa0¥")],
+)
+async def test_the_page_shows_the_digits_that_the_invoice_is_rounded_to(
+    api: Api, store: Store, now: datetime, currency: str, total: str
+) -> None:
+    """What the data of locales says of digits is another matter: it has none for the dinars of Serbia and Iraq."""
+    invoice = await sold(api, currency, prices=[(None, "0.01")])
+    assert (await finalized(api, invoice))["total"]["currency"] == currency
+    assert (await shown(store, invoice, now))["total"] == total
+
+
+async def test_the_page_holds_more_digits_than_are_usual(api: Api, store: Store, now: datetime) -> None:
+    invoice = await sold(api, prices=[(None, "111111111111111111.00000000001")])
+    await finalized(api, invoice)
+    page = await shown(store, invoice, now, "en_US")
+    assert page["total"] == "$13,717,411,111,111,111,097,393.70"
+    assert page["groups"][0]["rows"][0]["price"] == "$111,111,111,111,111,111.00000000001"
+    assert page["groups"][0]["rows"][-1]["amount"] == "$13,717,411,111,111,111,097,393.700001234567"
 
 
 async def test_the_csv_has_every_line_and_no_formula(api: Api) -> None:
