@@ -16,6 +16,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    Undefined,
     get_named_type,
 )
 
@@ -93,6 +94,19 @@ def described() -> Iterator[tuple[str, str | None]]:
 def test_everything_is_described() -> None:
     wrong = [place for place, text in described() if not (text and text.strip().endswith((".", "?")))]
     assert not wrong, f"without a description that is a sentence: {wrong}"
+
+
+def test_what_may_be_left_out_has_a_default() -> None:
+    """Without one a resolver misses an argument, and the caller who leaves it out is told of a fault of ours."""
+    wrong = [
+        f"{name}.{field_name}({argument_name})"
+        for name, found in CORE.type_map.items()
+        if isinstance(found, GraphQLObjectType) and not name.startswith("__")
+        for field_name, field in found.fields.items()
+        for argument_name, argument in field.args.items()
+        if not isinstance(argument.type, GraphQLNonNull) and argument.default_value is Undefined
+    ]
+    assert not wrong, wrong
 
 
 def test_lists_are_connections_with_one_shape() -> None:

@@ -32,7 +32,7 @@ class EndingMutation:
         id: ID,
         ending_before: Annotated[
             datetime | None, strawberry.argument(description="The new end, a full hour; null: open-ended.")
-        ],
+        ] = None,
         allow_ending_before_finalized_invoice: Annotated[
             bool,
             strawberry.argument(description="False refuses an end before that of a usage invoice that is final."),

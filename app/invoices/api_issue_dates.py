@@ -29,7 +29,7 @@ class IssueDatesMutation:
         id: ID,
         issue_at: Annotated[
             datetime | None, strawberry.argument(description="When it is to be issued; null: when its schedule says.")
-        ],
+        ] = None,
     ) -> InvoicePayload:
         session, now = info.context.session, info.context.now
         identifier = ids.from_text("invoice", id, path=("id",))

@@ -56,6 +56,13 @@ async def test_an_end_before_a_final_invoice_is_refused_or_warned_of(api: Api) -
     assert november["servicePeriod"]["startingAt"] == "2026-11-01T00:00:00Z"
 
 
+async def test_an_end_that_is_left_out_is_none(api: Api) -> None:
+    made = await build.contract(api, ending_before="2026-12-01T00:00:00Z")
+    document = f"mutation ($id: ID!) {{ contractUpdateEndDate(id: $id) {ANSWER} }}"
+    answer = (await api(document, id=made["id"]))["contractUpdateEndDate"]
+    assert (answer["userErrors"], answer["contract"]["interval"]) == ([], {"endingBefore": None})
+
+
 async def test_nothing_is_left_of_an_invoice_before_which_the_contract_ends(api: Api) -> None:
     made = await seller(api)
     contract = made["contract"]
