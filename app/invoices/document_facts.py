@@ -1,6 +1,6 @@
 """What a printed invoice says: the invoice or draft with its lines, and the names that stand around it.
 
-Owns the reading. How it looks on paper is in `printed.py` and `invoice.typ`, in a spreadsheet in `spreadsheet.py`.
+Owns the reading. A final invoice calls everything as it did when it became final. How it looks on paper is in `printed.py` and `invoice.typ`, in a spreadsheet in `spreadsheet.py`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
 
-from app.contracts.tables import Contract
 from app.core.invoice import InvoiceStatus
 from app.core.lines import Line
 from app.customers.tables import Customer
-from app.grants.tables import GrantRow
 from app.invoices import balances, books, finding, numbers, standing
+from app.invoices.document_names import names_of_balances, names_on
 from app.invoices.origins import Origin, origins_of_lines
 from app.invoices.tables import Invoice
 
@@ -60,14 +58,11 @@ async def facts_of(
             return None
         status = InvoiceStatus.VOID if await standing.voids_of(session, [row.id]) else InvoiceStatus.FINALIZED
         lines = await books.lines_of(session, row.id)
-        customer, contract = (
-            await session.get_one(Customer, row.customer_id),
-            await session.get_one(Contract, row.contract_id),
-        )
+        names = await names_on(session, row, lines)
         return DocumentFacts(
-            row.id, status, row.type, numbers.number_text(row.number), row.currency, customer.name, contract.name,
-            row.starting_at, row.ending_before, row.issued_at, row.payment_due_at, row.content_hash, row.subtotal,
-            row.total, lines, await _names(session, lines), await origins_of_lines(session, lines),
+            row.id, status, row.type, numbers.number_text(row.number), row.currency, names.customer,
+            names.contract, row.starting_at, row.ending_before, row.issued_at, row.payment_due_at,
+            row.content_hash, row.subtotal, row.total, lines, names.balances, names.origins,
         )  # fmt: skip
     statement = (await finding.find_drafts(session, [identifier], now=now, customer_id=customer_id)).get(identifier)
     if statement is None:
@@ -77,14 +72,8 @@ async def facts_of(
     return DocumentFacts(
         rated.id, InvoiceStatus.DRAFT, statement.type, None, draft.unit.code, customer.name, statement.contract.name,
         statement.period.starting_at, statement.period.ending_before, None, None, None, draft.subtotal, draft.subtotal,
-        draft.lines, await _names(session, draft.lines),
+        draft.lines, await names_of_balances(session, draft.lines),
         await origins_of_lines(
             session, draft.lines, {part.invoice_id: part.contract.id for part in statement.constituents}
         ),
     )  # fmt: skip
-
-
-async def _names(session: AsyncSession, lines: Sequence[Line]) -> dict[UUID, str]:
-    wanted = {line.grant_id for line in lines if line.grant_id is not None}
-    rows = await session.execute(select(GrantRow.id, GrantRow.name).where(col(GrantRow.id).in_(wanted)))
-    return {identifier: name for identifier, name in rows if name is not None}

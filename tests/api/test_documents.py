@@ -25,12 +25,16 @@ from app.store.ids import parse
 from app.web_invoices import invoice_routes
 from tests import builders as build
 from tests.api.conftest import BOOTSTRAP, Api
-from tests.api.test_invoice_voids import void
+from tests.api.test_balances import listed
+from tests.api.test_invoice_voids import regenerate, void
 from tests.api.test_invoices import drafts_of, finalized
 from tests.api.test_usage_ingest import event, ingest
+from tests.invoices.recomputed import assert_all_same
 
 EVIL = '=#panic("x") $a$ *b* `r` <l> @ref \\ Söhne'
 URLS = "query ($id: ID!) { invoice(id: $id) { pdfUrl csvUrl total { amount } lines { nodes { amount { amount } inTotal } } } }"
+
+OWNERS = "query ($id: ID!) { invoice(id: $id) { customer { id } contract { id } } }"
 
 
 @pytest.fixture
@@ -114,6 +118,35 @@ async def test_what_the_page_says(api: Api, store: Store, now: datetime) -> None
     assert page["notes"][-1].startswith("Content hash ")
     english = await shown(store, invoice, now, "en_US")
     assert (english["total"], english["facts"][1]) == ("$1,234.57", ["Date", "November 2, 2026"])
+
+
+RENAME = """mutation ($customer: ID!, $contract: ID!, $gift: ID!) {
+  customerUpdate(id: $customer, input: {name: "Acme Holding"}) { userErrors { code } }
+  contractEdit(id: $contract, input: {name: "Second", updateBalances: [{id: $gift, name: "present"}]}) { userErrors { code } } }"""
+
+
+async def test_a_final_invoice_keeps_the_names_that_it_was_issued_with(api: Api, store: Store, now: datetime) -> None:
+    """Whoever is renamed later was not billed under that name; a draft follows."""
+    invoice = await sold(api)
+    found = (await api(OWNERS, id=invoice))["invoice"]
+    [gift] = await listed(api, found["customer"]["id"], status=["EXPIRED"])
+    renamed = {"customer": found["customer"]["id"], "contract": found["contract"]["id"], "gift": gift["id"]}
+    await finalized(api, invoice)
+    page, table = await shown(store, invoice, now), await get(api, f"/v1/invoices/{invoice}.csv")
+    answer = await api(RENAME, **renamed)
+    assert [change["userErrors"] for change in answer.values()] == [[], []]
+    assert await shown(store, invoice, now) == page
+    assert (await get(api, f"/v1/invoices/{invoice}.csv")).text == table.text
+    later = (await drafts_of(api, contract=renamed["contract"]))[-1]
+    draft = await shown(store, later["id"], now)
+    assert (draft["customer"], ["Contract", "Second"] in draft["facts"]) == ("Acme Holding", True)
+    # Void and made again it is issued under the names of now.
+    await void(api, invoice)
+    made = (await regenerate(api, invoice))["invoice"]
+    again = await shown(store, made["id"], now)
+    assert again["customer"] == "Acme Holding"
+    assert "Paid from “present”" in [row["text"] for group in again["groups"] for row in group["rows"]]
+    assert await assert_all_same(store) == 2
 
 
 @pytest.mark.parametrize(
