@@ -5,7 +5,9 @@ Owns the choice; what becomes of them is worked out in `simulating.py`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import or_
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -40,13 +42,32 @@ async def final_in(session: AsyncSession, contract: Contract, interval: Period, 
     return list(rows.scalars())
 
 
-async def open_in(session: AsyncSession, contract: Contract, interval: Period, *, until: datetime) -> list[Statement]:
-    """The open invoices of a contract that overlap an interval, in the order in which they become final."""
+async def open_in(
+    session: AsyncSession,
+    contract: Contract,
+    interval: Period,
+    *,
+    also: Collection[UUID] = (),
+    until: datetime,
+) -> list[Statement]:
+    """The open invoices of a contract that overlap an interval, in the order in which they become final.
+
+    With them come those in `also`, and the one that the contract's end cuts: a change of the end moves them into the
+    interval or out of it.
+    """
     return [
         item
         for item in await open_statements(session, [contract], now=until)
         if item.type is not InvoiceType.USAGE_CONSOLIDATED
-        and interval.intersect(
-            Period(item.period.starting_at, item.period.ending_before or item.period.starting_at + HOUR)
+        and (
+            item.id in also
+            or meets(interval, item.period)
+            or (contract.ending_before is not None and item.period.ending_before == contract.ending_before)
         )
     ]
+
+
+def meets(interval: Period, of_invoice: Period) -> bool:
+    """Whether an invoice overlaps the interval of a simulation; a scheduled one has a date and no end."""
+    end = of_invoice.ending_before or of_invoice.starting_at + HOUR
+    return interval.intersect(Period(of_invoice.starting_at, end)) is not None

@@ -7,7 +7,7 @@ ones before would have left in the balances; open ones follow.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -92,12 +92,16 @@ async def simulate(
         before = {} if contract_id is None else await _today(other, contract_id, interval, now=now, until=until)
         contract = await other.get_one(Contract, await change(other), populate_existing=True)
         await finding.make_children_of(other, contract.customer_id, now=until)
-        after = await _changed(other, contract, interval, hours=hours or hours_of_metrics, now=now, until=until)
+        after = await _changed(
+            other, contract, interval, also=before.keys(), hours=hours or hours_of_metrics, now=now, until=until
+        )
     found: list[tuple[datetime, UUID, Simulated]] = []
     for identifier in dict.fromkeys([*before, *after]):
         one, other_side = before.get(identifier), after.get(identifier)
         side = other_side or one
         assert side is not None, "it is on one side at least"
+        if not any(simulated_statements.meets(interval, each.period) for each in (one, other_side) if each is not None):
+            continue
         item = Simulated(
             today_id=None if one is None else identifier,
             lines_before=() if one is None else one.billed,
@@ -132,11 +136,18 @@ async def _today(
 
 
 async def _changed(
-    session: AsyncSession, contract: Contract, interval: Period, *, hours: HoursReader, now: datetime, until: datetime
+    session: AsyncSession,
+    contract: Contract,
+    interval: Period,
+    *,
+    also: Collection[UUID],
+    hours: HoursReader,
+    now: datetime,
+    until: datetime,
 ) -> dict[UUID, _Side]:
     """The same after the change: final ones made again in their order, then the open ones."""
     finals = await simulated_statements.final_in(session, contract, interval, limit=MAX_STATEMENTS + 1)
-    open_ones = await simulated_statements.open_in(session, contract, interval, until=until)
+    open_ones = await simulated_statements.open_in(session, contract, interval, also=also, until=until)
     _refuse_many(len(finals) + len(open_ones))
     instead = Instead(gone={row.id for row in finals}, hours=hours)
     found: dict[UUID, _Side] = {}

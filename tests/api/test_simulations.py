@@ -205,3 +205,22 @@ async def test_a_preview_takes_36_invoices(api: Api) -> None:
     long = build.interval("2026-10-01T00:00:00Z", "2027-10-01T00:00:00Z")
     [error] = await api.errors(PREVIEW, input={"change": change, "interval": long})
     assert error["extensions"]["reason"] == "LIMIT_EXCEEDED"
+
+
+async def test_a_statement_that_the_end_moves_out_of_the_interval_or_into_it_is_compared(
+    api: Api, store: Store
+) -> None:
+    """November has used 0.5 by noon of its first day. In the evening of that day it lies in the interval on one side only."""
+    contract = (await seller(api))["contract"]["id"]
+    evening = build.interval("2026-11-01T18:00:00Z", "2026-11-02T00:00:00Z")
+    noon: dict[str, Any] = {"contractId": contract, "edit": {"endingBefore": "2026-11-01T12:00:00Z"}}
+    found = await preview(api, store, {"edit": noon}, interval=evening)
+    assert totals(found) == [("11", "0.5", "0.5")]
+    document = "mutation ($id: ID!, $input: ContractEditInput!) { contractEdit(id: $id, input: $input) { userErrors { code } } }"
+    assert (await api(document, id=contract, input=noon["edit"]))["contractEdit"]["userErrors"] == []
+    _, november = await drafts_of(api, contract=contract)
+    longer = {"contractId": contract, "edit": {"endingBefore": None}}
+    found = await preview(api, store, {"edit": longer}, interval=evening)
+    assert totals(found) == [("11", "0.5", "0.5")]
+    assert found[0]["today"]["id"] == november["id"]
+    assert await preview(api, store, {"edit": {**longer, "edit": {"name": "same"}}}, interval=evening) == []
