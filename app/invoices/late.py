@@ -18,7 +18,7 @@ from app.core.items import fees_and_charges
 from app.core.lines import Line, LineType
 from app.core.money import ZERO, exact
 from app.core.pots import pots_from_json
-from app.core.quantities import UsageKey, key_from_json
+from app.core.quantities import Usage, UsageKey, usage_from_json
 from app.core.rating import rate_statement
 from app.invoices import books, earlier, frozen_items
 from app.invoices.tables import Invoice, InvoiceInputs
@@ -46,19 +46,31 @@ async def late_usage(session: AsyncSession, invoice: Invoice) -> list[LateUsage]
         session, customer_id=invoice.customer_id, products=terms.products, period=period, filters=terms.usage_filters,
         before=earlier.statements_before(session, invoice.contract_id, period.starting_at),
     )  # fmt: skip
-    with exact():
-        then = {key_from_json(form): sum((Decimal(text) for _, text in form["hours"]), ZERO) for form in inputs.usage}
-        now = {key: sum((hour.quantity for hour in hours), ZERO) for key, hours in usage.items()}
-        late = {key: now.get(key, ZERO) - then.get(key, ZERO) for key in dict.fromkeys([*then, *now])}
-    if not any(late.values()):
+    then = usage_from_json(inputs.usage)
+    keys = dict.fromkeys([*then, *usage])
+    # What prices per event ask for is told as the money of the usage that it is about. Hours may differ where sums do not:
+    # what was taken back of one hour and came for another may lie at two prices.
+    differing = dict.fromkeys(key.of_usage for key in keys if _by_hour(then, key) != _by_hour(usage, key))
+    if not differing:
         return []
-    # What prices per event ask for is told as the money of the usage that it is about.
-    differing = dict.fromkeys(key.of_usage for key, quantity in late.items() if quantity)
     billed = await books.lines_of(session, invoice.id)
     fees, _ = fees_and_charges(billed)
     rated = rate_statement(terms, period, usage, pots=pots_from_json(inputs.pots), fees=fees).lines
     with exact():
-        return [LateUsage(key, late.get(key, ZERO), _worth(rated, key) - _worth(billed, key)) for key in differing]
+        found = [
+            LateUsage(key, _sum(usage, key) - _sum(then, key), _worth(rated, key) - _worth(billed, key))
+            for key in differing
+        ]
+    return [item for item in found if item.quantity or item.amount]
+
+
+def _by_hour(usage: Usage, key: UsageKey) -> dict[object, Decimal]:
+    return {item.hour: item.quantity for item in usage.get(key, ()) if item.quantity}
+
+
+def _sum(usage: Usage, key: UsageKey) -> Decimal:
+    with exact():
+        return sum((item.quantity for item in usage.get(key, ())), ZERO)
 
 
 def _worth(lines: list[Line] | tuple[Line, ...], key: UsageKey) -> Decimal:

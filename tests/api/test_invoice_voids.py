@@ -118,3 +118,17 @@ async def test_voiding_needs_its_scope(api: Api) -> None:
     reader = await api.with_scopes("invoices:read", "invoices:finalize")
     [error] = await reader.errors(VOID, id=final["id"], reason="no")
     assert error["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_late_usage_that_moved_from_one_price_to_another_is_shown(api: Api) -> None:
+    """Three units come late for the 6th at 0.5, and three are taken back on the 20th at 1: nothing in units, 1.5 less in money."""
+    override = {"change": {"multiplier": "2"}, "startingAt": "2026-10-15T00:00:00Z"}
+    made = await seller(api, overrides=[override])
+    [october, _] = await drafts_of(api, customer=made["customer"]["id"])
+    final = await finalized(api, october["id"])
+    for name, day, units in (("5", "06", "3"), ("6", "20", "-3")):
+        at = f"2026-10-{day}T10:00:00Z"
+        await ingest(api, event(name, timestamp=at, properties={"n": units, "region": "us"}))
+    [late_one] = (await api(ONE, id=final["id"]))["invoice"]["lateUsage"]
+    assert (late_one["quantity"], late_one["amount"]["amount"]) == ("0", "-1.5")
+    assert (await api(PREVIEW, id=final["id"]))["invoiceRegeneratePreview"]["totalAfter"]["amount"] == "-0.25"
