@@ -7,13 +7,13 @@ user is part of it. The meaning is `core.sql_values`, with which this module agr
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from decimal import Decimal
 from typing import Any
 
 from psycopg.errors import QueryCanceled
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.filters import Filters, stretches
@@ -72,13 +72,15 @@ async def answer(
 
 async def _bounded(session: AsyncSession, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
     """The rows of a statement that may take a while, and no longer; the transaction goes on when it takes longer."""
+    # The fields of a request share a session: without a turn of its own the savepoint of one would hold statements of another.
+    alone: Callable[[], AbstractAsyncContextManager[None]] = getattr(session, "alone", nullcontext)
     try:
-        async with session.begin_nested():
+        async with alone(), session.begin_nested():
             await session.execute(text(f"set local statement_timeout = {int(TIMEOUT_SECONDS * 1000)}"))
             rows = (await session.execute(text(statement), values)).all()
             await session.execute(text("set local statement_timeout to default"))
             return rows
-    except DBAPIError as error:
+    except exc.DBAPIError as error:
         if isinstance(error.orig, QueryCanceled):
             raise _too_much() from error
         raise

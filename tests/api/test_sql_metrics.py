@@ -163,3 +163,24 @@ async def test_previews_refuse_sql_metrics(api: Api) -> None:
     document = "query ($input: UsagePreviewInput!) { usagePreview(input: $input) { invoices { subtotal { amount } } } }"
     [error] = await api.errors(document, input=asked)
     assert error["extensions"]["reason"] == "NOT_SUPPORTED"
+
+
+SIDE_BY_SIDE = """query ($id: ID!) { contract(id: $id) { drafts { id } }
+  a: drafts(contractId: $id) { subtotal { amount } breakdowns { nodes { total { amount } } } }
+  b: drafts(contractId: $id) { subtotal { amount } breakdowns(windowSize: HOUR) { nodes { total { amount } } } } }"""
+
+
+async def test_fields_of_one_request_evaluate_a_query_one_after_the_other(api: Api) -> None:
+    """They run at the same time on one session, and each evaluation has a savepoint of its own."""
+    metric = await made(api, SUM)
+    product = await build.product(api, "p", metric_id=metric["id"])
+    card = await build.rate_card(api, rates=[build.rate(product["id"], "2")])
+    customer = await build.customer(api)
+    contract = await build.contract(api, customer["id"], card["id"])
+    await use(api, customer, ("2026-11-01T10:00:00Z", {"n": "3"}), ("2026-11-02T10:00:00Z", {"n": "4"}))
+    for _ in range(3):
+        shown = await api(SIDE_BY_SIDE, id=contract["id"])
+        for name in ("a", "b"):
+            [draft] = shown[name]
+            assert draft["subtotal"]["amount"] == "14"
+            assert [window["total"]["amount"] for window in draft["breakdowns"]["nodes"]] == ["6", "8"]
