@@ -23,7 +23,7 @@ from connectors.base import KeepsNotices, Notification, Terminal, Transient
 
 log = structlog.get_logger("metrograph.inbound")
 
-SWEEP_JOB = "notices.sweep"
+SWEEP_JOB = "notices.missed"
 OVERLAP = timedelta(hours=1)
 """Looked at again, since a list may lag behind."""
 STEP = timedelta(hours=6)

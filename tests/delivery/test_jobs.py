@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import inspect
 import signal
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -15,13 +17,16 @@ from procrastinate.manager import JobManager as Manager
 from psycopg import OperationalError
 from sqlalchemy import text
 
+from app import worker
 from app.access import audit
 from app.catalog.metrics import create_metric
 from app.catalog.products import create_product
 from app.clock import Clock
 from app.core.terms import Aggregation
+from app.delivery import notice_sweep
 from app.delivery.states import DeliveryStatus
 from app.jobs.service import enqueue
+from app.notices.service import SEND_JOB
 from app.runtime import Runtime
 from app.settings import Settings
 from app.worker import HANDLERS, RESCUE, SCHEDULES, WorkerHealth, working
@@ -255,5 +260,27 @@ async def test_a_stopped_worker_gives_its_jobs_back(world: World) -> None:
     assert await count(world, "select count(*) from procrastinate_jobs where status = 'doing'") == 0
 
 
+async def test_the_nightly_look_for_missed_notices_is_a_job(world: World) -> None:
+    async with working(runtime_of(world)):
+        await ask(world, notice_sweep.SWEEP_JOB)
+        await until(lambda: _has_swept(world))
+
+
+async def _has_swept(world: World) -> bool:
+    return await count(world, "select count(*) from notice_cursors") > 0
+
+
 def test_every_schedule_has_a_handler() -> None:
-    assert set(SCHEDULES) <= {*HANDLERS, RESCUE}
+    assert set(SCHEDULES) <= {*HANDLERS, RESCUE, worker.NOTICE_SWEEP}
+
+
+def test_every_job_has_a_name_of_its_own() -> None:
+    """Of two with one name, only the later one would ever be done."""
+    names = [*HANDLERS, RESCUE, worker.NOTICE_SWEEP, SEND_JOB]
+    assert len(names) == len(set(names))
+    written = {
+        str(getattr(part.target, "id", "")): len(part.value.keys)
+        for part in ast.parse(inspect.getsource(worker)).body
+        if isinstance(part, ast.AnnAssign) and isinstance(part.value, ast.Dict)
+    }
+    assert (written["HANDLERS"], written["SCHEDULES"]) == (len(HANDLERS), len(SCHEDULES))
