@@ -20,7 +20,7 @@ CREDITED = "credited"
 
 
 async def take_back(client: stripe.StripeClient, receipt: base.Receipt, *, credit_paid: bool) -> Outcome:
-    """Undo a delivery; done again it changes nothing. `Terminal` NOT_SUPPORTED for what only a person can undo."""
+    """Undo a delivery; done again it changes nothing. `Terminal` CREDIT_NEEDED for what only a person can undo."""
     invoices = client.v1.invoices
     identifier = receipt.provider_reference
     invoice = checked(await call("retrieve", invoices.retrieve_async(identifier), writes=False))
@@ -42,11 +42,15 @@ async def _credit(
     if invoice.total == 0:
         return "paid"
     if invoice.total < 0:
-        raise base.not_supported("stripe", "its credit is on the customer's balance already; take it off there")
+        raise base.Terminal(
+            base.CREDIT_NEEDED, f"The credit of {invoice.id} is on the customer's balance already.",
+            hint="Take it off the balance in Stripe, then cancel the delivery.",
+        )  # fmt: skip
     if not credit_paid:
-        raise base.not_supported(
-            "stripe", "a paid invoice cannot be voided; issue a credit note in Stripe, or set credit_paid"
-        )
+        raise base.Terminal(
+            base.CREDIT_NEEDED, f"{invoice.id} is paid, and a paid invoice cannot be voided.",
+            hint="Issue a credit note in Stripe, then cancel the delivery; or set credit_paid for the account and retry.",
+        )  # fmt: skip
     notes = client.v1.credit_notes
     # Our own look-up first: Stripe forgets keys after a day, and a second note would give the money twice.
     pages = every_page("credit_notes", notes.list_async, {"invoice": str(invoice.id)}, most=MAX_PAGES)

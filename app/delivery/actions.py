@@ -14,10 +14,17 @@ from sqlmodel import and_, col, func, or_, select
 from app.change import note_change
 from app.checks import Path, text_of
 from app.delivery import registry, requests
-from app.delivery.states import CREDIT_NEEDED, CREDITED, MAY_BE_GIVEN_UP, NO_EFFECT, DeliveryStatus
+from app.delivery.states import (
+    CREDIT_NEEDED,
+    CREDITED,
+    MAY_BE_GIVEN_UP,
+    NO_EFFECT,
+    VOIDED_AT_PROVIDER,
+    DeliveryStatus,
+)
 from app.delivery.tables import Delivery, DeliveryAttempt, DeliveryReceipt
 from app.errors import ErrorCode, InvalidState, NotFound
-from app.invoices.service import DELIVERIES_JOB
+from app.invoices import service, tables
 from app.jobs.service import enqueue
 from app.providers import ProviderDirectory
 from app.store.ids import to_text
@@ -43,9 +50,14 @@ async def retry(session: AsyncSession, directory: ProviderDirectory, delivery_id
     if connection is not None:
         # Unknown when the delivery was opened without its connection.
         delivery.mode = await requests.mode_of_delivery(session, connection, delivery)
+    if delivery.error_code == VOIDED_AT_PROVIDER:
+        # It is there no more. What is made now is another object, of which nothing has been heard.
+        delivery.delivered_at = None
+    # What was wrong with the last try decides nothing about the next one (`voids.py`, `cancel`).
+    delivery.error_code = delivery.error_message = delivery.error_hint = None
     delivery.status, delivery.next_attempt_at, delivery.updated_at = DeliveryStatus.PENDING, now, now
     await session.flush()
-    await enqueue(session, DELIVERIES_JOB, once=DELIVERIES_JOB)
+    await enqueue(session, service.DELIVERIES_JOB, once=service.DELIVERIES_JOB)
     note_change(session, "delivery", delivery.id, before=before, after=_shown(delivery))
     return delivery
 
@@ -53,8 +65,8 @@ async def retry(session: AsyncSession, directory: ProviderDirectory, delivery_id
 async def cancel(session: AsyncSession, delivery_id: UUID, *, reason: str, now: datetime) -> Delivery:
     """Give a delivery up, while it is certain that the provider has billed nothing of it.
 
-    So it is when somebody took it back there, or has given a credit for it. Errors: `NotFound`, REQUIRED, ILLEGAL_TRANSITION when it
-    is closed, metered, or may have been sent.
+    So it is when somebody took it back there, or has given a credit for it; of a void invoice that needs attention the
+    person says so. Errors: `NotFound`, REQUIRED, ILLEGAL_TRANSITION when it is closed, metered, or may have been sent.
     """
     reason = text_of(reason.strip(), path=("reason",), longest=MAX_REASON)
     delivery = await _locked(session, delivery_id)
@@ -62,8 +74,8 @@ async def cancel(session: AsyncSession, delivery_id: UUID, *, reason: str, now: 
         raise _illegal(delivery, "it is closed")
     if delivery.mode == "metering":
         raise _illegal(delivery, "a marketplace is sent hours, not invoices; they go on as long as something is owed")
-    if delivery.error_code not in MAY_BE_GIVEN_UP and await may_be_there(session, delivery):
-        raise _illegal(delivery, "an attempt may have reached the provider; retry it, then void the invoice there")
+    if not await _is_decided(session, delivery) and await may_be_there(session, delivery):
+        raise _illegal(delivery, "an attempt may have reached the provider; retry it, or void the invoice first")
     before = _shown(delivery)
     delivery.status, delivery.next_attempt_at, delivery.updated_at = DeliveryStatus.CANCELED, None, now
     code = CREDITED if delivery.error_code == CREDIT_NEEDED else "CANCELED"
@@ -86,6 +98,15 @@ async def _locked(session: AsyncSession, delivery_id: UUID) -> Delivery:
     await lock_customer(session, delivery.customer_id)
     await session.refresh(delivery, with_for_update=True)
     return delivery
+
+
+async def _is_decided(session: AsyncSession, delivery: Delivery) -> bool:
+    """Whether nothing but the person's word is missing: it was taken back there, credited, or is void here."""
+    if delivery.status != DeliveryStatus.NEEDS_ATTENTION:
+        return False
+    return (
+        delivery.error_code in MAY_BE_GIVEN_UP or await session.get(tables.InvoiceVoid, delivery.invoice_id) is not None
+    )
 
 
 async def may_be_there(session: AsyncSession, delivery: Delivery) -> bool:

@@ -149,8 +149,8 @@ class DeliveryMutation:
     @mutation_field(
         scope="delivery:write",
         action="delivery.cancel",
-        description="Give a delivery up for good; only while it is certain that the provider billed nothing of it, or after a "
-        "credit was given there (CREDIT_NEEDED).",
+        description="Give a delivery up for good: while it is certain that the provider billed nothing of it, or after a person "
+        "took it back there or gave a credit (CREDIT_NEEDED, or a void invoice that NEEDS_ATTENTION).",
     )
     async def delivery_cancel(self, info: Info, id: ID, reason: Reason) -> DeliveryPayload:
         identifier = ids.from_text("delivery", id, path=("id",))

@@ -17,13 +17,13 @@ from sqlmodel import col, or_, select
 from app.core.money import ZERO
 from app.delivery import actions, calling, turns
 from app.delivery.registry import Connection, Connections
-from app.delivery.states import VOIDED_AT_PROVIDER, DeliveryStatus
+from app.delivery.states import GONE_AT_PROVIDER, VOIDED_AT_PROVIDER, DeliveryStatus
 from app.delivery.tables import ConnectionPause, Delivery, DeliveryAttempt
 from app.invoices.tables import InvoiceVoid
 from app.store.engine import Store
 from app.store.ids import to_text
 from app.store.locks import hold
-from connectors.base import Outcome, Receipt, Terminal, Transient, document_from_json
+from connectors.base import Outcome, ProviderEntry, Receipt, Terminal, Transient, document_from_json
 
 WAIT = timedelta(minutes=10)
 CALLED_OFF = "INVOICE_VOID"
@@ -116,7 +116,8 @@ async def _ask(
 ) -> Outcome | Transient | Terminal | None:
     """Take back what is at the provider; None when nothing is there."""
     reference = delivery.provider_reference
-    if reference is None:
+    if delivery.delivered_at is None or reference is None:
+        # What is known of it may be an older object that was replaced there.
         found = await calling.look_up(connection, document_from_json(last.document))
         if found is None or isinstance(found, Transient | Terminal):
             return found
@@ -124,9 +125,12 @@ async def _ask(
     if reference is None:
         return None
     if not in_provider:
+        shown = await calling.read_back(connection, reference)
+        if isinstance(shown, ProviderEntry) and shown.provider_status in GONE_AT_PROVIDER:
+            return None
         return Terminal(
             CALLED_OFF, "The invoice was voided while it was on its way, and reached the provider.",
-            hint=f"Void {reference} at the provider.",
+            hint=f"Void {reference} at the provider, then cancel the delivery.",
         )  # fmt: skip
     return await calling.take_back(
         connection, Receipt(reference=to_text("invoice", delivery.invoice_id), provider_reference=reference)

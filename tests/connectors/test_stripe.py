@@ -17,7 +17,7 @@ import pytest
 
 from app.core.period import Period
 from connectors import stripe_calls, stripe_invoice
-from connectors.base import NOT_SUPPORTED, SKIPPED, Connector, DocumentLine, OutcomeStatus, Receipt, Terminal, Transient
+from connectors.base import CREDIT_NEEDED, SKIPPED, Connector, DocumentLine, OutcomeStatus, Receipt, Terminal, Transient
 from connectors.http import SettingsError
 from connectors.stripe import StripeConfig
 from tests.connectors.world import ENVIRON, NOW, Sandbox, deliver_until_done, invoice, priced
@@ -358,7 +358,7 @@ async def test_a_paid_invoice_cannot_be_voided_and_shows_its_payment(connect: Co
     entry = await connector.status(name)
     assert (entry.provider_status, entry.amount, entry.amount_paid) == ("paid", Decimal("12.34"), Decimal("12.34"))
     assert (entry.reference, entry.currency) == ("inv_october", "USD")
-    with pytest.raises(Terminal, match="credit note"):
+    with pytest.raises(Terminal, match=CREDIT_NEEDED):
         await connector.void(Receipt(reference="inv_october", provider_reference=name))
     day = Period(NOW - timedelta(hours=12), NOW + timedelta(hours=12))
     assert [one.provider_reference for one in await connector.list(day)] == [name]
@@ -383,7 +383,7 @@ async def test_a_paid_invoice_is_credited_once_where_the_account_says_so(connect
     assert [(note["amount"], note["type"]) for note in notes] == [(1234, "post_payment")]
 
 
-@pytest.mark.parametrize(("amount", "ends"), [("0", "paid"), ("-5.00", NOT_SUPPORTED)])
+@pytest.mark.parametrize(("amount", "ends"), [("0", "paid"), ("-5.00", CREDIT_NEEDED)])
 async def test_what_stripe_settled_by_itself_is_taken_back_only_where_nothing_moved(
     amount: str, ends: str, connect: Connect
 ) -> None:

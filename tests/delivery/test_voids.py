@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
+import pytest
+
+from app.delivery import actions, external
 from app.delivery.owing import owed_through
-from app.delivery.states import DeliveryStatus
+from app.delivery.states import CREDITED, DeliveryStatus
+from app.delivery.tables import Delivery
+from app.delivery.voids import CALLED_OFF
+from app.errors import InvalidState
 from app.invoices.regenerating import regenerate_invoice
 from app.invoices.tables import Invoice
 from app.invoices.voiding import void_invoice
-from tests.delivery.world import HOUR, NOVEMBER, World
+from connectors.base import CREDIT_NEEDED, ProviderEntry
+from tests.delivery.world import HOUR, NOVEMBER, SETTINGS, World
 
 
 async def void(world: World, invoice: Invoice, *, in_provider: bool = False) -> None:
@@ -73,3 +82,87 @@ async def test_a_marketplace_is_owed_nothing_for_a_void_invoice(world: World) ->
         assert owed == {chosen: Decimal(0)}
     [delivery] = await world.deliveries()
     assert (delivery.status, delivery.acknowledged) == (DeliveryStatus.CANCELED, 0)
+
+
+def at_stripe(world: World, method: str, path: str) -> None:
+    """What somebody does in the dashboard."""
+    headers = {"authorization": "Bearer sk_test_person"}
+    assert world.sandbox.http.request(method, f"/v1/invoices/{path}", headers=headers).is_success
+
+
+async def the_delivery(world: World) -> Delivery:
+    [delivery] = await world.deliveries()
+    return delivery
+
+
+async def try_again(world: World) -> Delivery:
+    delivery = await the_delivery(world)
+    async with world.store.transaction() as session:
+        await actions.retry(session, world.connections, delivery.id, now=world.now)
+    await world.sweep()
+    return await the_delivery(world)
+
+
+async def give_up(world: World) -> Delivery:
+    delivery = await the_delivery(world)
+    async with world.store.transaction() as session:
+        return await actions.cancel(session, delivery.id, reason="done by hand", now=world.now)
+
+
+async def test_what_was_paid_is_credited_by_hand_and_given_up(world: World) -> None:
+    invoice = await billed(world, "stripe")
+    await world.sweep()
+    at_stripe(world, "POST", f"{(await the_delivery(world)).provider_reference}/pay")
+    await void(world, invoice, in_provider=True)
+    await world.sweep()
+    found = await the_delivery(world)
+    assert (found.status, found.error_code) == (DeliveryStatus.NEEDS_ATTENTION, CREDIT_NEEDED)
+    assert "then cancel the delivery" in str(found.error_hint)
+    assert (await try_again(world)).error_code == CREDIT_NEEDED
+    found = await give_up(world)
+    assert (found.status, found.error_code) == (DeliveryStatus.CANCELED, CREDITED)
+
+
+@pytest.mark.parametrize("how", [try_again, give_up])
+async def test_what_was_voided_on_its_way_is_voided_by_hand_and_closed(
+    world: World, how: Callable[[World], Awaitable[Delivery]]
+) -> None:
+    invoice = await billed(world, "stripe")
+    world.sandbox.fault("stripe", "drop_after", match="finalize")
+    await world.sweep()
+    await void(world, invoice)
+    world.sandbox.move(hours=1)
+    await world.sweep()
+    found = await the_delivery(world)
+    [there] = world.sandbox.effects("stripe")
+    assert (found.status, found.error_code) == (DeliveryStatus.NEEDS_ATTENTION, CALLED_OFF)
+    assert found.error_hint == f"Void {there['id']} at the provider, then cancel the delivery."
+    assert (await try_again(world)).status == DeliveryStatus.NEEDS_ATTENTION, "it stands there as before"
+    at_stripe(world, "POST", f"{there['id']}/void")
+    assert (await how(world)).status == DeliveryStatus.CANCELED
+
+
+async def test_what_replaced_a_deleted_draft_is_taken_back(world: World) -> None:
+    """The try that made the second draft was killed; nothing that was known of the first one may stand for it."""
+    await world.account("stripe", settings=SETTINGS["stripe"] | {"leaveInDraft": "true"})
+    await world.use(500, at=NOVEMBER - HOUR)
+    await world.finalize()
+    await world.sweep()
+    first = await the_delivery(world)
+    at_stripe(world, "DELETE", str(first.provider_reference))
+    async with world.store.transaction() as session:
+        gone = ProviderEntry(provider_reference=str(first.provider_reference), provider_status="deleted")
+        await external.observe(session, first.id, gone, connection=first.connection, now=world.now)
+        await actions.retry(session, world.connections, first.id, now=world.now)
+    code, output = world.run("sync", "all", failpoint="delivery.called")
+    assert code == -signal.SIGKILL, output
+    [second] = world.sandbox.effects("stripe")
+    assert second["id"] != first.provider_reference
+    with pytest.raises(InvalidState, match="may have reached the provider"):
+        await give_up(world)
+    [invoice] = await world.invoices()
+    await void(world, invoice, in_provider=True)
+    await world.sweep()
+    found = await the_delivery(world)
+    assert (found.status, found.provider_reference) == (DeliveryStatus.CANCELED, second["id"])
+    assert world.sandbox.effects("stripe") == []
