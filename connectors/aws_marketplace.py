@@ -89,12 +89,10 @@ class AwsMarketplaceConnector(AwsAgreements):
         """Meter the records, or ask for an invoice; AWS identifies records by customer, dimension and hour, without a key."""
         if isinstance(document, InvoiceDocument):
             return [await self._payments.deliver(document, key)]
-        customers = {
-            record.reference: customer_of(AwsCustomer.from_settings, record.customer) for record in document.records
-        }
+        customers: dict[str, AwsCustomer] = {}
 
         def group_of(record: UsageRecord) -> tuple[str, str]:
-            customer = customers[record.reference]
+            customers[record.reference] = customer = customer_of(AwsCustomer.from_settings, record.customer)
             return customer.region or self._config.access.region, customer.product_code
 
         async def send(batch: Sequence[UsageRecord]) -> list[Outcome]:

@@ -85,9 +85,10 @@ class AzureMarketplaceConnector(AzureFulfilment):
     async def deliver(self, document: base.Document, key: str) -> list[Outcome]:
         """Meter the records; Azure identifies them by resource, dimension and hour, so the key is not used."""
         assert isinstance(document, base.MeteringDocument), "Azure Marketplace takes usage records"
-        customers = {
-            record.reference: customer_of(AzureCustomer.from_settings, record.customer) for record in document.records
-        }
+        customers: dict[str, AzureCustomer] = {}
+
+        def group_of(record: UsageRecord) -> None:
+            customers[record.reference] = customer_of(AzureCustomer.from_settings, record.customer)
 
         async def send_batch(batch: Sequence[UsageRecord]) -> list[Outcome]:
             wires = [_wire(record, customers[record.reference]) for record in batch]
@@ -96,7 +97,7 @@ class AzureMarketplaceConnector(AzureFulfilment):
             return await self._send_many(batch, wires)
 
         return await deliver_records(
-            document, capabilities=self.capabilities, now=self._clock(), group_of=lambda record: None, send=send_batch
+            document, capabilities=self.capabilities, now=self._clock(), group_of=group_of, send=send_batch
         )
 
     async def find(self, document: base.Document) -> Outcome | None:

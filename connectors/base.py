@@ -183,6 +183,7 @@ class Outcome:
     `acknowledged` is what the provider counts: the invoice total in the major unit, or the quantity of the slot; None
     when it is not known. `provider_status` is the provider's own word; `hint` tells a person what to do next. ACCEPTED
     with code `SKIPPED`: the account's settings say that such an invoice is not sent; nothing exists at the provider.
+    UNKNOWN and `is_harmless`: it is certain that nothing came of this attempt, as when the record was not sent at all.
     """
 
     reference: str
@@ -195,6 +196,7 @@ class Outcome:
     hint: str | None = None
     request_ids: tuple[str, ...] = ()
     effective_at: datetime | None = None
+    is_harmless: bool = False
 
     @property
     def is_done(self) -> bool:

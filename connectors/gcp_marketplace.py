@@ -148,9 +148,11 @@ class GcpMarketplaceConnector:
     async def deliver(self, document: base.Document, key: str) -> list[Outcome]:
         """Check each record's entitlement, and report the records of each service together."""
         assert isinstance(document, base.MeteringDocument), "Google Cloud Marketplace takes usage records"
-        customers = {
-            record.reference: customer_of(GcpCustomer.from_settings, record.customer) for record in document.records
-        }
+        customers: dict[str, GcpCustomer] = {}
+
+        def group_of(record: UsageRecord) -> str:
+            customers[record.reference] = customer = customer_of(GcpCustomer.from_settings, record.customer)
+            return customer.service_name
 
         async def send_batch(batch: Sequence[UsageRecord]) -> list[Outcome]:
             return await self._send(batch, customers)
@@ -159,7 +161,7 @@ class GcpMarketplaceConnector:
             document,
             capabilities=self.capabilities,
             now=self._clock(),
-            group_of=lambda record: customers[record.reference].service_name,
+            group_of=group_of,
             send=send_batch,
         )
 

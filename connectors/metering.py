@@ -33,32 +33,50 @@ async def deliver_records(
     """Send what may be sent, in batches of one group each; outcomes in the order of the document's records.
 
     A failure before any answer is raised. After a first answer it may not be, or that answer would be lost: the
-    records that were not answered are then UNKNOWN, and sending them again unchanged is safe.
+    records that were not answered are then UNKNOWN, and sending them again unchanged is safe. A group that fails (a
+    region, a service) holds up no other, and a customer's side that cannot be read none but its own records: `group_of`
+    raises `Terminal` for it.
     """
     outcomes: dict[str, Outcome] = {}
     groups: dict[Hashable, list[UsageRecord]] = {}
     for record in document.records:
-        refused = refusal(record, capabilities, now=now)
+        try:
+            refused = refusal(record, capabilities, now=now)
+            if refused is None:
+                groups.setdefault(group_of(record), []).append(record)
+        except Terminal as error:
+            refused = Outcome(
+                reference=record.reference, status=OutcomeStatus.REFUSED, code=error.code, message=error.message,
+                hint=error.hint or None,
+            )  # fmt: skip
         if refused is not None:
             outcomes[record.reference] = refused
-        else:
-            groups.setdefault(group_of(record), []).append(record)
     size = capabilities.batch_size
-    batches = [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
     is_answered = False
-    failure: Transient | Terminal | None = None
-    for batch in batches:
-        answers: list[Outcome] = []
-        if failure is None:
-            try:
-                answers = await _narrow(batch, send)
-                is_answered = True
-            except (Transient, Terminal) as error:
-                if not is_answered:
-                    raise
-                failure = error
-        outcomes |= {answer.reference: answer for answer in answers or [_unanswered(one, failure) for one in batch]}
+    failures: list[Transient | Terminal] = []
+    for group in groups.values():
+        failure: Transient | Terminal | None = None
+        for batch in (group[i : i + size] for i in range(0, len(group), size)):
+            answers: list[Outcome] = []
+            was_sent = failure is None
+            if failure is None:
+                try:
+                    answers = await _narrow(batch, send)
+                    is_answered = True
+                except (Transient, Terminal) as error:
+                    failure = error
+                    failures.append(error)
+            answers = answers or [_unanswered(one, failure, was_sent=was_sent) for one in batch]
+            outcomes |= {answer.reference: answer for answer in answers}
+    # What was refused beforehand is worked out again the next time.
+    if failures and not is_answered:
+        raise _worst(failures)
     return [outcomes[record.reference] for record in document.records]
+
+
+def _worst(failures: Sequence[Transient | Terminal]) -> Transient | Terminal:
+    """One failure for all groups: it says that nothing can have come of them only where each says so."""
+    return next((one for one in failures if isinstance(one, Transient) and one.unknown), failures[0])
 
 
 async def _narrow(
@@ -89,13 +107,19 @@ async def _narrow(
             if not answers:
                 raise
             # Keep what was answered; the rest goes again, unchanged.
-            return answers + [_unanswered(one, error) for rest in [part, *waiting] for one in rest]
+            answers += [_unanswered(one, error) for one in part]
+            return answers + [_unanswered(one, error, was_sent=False) for rest in waiting for one in rest]
     return answers
 
 
-def _unanswered(record: UsageRecord, failure: Transient | Terminal | None) -> Outcome:
+def _unanswered(record: UsageRecord, failure: Transient | Terminal | None, *, was_sent: bool = True) -> Outcome:
     message = "The provider did not answer for this record." if failure is None else failure.message
-    return Outcome(reference=record.reference, status=OutcomeStatus.UNKNOWN, code="NOT_ANSWERED", message=message)
+    code, hint = (failure.code, failure.hint) if isinstance(failure, Terminal) else ("NOT_ANSWERED", "")
+    may_have_come = failure is None or (isinstance(failure, Transient) and failure.unknown)
+    return Outcome(
+        reference=record.reference, status=OutcomeStatus.UNKNOWN, code=code, message=message, hint=hint or None,
+        is_harmless=not (was_sent and may_have_come),
+    )  # fmt: skip
 
 
 def refusal(record: UsageRecord, capabilities: Capabilities, *, now: datetime) -> Outcome | None:

@@ -246,7 +246,8 @@ async def _open_slots(session: AsyncSession, name: str) -> list[UUID]:
     found = await session.execute(
         select(MeteringSlot.id)
         .where(MeteringSlot.connection == name, col(MeteringSlot.status).in_([SlotStatus.PENDING, SlotStatus.SENDING]))
-        .order_by(col(MeteringSlot.hour), col(MeteringSlot.id))
+        # What was tried least comes first: a batch that fails each time holds up no other.
+        .order_by(col(MeteringSlot.attempts), col(MeteringSlot.hour), col(MeteringSlot.id))
     )
     return list(found.scalars())
 
@@ -353,7 +354,7 @@ def _receipt(slot: MeteringSlot, outcome: Outcome, *, now: datetime) -> Metering
         outcome=outcome.status,
         acknowledged=outcome.acknowledged,
         provider_reference=outcome.provider_reference,
-        code=outcome.code,
+        code=NO_EFFECT if outcome.is_harmless else outcome.code,
         message=outcome.message,
         hint=outcome.hint,
         request_ids=list(outcome.request_ids),

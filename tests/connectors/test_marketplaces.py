@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.base import Connector, MeteringDocument, OutcomeStatus, Terminal, UsageRecord
+from connectors.base import Connector, MeteringDocument, OutcomeStatus, Transient, UsageRecord
 from tests.connectors.world import CUSTOMERS, NOW, MovingClock, Sandbox, make, record, slots, statuses
 
 Connect = Callable[..., Connector]
@@ -118,7 +118,30 @@ async def test_customers_without_an_agreement_are_refused(connect: Connect, sand
     assert [outcome.code for outcome in outcomes] == ["ResourceNotFound", None, None]
 
 
-async def test_settings_of_a_customer_that_are_wrong_are_terminal(connect: Connect) -> None:
+async def test_settings_of_a_customer_that_are_wrong_refuse_no_other_record(connect: Connect) -> None:
     for provider in BOTH:
-        with pytest.raises(Terminal, match="CUSTOMER_SETTINGS"):
-            await statuses(connect(provider), record(provider, customer={"colour": "red"}))
+        records = (record(provider, "s9", customer={"colour": "red"}), *slots(provider, 2))
+        outcomes = await connect(provider).deliver(MeteringDocument(records), "key")
+        assert [(one.status, one.code) for one in outcomes] == [
+            (REFUSED, "CUSTOMER_SETTINGS"), (ACCEPTED, None), (ACCEPTED, None),
+        ]  # fmt: skip
+
+
+async def test_a_region_that_fails_holds_up_no_other(connect: Connect, sandbox: Sandbox) -> None:
+    """A first region throttles; a second one loses an answer; what was not sent, or was refused, is certain to be nothing."""
+    provider = "aws_marketplace"
+    west = {**CUSTOMERS[provider], "region": "eu-west-1"}
+    records = (record(provider, "s9", customer=west), *slots(provider, 2))
+    sandbox.fault(provider, "throttle_429")
+    outcomes = await connect(provider).deliver(MeteringDocument(records), "key")
+    assert [(one.status, one.is_harmless) for one in outcomes] == [
+        (UNKNOWN, True),
+        (ACCEPTED, False),
+        (ACCEPTED, False),
+    ]
+    sandbox.reset("effects")
+    sandbox.fault(provider, "throttle_429")
+    sandbox.fault(provider, "reset_after", after=1)
+    with pytest.raises(Transient) as failure:
+        await connect(provider).deliver(MeteringDocument(records), "key")
+    assert failure.value.unknown, "some of them may have been counted"

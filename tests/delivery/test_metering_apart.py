@@ -1,0 +1,44 @@
+"""Customers are metered apart: what goes wrong with one of them, or takes long, holds up no other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from app.delivery.registry import Connection
+from app.delivery.states import SlotStatus
+from connectors.base import Document, Transient
+from tests.delivery.world import HOUR, NOON, SETTINGS, World
+
+AWS = "aws_marketplace"
+OTHER = SETTINGS[AWS] | {"awsCustomerAccountId": "210987654321", "licenseArn": SETTINGS[AWS]["licenseArn"] + "-other"}
+
+
+def account_of(world: World) -> Connection:
+    found = world.connections.find("aws-sandbox")
+    assert found is not None
+    return found
+
+
+async def test_a_batch_that_always_fails_lets_others_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    connector: Any = account_of(world).connector
+    monkeypatch.setattr(type(connector), "capabilities", replace(connector.capabilities, batch_size=1))
+    deliver = connector.deliver
+
+    async def fail(document: Document, key: str) -> Any:
+        if document.records[0].customer == SETTINGS[AWS]:  # type: ignore[union-attr]
+            raise Transient("not now")
+        return await deliver(document, key)
+
+    monkeypatch.setattr(connector, "deliver", fail)
+    await world.account(AWS)
+    await world.account(AWS, name="other", settings=OTHER)
+    for customer in ("acme", "other"):
+        await world.use(40, at=NOON - HOUR, customer=customer)
+    for _ in range(2):
+        await world.sweep()
+    assert {slot.record["customer"]["licenseArn"][-5:]: slot.status for slot in await world.slots()} == {
+        "-acme": SlotStatus.SENDING, "other": SlotStatus.ACCEPTED,
+    }  # fmt: skip
