@@ -20,7 +20,7 @@ from botocore import credentials as boto_credentials
 from botocore import exceptions as boto_errors
 
 from connectors.base import Terminal, Transient
-from connectors.http import Secret, SettingsTable, log, member
+from connectors.http import Secret, SettingsTable, counting_lost, log, member, note_lost
 
 REGION = r"[a-z]{2,4}(-[a-z]+)+-\d+"
 SLOW_DOWN = frozenset(
@@ -37,6 +37,7 @@ NOT_ALLOWED = frozenset(
         "AuthorizationError", "AuthorizationErrorException", "InvalidSecurity",
     }
 )  # fmt: skip
+UNREACHED = (boto_errors.EndpointConnectionError, boto_errors.ConnectTimeoutError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,18 @@ def make_client(service: str, access: AwsAccess, *, region: str = "", **options:
         read_timeout=access.timeout_seconds,
         **options,
     )
-    return session.client(service, config=config, endpoint_url=access.endpoint_url or None)
+    client = session.client(service, config=config, endpoint_url=access.endpoint_url or None)
+    client.meta.events.register("needs-retry", _seen)
+    return client
+
+
+def _seen(
+    caught_exception: Exception | None = None, response: tuple[Any, Any] | None = None, **_others: object
+) -> None:
+    """The SDK looks at each of its tries; one that may have had an effect must not be forgotten over the next."""
+    is_lost = caught_exception is not None and not isinstance(caught_exception, UNREACHED)
+    if is_lost or (response is not None and response[0].status_code >= 500):
+        note_lost()
 
 
 async def call(
@@ -101,6 +113,19 @@ async def call(
 
     `own` are codes that the service means otherwise than all others do.
     """
+    with counting_lost() as lost:
+        try:
+            return await _asked(name, method, own, parameters)
+        except (Refused, Transient, Terminal) as failure:
+            if not lost or (isinstance(failure, Transient) and failure.unknown):
+                raise
+            # The SDK has asked before and lost an answer; how its last try ended proves nothing about that one.
+            raise Transient(f"{failure.message} (after a lost answer)", unknown=True) from failure
+
+
+async def _asked(
+    name: str, method: Callable[..., Mapping[str, Any]], own: frozenset[str], parameters: Mapping[str, Any]
+) -> Mapping[str, Any]:
     try:
         answer = await asyncio.to_thread(lambda: method(**parameters))
     except boto_errors.ClientError as error:
@@ -112,7 +137,7 @@ async def call(
         raise Transient(f"AWS credentials cannot be had now ({type(error).__name__})") from error
     except boto_errors.ParamValidationError as error:
         raise Refused("INVALID_PARAMETERS", str(error)) from error
-    except (boto_errors.EndpointConnectionError, boto_errors.ConnectTimeoutError) as error:
+    except UNREACHED as error:
         raise Transient(f"AWS cannot be reached ({type(error).__name__})") from error
     except Exception as error:
         # Lost and unreadable answers: the effect may exist. The SDK's parsers fail with errors of any kind.

@@ -27,11 +27,13 @@ from connectors.base import (
     Problem,
     ProviderEntry,
     Receipt,
+    Terminal,
+    Transient,
     UsageRecord,
     not_supported,
 )
 from connectors.http import customer_of, member, members, problems_of
-from connectors.metering import deliver_records
+from connectors.metering import BatchRefused, deliver_records
 
 # How often the records that AWS did not process are sent again within one delivery.
 _RESENDS = 2
@@ -142,7 +144,15 @@ class AwsMarketplaceConnector(AwsAgreements):
             parameters: dict[str, Any] = {"UsageRecords": [wires[one.reference] for one in waiting]}
             if product_code:
                 parameters["ProductCode"] = product_code
-            answer = await self._account.call(METERING, region, "batch_meter_usage", parameters, bad_record=_BAD_RECORD)
+            try:
+                answer = await self._account.call(
+                    METERING, region, "batch_meter_usage", parameters, bad_record=_BAD_RECORD
+                )
+            except (Transient, Terminal, BatchRefused):
+                if not outcomes:
+                    raise
+                # What AWS answered for the others is not lost with these; they stay unprocessed.
+                break
             results = {_slot(member(item, "UsageRecord")): item for item in members(answer, "Results")}
             unprocessed = {_slot(item) for item in members(answer, "UnprocessedRecords")}
             request_id = str(member(member(answer, "ResponseMetadata"), "RequestId") or "")

@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
@@ -278,6 +280,27 @@ async def send(
     # Method, path, status and ids only: bodies and headers may hold tokens and customers' data.
     log.info("provider call %s %s -> %d (%s)", method, path, response.status_code, request_id)
     return response, request_id
+
+
+_LOST: ContextVar[list[None] | None] = ContextVar("lost answers", default=None)
+
+
+@contextmanager
+def counting_lost() -> Generator[list[None], None, None]:
+    """Has an entry for each answer that was lost inside, also of requests that an SDK then repeated by itself."""
+    found: list[None] = []
+    token = _LOST.set(found)
+    try:
+        yield found
+    finally:
+        _LOST.reset(token)
+
+
+def note_lost() -> None:
+    """A request may have had an effect, and its answer did not come, or said nothing."""
+    found = _LOST.get()
+    if found is not None:
+        found.append(None)
 
 
 def wait_from(headers: Mapping[str, str]) -> timedelta | None:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 import stripe
 
 from connectors.base import Notification, Terminal, Transient
-from connectors.http import Secret, member, wait_from
+from connectors.http import Secret, counting_lost, member, note_lost, wait_from
 from connectors.pace import Pace, Turns
 from connectors.stripe_invoice import INVOICE_KEY
 
@@ -57,7 +57,14 @@ class PacedClient(stripe.HTTPXClient):
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """Wait, then ask."""
         await self.turns.turn()
-        return await super().request_async(method, url, headers, post_data)  # pyright: ignore[reportUnknownMemberType]
+        try:
+            answer = await super().request_async(method, url, headers, post_data)  # pyright: ignore[reportUnknownMemberType]
+        except stripe.APIConnectionError:
+            note_lost()
+            raise
+        if answer[1] >= 500:
+            note_lost()
+        return answer
 
 
 class ServerError(Transient):
@@ -66,18 +73,22 @@ class ServerError(Transient):
 
 async def call(step: str, request: Awaitable[T], *, writes: bool = True) -> T:
     """Await one SDK request; its exceptions become `Transient` or `Terminal`, and a log line names step and id."""
-    try:
-        answer = await request
-    except stripe.StripeError as error:
-        log.info("stripe %s -> %s (%s)", step, error.http_status, error.request_id)
-        raise _translated(error, step, writes=writes) from error
+    with counting_lost() as lost:
+        try:
+            answer = await request
+        except stripe.StripeError as error:
+            log.info("stripe %s -> %s (%s)", step, error.http_status, error.request_id)
+            raise _translated(error, step, writes=writes, after_lost=bool(lost)) from error
     response = getattr(answer, "last_response", None)
     log.info("stripe %s -> %s (%s)", step, getattr(response, "code", None), getattr(response, "request_id", None))
     return answer
 
 
-def _translated(error: stripe.StripeError, step: str, *, writes: bool) -> Exception:
-    """Retry later: network, 409, 429, 5xx, unreadable 200. Never unchanged: 400, 402, 403, 404. Stop all: 401."""
+def _translated(error: stripe.StripeError, step: str, *, writes: bool, after_lost: bool) -> Exception:
+    """Retry later: network, 409, 429, 5xx, unreadable 200. Never unchanged: 400, 402, 403, 404. Stop all: 401.
+
+    `after_lost`: the SDK repeated a request whose answer was lost, and this is how the repeat ended.
+    """
     status = error.http_status
     code = _code(error)
     message = f"Stripe, {step}: {error.user_message or code or status}"
@@ -88,7 +99,8 @@ def _translated(error: stripe.StripeError, step: str, *, writes: bool) -> Except
         hint = "Replace the connection's api_key; no delivery of this account can work before."
         return Terminal("AUTHENTICATION", "Stripe does not accept the API key.", hint=hint, stop_connection=True)
     if status == 429 or status == 409:
-        return Transient(message, wait=wait_from(error.headers or {}))
+        # 409: an earlier request with our key is still under way.
+        return Transient(message, wait=wait_from(error.headers or {}), unknown=writes and (after_lost or status == 409))
     if status is not None and status >= 500:
         return ServerError(message, wait=wait_from(error.headers or {}), unknown=writes)
     if status in (400, 402, 403, 404):

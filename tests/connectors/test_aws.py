@@ -124,6 +124,7 @@ async def test_what_aws_left_unprocessed_is_sent_again() -> None:
     first = {"Results": [told(a, "Success")], "UnprocessedRecords": [told(b, None)]}
     second = {"Results": [told(b, "Success")], "UnprocessedRecords": []}
     assert await statuses(stubbed([first, second]), a, b) == [ACCEPTED, ACCEPTED]
+    assert await statuses(stubbed([first, "ThrottlingException"]), a, b) == [ACCEPTED, UNKNOWN], "no answer is lost"
     never = {"Results": [], "UnprocessedRecords": [told(b, None)]}
     (outcome,) = await stubbed([never] * 3).deliver(MeteringDocument((b,)), "key")
     assert (outcome.status, outcome.code) == (UNKNOWN, "UNPROCESSED")

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.base import Connector, MeteringDocument, OutcomeStatus, Transient, UsageRecord
-from tests.connectors.world import CUSTOMERS, NOW, MovingClock, Sandbox, make, record, slots, statuses
+from tests.connectors.world import CUSTOMERS, NOW, MovingClock, Sandbox, invoice, make, record, slots, statuses
 
 Connect = Callable[..., Connector]
 BOTH = ["aws_marketplace", "azure_marketplace"]
@@ -145,3 +145,18 @@ async def test_a_region_that_fails_holds_up_no_other(connect: Connect, sandbox: 
     with pytest.raises(Transient) as failure:
         await connect(provider).deliver(MeteringDocument(records), "key")
     assert failure.value.unknown, "some of them may have been counted"
+
+
+@pytest.mark.parametrize(("provider", "given"), [("aws_marketplace", slots("aws_marketplace", 1)), ("stripe", None)])
+async def test_the_end_of_a_repeat_by_the_sdk_proves_nothing(
+    provider: str, given: tuple[UsageRecord, ...] | None, connect: Connect, sandbox: Sandbox
+) -> None:
+    """The answer to its first try was lost, and its second try is told to slow down."""
+    step = "invoices.finalize" if given is None else ""
+    sandbox.fault(provider, "reset_after", match=step)
+    sandbox.fault(provider, "throttle_429", match=step, times=None, after=1)
+    document = invoice() if given is None else MeteringDocument(given)
+    with pytest.raises(Transient) as failure:
+        await connect(provider, network_retries=1).deliver(document, "key")
+    assert failure.value.unknown
+    assert len(sandbox.effects(provider)) == 1
