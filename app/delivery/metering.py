@@ -40,6 +40,12 @@ REFUSAL_PAUSE = timedelta(hours=6)
 """How long a refused amount is not offered again: marketplaces ask not to be tried blindly."""
 LATE = ("OUT_OF_WINDOW", "MONTH_CLOSED")
 """Refusals of an hour that has passed; they, and a person's word, say nothing about the next one."""
+LAST_SLOT = (
+    select(func.max(col(MeteringSlot.hour)))
+    .where(MeteringSlot.billing_configuration_id == BillingConfiguration.id)
+    .scalar_subquery()
+)
+"""The last hour of a billing configuration that was used."""
 
 
 @dataclass(slots=True)
@@ -51,9 +57,9 @@ class Sent:
 
 
 async def metered_configurations(session: AsyncSession, connections: Connections) -> list[BillingConfiguration]:
-    """The billing configurations whose provider takes usage instead of invoices, by id.
+    """The billing configurations whose provider takes usage instead of invoices; whose last slot is the oldest comes first.
 
-    An archived one stays until the invoices that are routed to it are covered.
+    Those of one buyer share its hours, and in a fixed order the first one would take them all. An archived one stays until the invoices that are routed to it are covered.
     """
     is_open = select(Delivery.id).where(
         Delivery.billing_configuration_id == BillingConfiguration.id,
@@ -62,7 +68,7 @@ async def metered_configurations(session: AsyncSession, connections: Connections
     found = await session.execute(
         select(BillingConfiguration)
         .where(or_(col(BillingConfiguration.archived_at).is_(None), is_open.exists()))
-        .order_by(col(BillingConfiguration.id))
+        .order_by(LAST_SLOT.asc().nulls_first(), col(BillingConfiguration.id))
     )
     return [row for row in found.scalars() if _metering(connections, row) is not None]
 
@@ -75,7 +81,9 @@ async def plan_slots(
     There is none where nothing is owed, the slot is taken, or a refusal is fresh.
     """
     found = await session.execute(
-        select(BillingConfiguration).where(col(BillingConfiguration.id).in_(configuration_ids))
+        select(BillingConfiguration)
+        .where(col(BillingConfiguration.id).in_(configuration_ids))
+        .order_by(LAST_SLOT.asc().nulls_first(), col(BillingConfiguration.id))
     )
     metered = [(row, place) for row in found.scalars() if (place := _metering(connections, row)) is not None]
     if not metered:
@@ -90,7 +98,7 @@ async def plan_slots(
         await lock_named(session, name)
     planned: list[MeteringSlot] = []
     owed: dict[UUID, Decimal] | None = None
-    for configuration, connection in sorted(metered, key=lambda item: item[0].id):
+    for configuration, connection in metered:
         standing = await standing_of(session, configuration.id, connection, now=now)
         # In a last call there is no time to wait after a refusal.
         since = now - (REFUSAL_PAUSE if standing.until is None else timedelta(0))

@@ -42,3 +42,19 @@ async def test_a_batch_that_always_fails_lets_others_pass(world: World, monkeypa
     assert {slot.record["customer"]["licenseArn"][-5:]: slot.status for slot in await world.slots()} == {
         "-acme": SlotStatus.SENDING, "other": SlotStatus.ACCEPTED,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("customers", [("acme", "acme"), ("acme", "twin")], ids=["one customer", "two customers"])
+async def test_configurations_of_one_buyer_take_turns(world: World, customers: tuple[str, str]) -> None:
+    """Each has new usage every hour; the first one must not take every hour of the buyer."""
+    of_name = {name: await world.customer(name) for name in dict.fromkeys(customers)}
+    configurations = [await world.configuration(of_name[name], AWS) for name in customers]
+    for name, configuration in zip(customers, configurations, strict=True):
+        await world.contract(of_name[name], configuration)
+    for _ in range(6):
+        for name in of_name:
+            await world.use(40, at=world.now - HOUR, customer=name)
+        await world.sweep()
+        world.sandbox.move(hours=1)
+    used = [slot.billing_configuration_id for slot in await world.slots()]
+    assert [used.count(configuration) for configuration in configurations] == [3, 3]
