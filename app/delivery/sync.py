@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import structlog
+
 from app.delivery.metering import metered_configurations, plan_slots, send_slots
 from app.delivery.registry import Connections
 from app.delivery.service import deliver, due_deliveries, open_deliveries
@@ -19,6 +21,9 @@ from app.delivery.states import DeliveryStatus
 from app.delivery.tables import Delivery
 from app.delivery.voids import settle_voids
 from app.store.engine import Store
+from app.store.ids import to_text
+
+log = structlog.get_logger("metrograph.delivery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,17 @@ async def meter(target: Target, done: Sweep) -> None:
     of_customer: dict[UUID, list[UUID]] = {}
     for configuration in metered:
         of_customer.setdefault(configuration.customer_id, []).append(configuration.id)
-    for configuration_ids in of_customer.values():
-        async with target.store.transaction() as session:
-            done.slots_planned += len(
-                await plan_slots(session, target.connections, configuration_ids, now=target.clock())
-            )
+    faults: list[Exception] = []
+    for customer_id, configuration_ids in of_customer.items():
+        try:
+            async with target.store.transaction() as session:
+                done.slots_planned += len(
+                    await plan_slots(session, target.connections, configuration_ids, now=target.clock())
+                )
+        except Exception as fault:
+            # The others' hours would pass; it is raised when theirs were sent.
+            log.exception("customer not metered", customer=to_text("customer", customer_id))
+            faults.append(fault)
     for name in sorted({configuration.connection for configuration in metered}):
         target.on_step(f"{name} usage")
         sent = await send_slots(target.store, target.connections, name, clock=target.clock)
@@ -90,6 +101,8 @@ async def meter(target: Target, done: Sweep) -> None:
     for configuration in metered:
         async with target.store.transaction() as session:
             done.delivered += await settle(session, configuration.id, now=target.clock())
+    if faults:
+        raise faults[0]
 
 
 async def _is_delivered(target: Target, delivery_id: UUID) -> bool:

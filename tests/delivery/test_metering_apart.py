@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.delivery import metering
 from app.delivery.registry import Connection
 from app.delivery.states import SlotStatus
 from connectors.base import Document, Transient
@@ -58,3 +62,24 @@ async def test_configurations_of_one_buyer_take_turns(world: World, customers: t
         world.sandbox.move(hours=1)
     used = [slot.billing_configuration_id for slot in await world.slots()]
     assert [used.count(configuration) for configuration in configurations] == [3, 3]
+
+
+async def test_a_customer_that_cannot_be_rated_is_told_after_the_others_were_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = (await world.account(AWS)).customer_id
+    await world.account(AWS, name="other", settings=OTHER)
+    for customer in ("acme", "other"):
+        await world.use(40, at=NOON - HOUR, customer=customer)
+    rate = metering.owed_through
+
+    async def fail(session: AsyncSession, customer_id: UUID, *arguments: Any, **more: Any) -> dict[UUID, Decimal]:
+        if customer_id == broken:
+            raise ArithmeticError("its prices contradict each other")
+        return await rate(session, customer_id, *arguments, **more)
+
+    monkeypatch.setattr(metering, "owed_through", fail)
+    with pytest.raises(ArithmeticError):
+        await world.sweep()
+    [slot] = await world.slots()
+    assert (slot.record["customer"], slot.status) == (OTHER, SlotStatus.ACCEPTED)
