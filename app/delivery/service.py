@@ -58,7 +58,25 @@ async def open_deliveries(session: AsyncSession, connections: Connections, *, no
     ]
     session.add_all(made)
     await session.flush()
+    await _tell_of_removed(session, connections, now=now)
     return made
+
+
+async def _tell_of_removed(session: AsyncSession, connections: Connections, *, now: datetime) -> None:
+    """Nobody meters for an account that is configured no more; what it was to cover would wait without a word."""
+    found = await session.scalars(
+        select(Delivery)
+        .where(
+            Delivery.mode == "metering",
+            Delivery.status == DeliveryStatus.PENDING,
+            col(Delivery.connection).not_in([item.name for item in connections.all()]),
+        )
+        .with_for_update(skip_locked=True)
+    )
+    for delivery in found:
+        delivery.updated_at = now
+        _attend(delivery, "NO_CONNECTION", f"No connection {delivery.connection!r} is configured.",
+                "Add it to the connections file; metering goes on by itself then.")  # fmt: skip
 
 
 async def due_deliveries(session: AsyncSession, *, now: datetime, at_once: bool = False) -> list[Delivery]:

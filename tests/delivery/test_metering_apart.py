@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.delivery import metering
-from app.delivery.registry import Connection
-from app.delivery.states import SlotStatus
+from app.delivery.registry import Connection, Connections
+from app.delivery.states import DeliveryStatus, SlotStatus
 from connectors.base import Document, Transient
-from tests.delivery.world import HOUR, NOON, SETTINGS, World
+from tests.delivery.world import HOUR, NOON, NOVEMBER, SETTINGS, World
 
 AWS = "aws_marketplace"
 OTHER = SETTINGS[AWS] | {"awsCustomerAccountId": "210987654321", "licenseArn": SETTINGS[AWS]["licenseArn"] + "-other"}
@@ -83,3 +83,19 @@ async def test_a_customer_that_cannot_be_rated_is_told_after_the_others_were_sen
         await world.sweep()
     [slot] = await world.slots()
     assert (slot.record["customer"], slot.status) == (OTHER, SlotStatus.ACCEPTED)
+
+
+async def test_an_account_that_was_removed_needs_attention_until_it_is_back(world: World) -> None:
+    await world.account(AWS)
+    await world.use(40, at=NOVEMBER - HOUR)
+    await world.finalize()
+    await world.open()
+    live = world.connections
+    world.connections = Connections({item.name: item for item in live.all() if item.name != "aws-sandbox"})
+    await world.sweep()
+    [delivery] = await world.deliveries()
+    assert (delivery.status, delivery.error_code) == (DeliveryStatus.NEEDS_ATTENTION, "NO_CONNECTION")
+    world.connections = live
+    await world.sweep()
+    [delivery] = await world.deliveries()
+    assert (delivery.status, delivery.error_code, world.sandbox.metered(AWS)) == (DeliveryStatus.DELIVERED, None, 40)
