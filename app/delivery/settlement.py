@@ -18,7 +18,7 @@ from app.customers.tables import BillingConfiguration
 from app.delivery.metering_standing import why_not_metered
 from app.delivery.states import RESOLVED, DeliveryStatus, SlotStatus
 from app.delivery.tables import Delivery, MeteringSlot
-from app.invoices.tables import Invoice
+from app.invoices.tables import IS_VOID, Invoice
 from app.store.locks import lock_customer
 
 
@@ -34,7 +34,12 @@ async def settle(session: AsyncSession, configuration_id: UUID, *, now: datetime
     found = await session.execute(
         select(Delivery)
         .join(Invoice, col(Delivery.invoice_id) == Invoice.id)
-        .where(Delivery.billing_configuration_id == configuration_id, Delivery.mode == "metering")
+        .where(
+            Delivery.billing_configuration_id == configuration_id,
+            Delivery.mode == "metering",
+            # Nothing is owed for a void invoice (`owing.py`); what it had is there for the others.
+            ~IS_VOID,
+        )
         .order_by(col(Invoice.due_at), col(Invoice.id))
         .execution_options(populate_existing=True)
     )

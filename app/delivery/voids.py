@@ -51,8 +51,12 @@ async def _waiting(session: AsyncSession, *, now: datetime) -> list[tuple[UUID, 
         .join(InvoiceVoid, col(InvoiceVoid.invoice_id) == Delivery.invoice_id)
         .where(
             col(Delivery.status).not_in((DeliveryStatus.CANCELED, DeliveryStatus.SKIPPED)),
-            # A person is asked to look, unless what they were asked for is this void.
-            or_(col(Delivery.status) != DeliveryStatus.NEEDS_ATTENTION, Delivery.error_code == VOIDED_AT_PROVIDER),
+            # A person is asked to look, unless what they were asked for is this void, or concerns hours and no invoice.
+            or_(
+                col(Delivery.status) != DeliveryStatus.NEEDS_ATTENTION,
+                Delivery.error_code == VOIDED_AT_PROVIDER,
+                col(Delivery.mode) == "metering",
+            ),
             or_(
                 col(Delivery.status) != DeliveryStatus.DELIVERED,
                 col(InvoiceVoid.in_provider),

@@ -10,6 +10,7 @@ import pytest
 
 from app.delivery import actions, external
 from app.delivery.owing import owed_through
+from app.delivery.slot_actions import resolve_slot
 from app.delivery.states import CREDITED, DeliveryStatus
 from app.delivery.tables import Delivery
 from app.delivery.voids import CALLED_OFF
@@ -18,7 +19,7 @@ from app.invoices.regenerating import regenerate_invoice
 from app.invoices.tables import Invoice
 from app.invoices.voiding import void_invoice
 from connectors.base import CREDIT_NEEDED, ProviderEntry
-from tests.delivery.world import HOUR, NOVEMBER, SETTINGS, World
+from tests.delivery.world import HOUR, NO_BUYER, NOVEMBER, SETTINGS, World
 
 
 async def void(world: World, invoice: Invoice, *, in_provider: bool = False) -> None:
@@ -166,3 +167,42 @@ async def test_what_replaced_a_deleted_draft_is_taken_back(world: World) -> None
     found = await the_delivery(world)
     assert (found.status, found.provider_reference) == (DeliveryStatus.CANCELED, second["id"])
     assert world.sandbox.effects("stripe") == []
+
+
+async def test_a_void_invoice_takes_nothing_of_what_a_marketplace_has_counted(world: World) -> None:
+    """Of 5.00 nobody knows whether they were counted; the invoice is void, and made again. Then somebody knows."""
+    await world.account("aws_marketplace")
+    await world.use(500, at=NOVEMBER - HOUR)
+    await world.finalize()
+    world.sandbox.fault("aws_marketplace", "drop_after")
+    await world.sweep()
+    world.sandbox.move(hours=25)
+    await world.sweep()
+    assert (await the_delivery(world)).status == DeliveryStatus.NEEDS_ATTENTION
+    [first] = await world.invoices()
+    async with world.store.transaction() as session:
+        await void_invoice(session, first.id, reason="wrong", now=world.now)
+        again = await regenerate_invoice(session, first.id, now=world.now)
+    await world.open()
+    [slot] = await world.slots()
+    async with world.store.transaction() as session:
+        await resolve_slot(session, slot.id, was_counted=True, reason="AWS shows it", now=world.now)
+    by_invoice = {delivery.invoice_id: delivery for delivery in await world.deliveries()}
+    assert by_invoice[again.id].status == DeliveryStatus.DELIVERED
+    await world.sweep()
+    by_invoice = {delivery.invoice_id: delivery for delivery in await world.deliveries()}
+    assert by_invoice[first.id].status == DeliveryStatus.CANCELED
+    assert by_invoice[again.id].acknowledged == Decimal(5)
+
+
+async def test_a_void_invoice_at_a_marketplace_needs_nobodys_attention(world: World) -> None:
+    await world.account("aws_marketplace", settings=NO_BUYER["aws_marketplace"])
+    await world.use(500, at=NOVEMBER - HOUR)
+    await world.finalize()
+    await world.sweep()
+    await world.sweep()
+    assert (await the_delivery(world)).status == DeliveryStatus.NEEDS_ATTENTION
+    [invoice] = await world.invoices()
+    await void(world, invoice)
+    await world.sweep()
+    assert (await the_delivery(world)).status == DeliveryStatus.CANCELED
