@@ -15,10 +15,10 @@ from sqlmodel import and_, col, or_, select
 
 from app.delivery import metering
 from app.delivery.calling import CODE, TEXT, storable_text
-from app.delivery.inbound import Handled, Later, NoticeState, Place, Subject
+from app.delivery.inbound import Handled, Later, NoticeState, Place, Subject, close
 from app.delivery.registry import Connection
 from app.delivery.subscriptions import observe, to_view
-from app.delivery.tables import ConnectionPause, MarketplaceSubscription
+from app.delivery.tables import ConnectionPause, MarketplaceSubscription, ProviderNotice
 from app.failpoints import reached
 from connectors.base import Terminal, Transient
 from connectors.subscriptions import Marketplace, SubscriptionState, SubscriptionView
@@ -30,7 +30,7 @@ REFRESH = timedelta(hours=20)
 FLUSHES, PAUSE_SECONDS = 6, 0.5
 """How often usage is sent before an operation is answered; a marketplace gives ten seconds."""
 LIMIT = 200
-"""Subscriptions that one sweep asks about; the oldest reading first."""
+"""Subscriptions of an account that one sweep asks about; the oldest reading first."""
 
 
 async def arrive(place: Place, connection: Connection, token: str) -> MarketplaceSubscription:
@@ -45,21 +45,31 @@ async def arrive(place: Place, connection: Connection, token: str) -> Marketplac
 
 
 async def follow(place: Place, subject: Subject) -> Handled:
-    """Do what notices about one subscription ask for, oldest first."""
+    """Do what notices about one subscription ask for, oldest first.
+
+    One that cannot be looked at now keeps none after it waiting, such as the end of an agreement, of which the last call is short.
+    """
     market = subject.connection.connector
     if not isinstance(market, Marketplace):
         return NoticeState.IGNORED
     concerned = False
+    later: Later | None = None
+    done: list[ProviderNotice] = []
     for notice in subject.notices:
-        if notice.payload:
-            try:
-                view = await _answered(place, subject.connection, market, notice.payload)
-            except (Transient, Terminal) as failure:
-                code = failure.code if isinstance(failure, Terminal) else "TRANSIENT"
-                return Later(failure.message, code)
-            reached("marketplaces.looked")
-            concerned |= view is not None and await _observed(place, subject.connection, view)
-    return NoticeState.HANDLED if concerned else NoticeState.IGNORED
+        try:
+            view = await _answered(place, subject.connection, market, notice.payload) if notice.payload else None
+        except (Transient, Terminal) as failure:
+            later = later or Later(failure.message, failure.code if isinstance(failure, Terminal) else "TRANSIENT")
+            continue
+        reached("marketplaces.looked")
+        concerned |= view is not None and await _observed(place, subject.connection, view)
+        done.append(notice)
+    state = NoticeState.HANDLED if concerned else NoticeState.IGNORED
+    if later is None:
+        return state
+    async with place.store.transaction() as session:
+        await close(session, Subject(subject.connection, done), state, now=place.clock())
+    return later
 
 
 async def follow_all(place: Place) -> int:
@@ -78,13 +88,16 @@ async def follow_all(place: Place) -> int:
             MarketplaceSubscription.state != SubscriptionState.ENDED,
             col(MarketplaceSubscription.refreshed_at) < now - REFRESH,
         )
-        found = await session.execute(
-            select(MarketplaceSubscription.id, MarketplaceSubscription.connection)
-            .where(or_(waits, is_old))
-            .order_by(col(MarketplaceSubscription.refreshed_at), col(MarketplaceSubscription.id))
-            .limit(LIMIT)
-        )
-        due = [(row[0], row[1]) for row in found]
+        due: list[tuple[UUID, str]] = []
+        # Each account by itself: of one that was removed, or does not answer, the same ones come first each time.
+        for account in place.connections.all():
+            found = await session.execute(
+                select(MarketplaceSubscription.id, MarketplaceSubscription.connection)
+                .where(or_(waits, is_old), MarketplaceSubscription.connection == account.name)
+                .order_by(col(MarketplaceSubscription.refreshed_at), col(MarketplaceSubscription.id))
+                .limit(LIMIT)
+            )
+            due += [(row[0], row[1]) for row in found]
     for subscription_id, name in due:
         connection = place.connections.find(name)
         if connection is not None and isinstance(connection.connector, Marketplace):

@@ -25,9 +25,11 @@ from app.errors import InvalidState
 from app.pages.arrival import POLICY
 from app.sandbox import TOPIC
 from app.settings import Settings
+from app.store.ids import new_id
 from app.web_marketplace import TICKET_LIFE, marketplace_routes
 from app.web_notices import notice_routes
 from app.worker import NOTICE_HANDLERS
+from connectors.base import Terminal
 from tests.delivery.world import HOUR, NOON, NOVEMBER, SETTINGS, World
 
 AWS, AZURE = "aws_marketplace", "azure_marketplace"
@@ -480,3 +482,44 @@ async def test_the_books_tell_of_usage_after_the_last_call(street: Street, world
     async with world.store.transaction() as session:
         await session.execute(text("update marketplace_subscriptions set metering_until = created_at"))
     assert await street.count(how_many_broken) == 1
+
+
+async def test_a_notice_that_cannot_be_looked_at_keeps_none_after_it_waiting(
+    street: Street, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.account(AWS, settings=SETTINGS[AWS])
+    await world.use(40, at=NOON - HOUR)
+    connector: Any = world.connections.find("aws-sandbox").connector  # type: ignore[union-attr]
+    look = connector.look
+
+    async def refuse(payload: Any) -> Any:
+        if payload["event"] == "License Updated":
+            raise Terminal("AUTHENTICATION", "AWS: entitlements may not be read")
+        return await look(payload)
+
+    monkeypatch.setattr(connector, "look", refuse)
+    await street.tell_aws(event(UPDATED, NOON - HOUR))
+    await street.tell_aws(event(DEPROVISIONED, NOON, number=2))
+    await street.handle()
+    assert ((await street.row()).state, world.sandbox.metered(AWS)) == ("ENDED", 40)
+    assert await street.count("select count(*) from provider_notices where state = 'RECEIVED'") == 1
+
+
+async def test_subscriptions_of_a_removed_account_keep_no_others_waiting(
+    street: Street, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bought = street.order("azure/subscriptions")
+    await street.land(bought["token"])
+    await street.link()
+    async with world.store.transaction() as session:
+        row = await street.row()
+        gone = {"id": new_id(), "connection": "removed", "billing_configuration_id": None, "customer_id": None}
+        session.add(
+            MarketplaceSubscription(**{**row.model_dump(), **gone, "state": "ACTIVE", "refreshed_at": NOON - 90 * HOUR})
+        )
+    monkeypatch.setattr(marketplaces, "LIMIT", 1)
+    await street.follow()
+    assert {row.connection: row.state for row in await street.rows()} == {
+        "removed": "ACTIVE",
+        "azure-sandbox": "ACTIVE",
+    }
