@@ -147,6 +147,8 @@ def _move(row: MarketplaceSubscription, view: SubscriptionView, market: Marketpl
 
 async def _follow_settings(session: AsyncSession, row: MarketplaceSubscription, settings: Mapping[str, str]) -> None:
     """A plan that was changed at the marketplace is the plan that usage must name from then on."""
+    # What a marketplace leaves empty is not known; usage that names no plan would be refused.
+    settings = {key: value for key, value in settings.items() if value}
     if not settings or dict(row.settings) == {**row.settings, **settings}:
         return
     row.settings = {**row.settings, **settings}

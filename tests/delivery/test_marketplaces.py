@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from app.commands.checking import RULES
 from app.delivery import marketplaces, matching
 from app.delivery.inbound import Place, handle_all
 from app.delivery.states import DeliveryStatus, SlotAlarm, SlotStatus, alarm_of
+from app.delivery.subscriptions import observe, to_view
 from app.delivery.tables import MarketplaceSubscription
 from app.errors import InvalidState
 from app.pages.arrival import POLICY
@@ -523,3 +525,16 @@ async def test_subscriptions_of_a_removed_account_keep_no_others_waiting(
         "removed": "ACTIVE",
         "azure-sandbox": "ACTIVE",
     }
+
+
+async def test_a_plan_that_is_left_out_is_still_the_plan(street: Street, world: World) -> None:
+    bought = street.order("azure/subscriptions")
+    await street.land(bought["token"])
+    await street.link()
+    connection = world.connections.find("azure-sandbox")
+    assert connection is not None
+    view = to_view(await street.row())
+    plan = view.settings["planId"]
+    async with world.store.transaction() as session:
+        await observe(session, connection, replace(view, settings={**view.settings, "planId": ""}), now=world.now)
+    assert (await street.row()).settings["planId"] == plan
