@@ -27,7 +27,7 @@ from app.core.ledger import GrantStatus, balance_at, status_at
 from app.core.period import Period
 from app.core.terms import ProductType
 from app.core.thresholds import ThresholdKind
-from app.delivery import inbound
+from app.delivery import inbound, payments
 from app.delivery.payments import settle_payments
 from app.delivery.tables import Delivery
 from app.errors import BillingError, ErrorCode, InvalidState
@@ -388,6 +388,25 @@ async def test_stripe_tells_what_became_of_a_payment(world: World, fee: UUID, is
     assert (await threshold(world, contract)).is_enabled is is_paid
     assert (await draft_totals(world, contract))[NOVEMBER] == (0 if is_paid else 120)
     await assert_sound(world)
+
+
+async def test_payments_that_wait_for_long_hide_none_that_was_made(
+    world: World, fee: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payments, "LIMIT", 1)
+    contract = await world.account("stripe", price="1")
+    for _ in range(2):
+        await buy(world, contract, gated(PaymentGate.STRIPE, contract, fee))
+    await bill_unpaid(world.store, actor=ACTOR, now=world.now)
+    await world.sweep()
+    last = (await world.invoices())[-1]
+    made = next(item.provider_reference for item in await world.deliveries() if item.invoice_id == last.id)
+    headers = {"authorization": "Bearer sk_test_1"}
+    assert world.sandbox.http.post(f"/v1/invoices/{made}/pay", headers=headers).is_success
+    asked = [
+        await settle_payments(world.store, world.connections, actor=ACTOR, clock=world.sandbox.now) for _ in range(30)
+    ]
+    assert sum(asked) == 1
 
 
 async def told(world: World, reference: str) -> None:
