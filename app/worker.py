@@ -69,8 +69,7 @@ async def deliver(runtime: Runtime, delivery: str) -> None:
 
 
 async def open_deliveries(runtime: Runtime) -> None:
-    """Make the deliveries of new invoices, call off those of void ones, and enqueue what is due, one job each."""
-    await voids.settle_voids(runtime.store, runtime.connections, clock=runtime.clock.now)
+    """Make the deliveries of new invoices, enqueue what is due, one job each, and then call off those of void ones."""
     async with runtime.store.transaction() as session:
         now = runtime.clock.now()
         await service.open_deliveries(session, runtime.connections, now=now)
@@ -78,6 +77,7 @@ async def open_deliveries(runtime: Runtime) -> None:
             turn = await turns.turn_of(session, runtime.connections, due.billing_configuration_id)
             lane = turns.lane_of(turn, runtime.connections, due.connection)
             await enqueue(session, "delivery.deliver", {"delivery": str(due.id)}, lock=lane, once=f"deliver:{due.id}")
+    await voids.settle_voids(runtime.store, runtime.connections, clock=runtime.clock.now)
 
 
 async def meter_hour(runtime: Runtime) -> None:

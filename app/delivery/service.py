@@ -219,6 +219,11 @@ async def _receive(
             _attend(delivery, result.code, result.message, result.hint or None)
         case Outcome():
             _apply(delivery, result, now=now)
+            void = await session.get(InvoiceVoid, delivery.invoice_id)
+            if delivery.status == DeliveryStatus.DELIVERED and void is not None and not void.in_provider:
+                # It was voided after it had gone out, and nobody knew that it would get there; `voids.py` tells.
+                delivery.status, delivery.next_attempt_at, delivery.delivered_at = DeliveryStatus.FAILED, now, None
+                delivery.acknowledged = ZERO
 
 
 def _apply(delivery: Delivery, outcome: Outcome, *, now: datetime) -> None:

@@ -33,21 +33,27 @@ async def settle_voids(store: Store, connections: Connections, *, clock: Callabl
     """Call off or take back the deliveries of void invoices; returns how many were decided."""
     async with store.transaction() as session:
         waiting = [
-            (delivery_id, await turns.turn_of(session, connections, configuration_id))
-            for delivery_id, configuration_id in await _waiting(session, now=clock())
+            (delivery_id, name, await turns.turn_of(session, connections, configuration_id))
+            for delivery_id, name, configuration_id in await _waiting(session, now=clock())
         ]
     done = 0
-    for delivery_id, turn in waiting:
+    silent = set[str]()
+    for delivery_id, name, turn in waiting:
+        if name in silent:
+            continue
         async with hold(store, turn) as is_ours:
             # Who holds it may be sending this very invoice; the next sweep comes back to it.
-            done += is_ours and await _settle(store, connections, delivery_id, clock=clock)
+            decided = is_ours and await _settle(store, connections, delivery_id, clock=clock)
+        if decided is None:
+            silent.add(name)
+        done += bool(decided)
     return done
 
 
-async def _waiting(session: AsyncSession, *, now: datetime) -> list[tuple[UUID, UUID]]:
-    """Deliveries of void invoices that are not closed, or that are to be taken back; with their configurations."""
+async def _waiting(session: AsyncSession, *, now: datetime) -> list[tuple[UUID, str, UUID]]:
+    """Deliveries of void invoices that are not closed, or that are to be taken back; with accounts and configurations."""
     found = await session.execute(
-        select(Delivery.id, Delivery.billing_configuration_id)
+        select(Delivery.id, Delivery.connection, Delivery.billing_configuration_id)
         .join(InvoiceVoid, col(InvoiceVoid.invoice_id) == Delivery.invoice_id)
         .where(
             col(Delivery.status).not_in((DeliveryStatus.CANCELED, DeliveryStatus.SKIPPED)),
@@ -70,10 +76,13 @@ async def _waiting(session: AsyncSession, *, now: datetime) -> list[tuple[UUID, 
         )
         .order_by(col(Delivery.created_at), col(Delivery.id))
     )
-    return [(row[0], row[1]) for row in found]
+    return [(row[0], row[1], row[2]) for row in found]
 
 
-async def _settle(store: Store, connections: Connections, delivery_id: UUID, *, clock: Callable[[], datetime]) -> bool:
+async def _settle(
+    store: Store, connections: Connections, delivery_id: UUID, *, clock: Callable[[], datetime]
+) -> bool | None:
+    """Whether it was decided; None when the account did not answer."""
     async with store.transaction() as session:
         delivery = await session.get_one(Delivery, delivery_id, with_for_update=True)
         void = await session.get_one(InvoiceVoid, delivery.invoice_id)
@@ -112,7 +121,7 @@ async def _settle(store: Store, connections: Connections, delivery_id: UUID, *, 
                 if answer is not None:
                     delivery.provider_reference = answer.provider_reference or delivery.provider_reference
                     delivery.provider_status = answer.provider_status or delivery.provider_status
-    return True
+    return None if isinstance(answer, Transient) else True
 
 
 async def _ask(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from app.errors import InvalidState
 from app.invoices.regenerating import regenerate_invoice
 from app.invoices.tables import Invoice
 from app.invoices.voiding import void_invoice
-from connectors.base import CREDIT_NEEDED, ProviderEntry
+from connectors.base import CREDIT_NEEDED, Document, ProviderEntry
 from tests.delivery.world import HOUR, NO_BUYER, NOVEMBER, SETTINGS, World
 
 
@@ -206,3 +207,35 @@ async def test_a_void_invoice_at_a_marketplace_needs_nobodys_attention(world: Wo
     await void(world, invoice)
     await world.sweep()
     assert (await the_delivery(world)).status == DeliveryStatus.CANCELED
+
+
+async def test_what_gets_there_after_it_was_voided_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knew that it would, so nobody asked for it to be taken back; it must not be charged in silence."""
+    invoice = await billed(world, "stripe")
+    connector: Any = world.connections.find("stripe-sandbox").connector  # type: ignore[union-attr]
+    deliver = connector.deliver
+
+    async def be_slow(document: Document, key: str) -> Any:
+        await void(world, invoice)
+        return await deliver(document, key)
+
+    monkeypatch.setattr(connector, "deliver", be_slow)
+    for _ in range(2):
+        await world.sweep()
+    found = await the_delivery(world)
+    assert (found.status, found.error_code) == (DeliveryStatus.NEEDS_ATTENTION, CALLED_OFF)
+    assert found.error_hint == f"Void {found.provider_reference} at the provider, then cancel the delivery."
+
+
+async def test_an_account_that_does_not_answer_is_asked_about_one_void_in_a_sweep(world: World) -> None:
+    for name in ("acme", "other"):
+        await world.account("stripe", name=name, settings={"stripeCustomerId": f"cus_{name}"})
+        await world.use(500, at=NOVEMBER - HOUR, customer=name)
+    await world.finalize()
+    await world.sweep()
+    for invoice in await world.invoices():
+        await void(world, invoice, in_provider=True)
+    world.sandbox.fault("stripe", "refuse_500", times=None)
+    before = world.sandbox.calls()
+    await world.sweep()
+    assert world.sandbox.calls() == before + 1
