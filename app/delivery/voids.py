@@ -57,9 +57,11 @@ async def _waiting(session: AsyncSession, *, now: datetime) -> list[tuple[UUID, 
         .join(InvoiceVoid, col(InvoiceVoid.invoice_id) == Delivery.invoice_id)
         .where(
             col(Delivery.status).not_in((DeliveryStatus.CANCELED, DeliveryStatus.SKIPPED)),
-            # A person is asked to look, unless what they were asked for is this void, or concerns hours and no invoice.
+            # A person was asked to look before, and this void is the answer; who is asked because of the void is left alone,
+            # unless what they were asked for is the void, or concerns hours and no invoice.
             or_(
                 col(Delivery.status) != DeliveryStatus.NEEDS_ATTENTION,
+                col(Delivery.updated_at) < InvoiceVoid.created_at,
                 Delivery.error_code == VOIDED_AT_PROVIDER,
                 col(Delivery.mode) == "metering",
             ),

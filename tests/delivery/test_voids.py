@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +20,7 @@ from app.errors import InvalidState
 from app.invoices.regenerating import regenerate_invoice
 from app.invoices.tables import Invoice
 from app.invoices.voiding import void_invoice
-from connectors.base import CREDIT_NEEDED, Document, ProviderEntry
+from connectors.base import CREDIT_NEEDED, Document, OutcomeStatus, ProviderEntry
 from tests.delivery.world import HOUR, NO_BUYER, NOVEMBER, SETTINGS, World
 
 
@@ -239,3 +240,46 @@ async def test_an_account_that_does_not_answer_is_asked_about_one_void_in_a_swee
     before = world.sandbox.calls()
     await world.sweep()
     assert world.sandbox.calls() == before + 1
+
+
+async def test_voiding_what_was_refused_closes_it(world: World) -> None:
+    invoice = await billed(world, "stripe")
+    world.sandbox.fault("stripe", "reject", match="invoices.create")
+    await world.sweep()
+    assert (await the_delivery(world)).status == DeliveryStatus.NEEDS_ATTENTION
+    world.sandbox.move(minutes=1)
+    await void(world, invoice)
+    await world.sweep()
+    assert (await the_delivery(world)).status == DeliveryStatus.CANCELED
+
+
+@pytest.mark.parametrize("in_provider", [True, False])
+async def test_voiding_what_stands_at_the_provider_with_another_total(
+    world: World, in_provider: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person was asked to look, and voids it: it is taken back, or told where it stands."""
+    invoice = await billed(world, "stripe")
+    connector: Any = world.connections.find("stripe-sandbox").connector  # type: ignore[union-attr]
+    deliver = connector.deliver
+
+    async def drift(document: Document, key: str) -> Any:
+        [outcome] = await deliver(document, key)
+        return [replace(outcome, status=OutcomeStatus.COLLISION, code="TOTAL_DRIFT")]
+
+    monkeypatch.setattr(connector, "deliver", drift)
+    await world.sweep()
+    assert (await the_delivery(world)).error_code == "TOTAL_DRIFT"
+    world.sandbox.move(minutes=1)
+    await void(world, invoice, in_provider=in_provider)
+    world.sandbox.move(minutes=1)
+    await world.sweep()
+    found = await the_delivery(world)
+    [there] = world.sandbox.effects("stripe")
+    assert (found.status, found.error_code, there["status"]) == (
+        (DeliveryStatus.CANCELED, CALLED_OFF, "void")
+        if in_provider
+        else (DeliveryStatus.NEEDS_ATTENTION, CALLED_OFF, "open")
+    )
+    calls = world.sandbox.calls()
+    await world.sweep()
+    assert world.sandbox.calls() == calls, "a person decides"
