@@ -24,7 +24,8 @@ from app.invoices.tables import Invoice
 from app.store.ids import to_text
 from connectors.base import DocumentLine, InvoiceDocument, MeteringDocument, UsageRecord
 
-COLLECTED_AT_ONCE = {"collectionMethod": "charge_automatically"}
+# One that was skipped as too small would be paid by nobody, and its commit wait for ever; Stripe puts it on the balance.
+COLLECTED_AT_ONCE = {"collectionMethod": "charge_automatically", "skipZero": "false"}
 
 
 async def invoice_document(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -388,6 +389,18 @@ async def test_stripe_tells_what_became_of_a_payment(world: World, fee: UUID, is
     assert (await threshold(world, contract)).is_enabled is is_paid
     assert (await draft_totals(world, contract))[NOVEMBER] == (0 if is_paid else 120)
     await assert_sound(world)
+
+
+async def test_a_payment_below_the_minimum_charge_is_not_skipped(world: World, fee: UUID) -> None:
+    """The customer's other invoices of that size are; nobody would ever tell that this one was paid."""
+    contract = await world.account("stripe", settings={"stripeCustomerId": "cus_Acme", "skipZero": "true"})
+    entry = gated(PaymentGate.STRIPE, contract, fee)
+    small = PaymentSchedule((ScheduledItem(NOON, Decimal("0.30"), Decimal(1)),))
+    await buy(world, contract, replace(entry, payment=small))
+    await bill_unpaid(world.store, actor=ACTOR, now=world.now)
+    await world.sweep()
+    [sent] = world.sandbox.effects("stripe")
+    assert sent["total"] == 30
 
 
 async def test_payments_that_wait_for_long_hide_none_that_was_made(
