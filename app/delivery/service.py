@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -33,6 +34,8 @@ from app.store.engine import Store
 from app.store.ids import to_text
 from app.store.locks import hold, lock_named
 from connectors.base import Outcome, OutcomeStatus, Terminal, Transient, document_from_json, document_to_json
+
+log = structlog.get_logger("metrograph.delivery")
 
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=6)
@@ -174,7 +177,15 @@ async def _intent(
     if last is None:
         invoice = await session.get_one(Invoice, delivery.invoice_id)
         configuration = await session.get_one(BillingConfiguration, delivery.billing_configuration_id)
-        document = document_to_json(await invoice_document(session, invoice, configuration))
+        try:
+            document = document_to_json(await invoice_document(session, invoice, configuration))
+        except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as fault:
+            # Nothing was sent, and the next try would fail alike; it must not be tried for ever in silence.
+            log.exception("document not made", delivery=to_text("delivery", delivery_id))
+            delivery.updated_at = now
+            _attend(delivery, "DOCUMENT", f"The document of the invoice cannot be made ({type(fault).__name__}).",
+                    "The log of the worker has the reason; retry when it is mended, or void the invoice.")  # fmt: skip
+            return None
         key = to_text("invoice", invoice.id)
     else:
         document, key = last.document, last.key

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.delivery import actions
+from app.delivery import actions, service
 from app.delivery.metering import REFUSAL_PAUSE
 from app.delivery.service import MAX_ATTEMPTS, deliver, due_deliveries
 from app.delivery.states import DeliveryStatus, SlotStatus
@@ -128,6 +128,23 @@ class Faulty:
 
     async def deliver(self, document: object, key: str) -> object:
         raise self.fault
+
+
+async def test_a_document_that_cannot_be_made_needs_attention(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await owing(world, "stripe")
+
+    async def fail(*_: object) -> object:
+        raise KeyError("a heading that is not there")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(service, "invoice_document", fail)
+        await world.sweep()
+    [delivery] = await world.deliveries()
+    assert (delivery.status, delivery.error_code, delivery.attempts) == ("NEEDS_ATTENTION", "DOCUMENT", 0)
+    async with world.store.transaction() as session:
+        await actions.retry(session, world.connections, delivery.id, now=world.now)
+    await world.sweep()
+    await delivered_once(world, "stripe")
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
