@@ -314,7 +314,14 @@ async def _receive(session: AsyncSession, batch: Sequence[UUID], answers: Answer
                 )
             )  # fmt: skip
             continue
-        outcome = by_reference[to_text("metering_slot", slot_id)]
+        reference = to_text("metering_slot", slot_id)
+        left_out = Outcome(
+            reference=reference,
+            status=OutcomeStatus.UNKNOWN,
+            code="NOT_ANSWERED",
+            message="The connector told nothing.",
+        )
+        outcome = by_reference.get(reference, left_out)
         is_first = await _was_never_counted(session, slot, attempts=slot.attempts - 1)
         session.add(_receipt(slot, outcome, now=now))
         _apply(slot, outcome, is_first=is_first)

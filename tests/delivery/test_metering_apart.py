@@ -99,3 +99,21 @@ async def test_an_account_that_was_removed_needs_attention_until_it_is_back(worl
     await world.sweep()
     [delivery] = await world.deliveries()
     assert (delivery.status, delivery.error_code, world.sandbox.metered(AWS)) == (DeliveryStatus.DELIVERED, None, 40)
+
+
+async def test_a_record_that_a_connector_leaves_out_is_unknown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    connector: Any = account_of(world).connector
+
+    async def leave_out(document: Document, key: str) -> list[Any]:
+        return []
+
+    await world.account(AWS)
+    await world.use(40, at=NOON - HOUR)
+    with monkeypatch.context() as patched:
+        patched.setattr(connector, "deliver", leave_out)
+        await world.sweep()
+    [slot] = await world.slots()
+    assert (slot.status, slot.error_code) == (SlotStatus.SENDING, "NOT_ANSWERED")
+    await world.sweep()
+    [slot] = await world.slots()
+    assert slot.status == SlotStatus.ACCEPTED
