@@ -7,6 +7,7 @@ as the notice is committed; notices of one subject are handled together, by one 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,10 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 
 from app.core.retry import wait_before
-from app.delivery import calling, registry
-from app.delivery.tables import ProviderNotice
+from app.delivery import calling, registry, tables
 from app.jobs.service import enqueue
-from app.store import engine, ids
+from app.store import engine, ids, locks
 from connectors.base import Notification
 
 log = structlog.get_logger("metrograph.inbound")
@@ -33,6 +33,7 @@ LONGEST_WAIT = timedelta(hours=6)
 MAX_ATTEMPTS = 60
 """About two weeks; what a notice hints at is read again by the nightly sweep as well."""
 BATCH = 500
+"""Notices of one account that are worked through at once."""
 KEPT = timedelta(days=90)
 """Longer than any provider repeats a notice (Stripe lists 30 days), so a forgotten one can never come again."""
 
@@ -58,7 +59,7 @@ class Subject:
     """Notices of one connection that are about the same thing, oldest first; they are handled by one reading."""
 
     connection: registry.Connection
-    notices: Sequence[ProviderNotice] = field(repr=False)
+    notices: Sequence[tables.ProviderNotice] = field(repr=False)
 
     @property
     def provider_reference(self) -> str | None:
@@ -100,7 +101,7 @@ async def receive(
 ) -> bool:
     """Keep a notice and have it handled soon; False when it is known already. The caller's transaction commits both."""
     found = await session.execute(
-        insert(ProviderNotice)
+        insert(tables.ProviderNotice)
         .values(
             id=ids.new_id(), created_at=now, provider=connection.provider, connection=connection.name,
             event_id=notice.event_id, kind=calling.storable_text(notice.kind, 128) or "unknown",
@@ -110,7 +111,7 @@ async def receive(
             next_attempt_at=now,
         )
         .on_conflict_do_nothing(index_elements=["connection", "event_id"])
-        .returning(col(ProviderNotice.id))
+        .returning(col(tables.ProviderNotice.id))
     )  # fmt: skip
     if found.scalar_one_or_none() is None:
         return False
@@ -119,31 +120,43 @@ async def receive(
 
 
 async def handle_all(place: Place, handlers: Mapping[str, Handler], *, at_once: bool = False) -> int:
-    """Work through the notices that wait, by provider mode (`invoice`, `metering`); returns how many were closed."""
-    done = 0
+    """Work through the notices that wait, by provider mode (`invoice`, `metering`); returns how many were closed.
+
+    Each account by itself, and by one worker at a time: one that hangs keeps neither the others' notices waiting nor more workers.
+    """
+    of_account: dict[str, list[Subject]] = {}
     for subject in await _waiting(place, at_once=at_once):
-        handler = handlers.get(subject.connection.capabilities.mode)
-        try:
-            outcome = await _ignored() if handler is None else await handler(place, subject)
-        except Exception as fault:
-            # One subject that cannot be handled must not hold up all others; it is tried again, and seen in the log.
-            log.exception("notice not handled", connection=subject.connection.name)
-            outcome = Later(f"It could not be handled ({type(fault).__name__})", "FAULT")
-        async with place.store.transaction() as session:
-            await close(session, subject, outcome, now=place.clock())
-        done += 0 if isinstance(outcome, Later) else len(subject.notices)
+        of_account.setdefault(subject.connection.name, []).append(subject)
+    work = [_handle_account(place, handlers, name, subjects) for name, subjects in of_account.items()]
+    return sum(await asyncio.gather(*work))
+
+
+async def _handle_account(place: Place, handlers: Mapping[str, Handler], name: str, subjects: Sequence[Subject]) -> int:
+    done = 0
+    async with locks.hold(place.store, f"handle:{name}") as is_ours:
+        for subject in subjects if is_ours else ():
+            handler = handlers.get(subject.connection.capabilities.mode)
+            try:
+                outcome = await _ignored() if handler is None else await handler(place, subject)
+            except Exception as fault:
+                # One subject that cannot be handled must not hold up all others; it is tried again, and seen in the log.
+                log.exception("notice not handled", connection=name)
+                outcome = Later(f"It could not be handled ({type(fault).__name__})", "FAULT")
+            async with place.store.transaction() as session:
+                await close(session, subject, outcome, now=place.clock())
+            done += 0 if isinstance(outcome, Later) else len(subject.notices)
     return done
 
 
 async def close(session: AsyncSession, subject: Subject, outcome: Handled, *, now: datetime) -> None:
     """Write what became of the notices of a subject. Closed ones stay as they are."""
     rows = await session.execute(
-        select(ProviderNotice)
+        select(tables.ProviderNotice)
         .where(
-            col(ProviderNotice.id).in_([notice.id for notice in subject.notices]),
-            ProviderNotice.state == NoticeState.RECEIVED,
+            col(tables.ProviderNotice.id).in_([notice.id for notice in subject.notices]),
+            tables.ProviderNotice.state == NoticeState.RECEIVED,
         )
-        .order_by(col(ProviderNotice.id))
+        .order_by(col(tables.ProviderNotice.id))
         .with_for_update()
     )
     for row in rows.scalars():
@@ -163,8 +176,8 @@ async def close(session: AsyncSession, subject: Subject, outcome: Handled, *, no
 async def forget_old(session: AsyncSession, *, now: datetime) -> None:
     """Drop notices that were closed long ago."""
     await session.execute(
-        delete(ProviderNotice).where(
-            col(ProviderNotice.handled_at) < now - KEPT, col(ProviderNotice.state) != NoticeState.RECEIVED
+        delete(tables.ProviderNotice).where(
+            col(tables.ProviderNotice.handled_at) < now - KEPT, col(tables.ProviderNotice.state) != NoticeState.RECEIVED
         )
     )
 
@@ -176,15 +189,15 @@ async def _ignored() -> Handled:
 async def _waiting(place: Place, *, at_once: bool) -> list[Subject]:
     """What waits now, by subject; of accounts that are configured no more nothing can be read, so they wait."""
     accounts = {connection.name: connection for connection in place.connections.all()}
-    statement = select(ProviderNotice).where(
-        ProviderNotice.state == NoticeState.RECEIVED, col(ProviderNotice.connection).in_(accounts)
-    )
+    statement = select(tables.ProviderNotice).where(tables.ProviderNotice.state == NoticeState.RECEIVED)
     if not at_once:
-        statement = statement.where(col(ProviderNotice.next_attempt_at) <= place.clock())
+        statement = statement.where(col(tables.ProviderNotice.next_attempt_at) <= place.clock())
+    oldest = statement.order_by(col(tables.ProviderNotice.next_attempt_at), col(tables.ProviderNotice.id)).limit(BATCH)
+    rows: list[tables.ProviderNotice] = []
     async with place.store.transaction() as session:
-        oldest = statement.order_by(col(ProviderNotice.next_attempt_at), col(ProviderNotice.id)).limit(BATCH)
-        rows = list((await session.execute(oldest)).scalars())
-    subjects: dict[tuple[str, str], list[ProviderNotice]] = {}
+        for name in accounts:
+            rows += (await session.scalars(oldest.where(tables.ProviderNotice.connection == name))).all()
+    subjects: dict[tuple[str, str], list[tables.ProviderNotice]] = {}
     for row in sorted(rows, key=lambda row: row.id):
         # A notice about nothing that we know of is a subject of its own.
         subjects.setdefault((row.connection, row.provider_reference or f"notice {row.id}"), []).append(row)

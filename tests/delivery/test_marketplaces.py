@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
@@ -19,7 +20,7 @@ from starlette.applications import Starlette
 from app.clock import Clock
 from app.commands.checking import RULES
 from app.delivery import marketplaces, matching
-from app.delivery.inbound import Place, handle_all
+from app.delivery.inbound import Place, Way, handle_all, receive
 from app.delivery.states import DeliveryStatus, SlotAlarm, SlotStatus, alarm_of
 from app.delivery.subscriptions import observe, to_view
 from app.delivery.tables import MarketplaceSubscription
@@ -31,7 +32,7 @@ from app.store.ids import new_id
 from app.web_marketplace import TICKET_LIFE, marketplace_routes
 from app.web_notices import notice_routes
 from app.worker import NOTICE_HANDLERS
-from connectors.base import Terminal
+from connectors.base import Notification, Terminal, Transient
 from tests.delivery.world import HOUR, NOON, NOVEMBER, SETTINGS, World
 
 AWS, AZURE = "aws_marketplace", "azure_marketplace"
@@ -538,3 +539,35 @@ async def test_a_plan_that_is_left_out_is_still_the_plan(street: Street, world: 
     async with world.store.transaction() as session:
         await observe(session, connection, replace(view, settings={**view.settings, "planId": ""}), now=world.now)
     assert (await street.row()).settings["planId"] == plan
+
+
+async def test_an_account_that_hangs_keeps_no_others_notices_waiting(
+    street: Street, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of an agreement at AWS is told while Stripe hangs; the last call lasts an hour."""
+    await world.account(AWS, settings=SETTINGS[AWS])
+    await world.use(40, at=NOON - HOUR)
+    stripe = world.connections.find("stripe-sandbox")
+    assert stripe is not None
+    asked, over = asyncio.Event(), asyncio.Event()
+
+    async def hang(reference: str) -> Any:
+        asked.set()
+        await over.wait()
+        raise Transient("no answer")
+
+    monkeypatch.setattr(stripe.connector, "status", hang)
+    async with world.store.transaction() as session:
+        for number in (1, 2):
+            notice = Notification(
+                event_id=f"evt_{number}", kind="invoice.paid", occurred_at=NOON, provider_reference=f"in_{number}"
+            )
+            await receive(session, stripe, notice, way=Way.WEBHOOK, now=NOON)
+    hanging = asyncio.create_task(street.handle())
+    await asked.wait()
+    await street.tell_aws(event(DEPROVISIONED, NOON))
+    async with asyncio.timeout(10):
+        assert await street.handle() == 1
+    assert ((await street.row()).state, world.sandbox.metered(AWS)) == ("ENDED", 40)
+    over.set()
+    assert await hanging == 0
