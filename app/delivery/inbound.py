@@ -34,6 +34,8 @@ MAX_ATTEMPTS = 60
 """About two weeks; what a notice hints at is read again by the nightly sweep as well."""
 BATCH = 500
 """Notices of one account that are worked through at once."""
+SIDE_BY_SIDE = 3
+"""Accounts at once: each holds a connection to the database for itself, of which its notices need another."""
 KEPT = timedelta(days=90)
 """Longer than any provider repeats a notice (Stripe lists 30 days), so a forgotten one can never come again."""
 
@@ -122,13 +124,19 @@ async def receive(
 async def handle_all(place: Place, handlers: Mapping[str, Handler], *, at_once: bool = False) -> int:
     """Work through the notices that wait, by provider mode (`invoice`, `metering`); returns how many were closed.
 
-    Each account by itself, and by one worker at a time: one that hangs keeps neither the others' notices waiting nor more workers.
+    Each account by itself, and by one worker at a time: one that hangs keeps neither the others' notices waiting nor more
+    workers.
     """
+    places = asyncio.Semaphore(SIDE_BY_SIDE)
     of_account: dict[str, list[Subject]] = {}
     for subject in await _waiting(place, at_once=at_once):
         of_account.setdefault(subject.connection.name, []).append(subject)
-    work = [_handle_account(place, handlers, name, subjects) for name, subjects in of_account.items()]
-    return sum(await asyncio.gather(*work))
+
+    async def in_turn(name: str, subjects: Sequence[Subject]) -> int:
+        async with places:
+            return await _handle_account(place, handlers, name, subjects)
+
+    return sum(await asyncio.gather(*(in_turn(name, subjects) for name, subjects in of_account.items())))
 
 
 async def _handle_account(place: Place, handlers: Mapping[str, Handler], name: str, subjects: Sequence[Subject]) -> int:

@@ -20,7 +20,8 @@ from starlette.applications import Starlette
 from app.clock import Clock
 from app.commands.checking import RULES
 from app.delivery import marketplaces, matching
-from app.delivery.inbound import Place, Way, handle_all, receive
+from app.delivery.inbound import NoticeState, Place, Subject, Way, handle_all, receive
+from app.delivery.registry import Connections
 from app.delivery.states import DeliveryStatus, SlotAlarm, SlotStatus, alarm_of
 from app.delivery.subscriptions import observe, to_view
 from app.delivery.tables import MarketplaceSubscription
@@ -28,6 +29,7 @@ from app.errors import InvalidState
 from app.pages.arrival import POLICY
 from app.sandbox import TOPIC
 from app.settings import Settings
+from app.store.engine import Store
 from app.store.ids import new_id
 from app.web_marketplace import TICKET_LIFE, marketplace_routes
 from app.web_notices import notice_routes
@@ -571,3 +573,27 @@ async def test_an_account_that_hangs_keeps_no_others_notices_waiting(
     assert ((await street.row()).state, world.sandbox.metered(AWS)) == ("ENDED", 40)
     over.set()
     assert await hanging == 0
+
+
+async def test_more_accounts_than_connections_to_the_database(world: World) -> None:
+    """Each account is held while its notices are handled, and that takes a connection of the few that there are."""
+    one = world.connections.find("stripe-sandbox")
+    assert one is not None
+    accounts = Connections({f"stripe-{number}": replace(one, name=f"stripe-{number}") for number in range(12)})
+    store = await Store(world.store.url, max_connections=6, wait_seconds=1).open()
+
+    async def read(place: Place, subject: Subject) -> NoticeState:
+        async with place.store.transaction() as session:
+            await session.execute(text("select pg_sleep(0.05)"))
+        return NoticeState.IGNORED
+
+    try:
+        async with store.transaction() as session:
+            for account in accounts.all():
+                notice = Notification(
+                    event_id="evt_1", kind="invoice.paid", occurred_at=NOON, provider_reference="in_1"
+                )
+                await receive(session, account, notice, way=Way.WEBHOOK, now=NOON)
+        assert await handle_all(Place(store, accounts, lambda: NOON), {"invoice": read}) == 12
+    finally:
+        await store.close()
