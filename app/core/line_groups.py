@@ -20,8 +20,8 @@ class LineGroup:
     """The lines of one product (where it was asked for) and of one value of each property.
 
     `values` has every property by which lines were grouped, in the order asked for; None for lines without it. `quantity`
-    is None where the lines of several products, of money and of events, or none that count anything, came together. `amount` is of the lines that
-    count towards the total.
+    is None where the lines of several products, of money and of events, or none that count anything, came
+    together. `amount` is of the lines that count towards the total.
     """
 
     product_id: UUID | None

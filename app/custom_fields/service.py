@@ -63,8 +63,8 @@ async def set_custom_fields(
 ) -> object:
     """Give an object these values; other keys keep theirs. Gives the object's row, or what is `unstored`, such as a draft.
 
-    `kind` is that of an object which has the keys of another entity. An invoice may have them after it is final: they stand beside it and are no part of its content. Errors: `NotFound`,
-    ARCHIVED, and those of `store_values`.
+    `kind` is that of an object which has the keys of another entity. An invoice may have them after it is
+    final: they stand beside it and are no part of its content. Errors: `NotFound`, ARCHIVED, and those of `store_values`.
     """
     kind = kind or KINDS[entity]
     row = await _object(session, kind, identifier) or unstored

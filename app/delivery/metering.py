@@ -59,7 +59,8 @@ class Sent:
 async def metered_configurations(session: AsyncSession, connections: Connections) -> list[BillingConfiguration]:
     """The billing configurations whose provider takes usage instead of invoices; whose last slot is the oldest comes first.
 
-    Those of one buyer share its hours, and in a fixed order the first one would take them all. An archived one stays until the invoices that are routed to it are covered.
+    Those of one buyer share its hours, and in a fixed order the first one would take them all. An archived one stays until
+    the invoices that are routed to it are covered.
     """
     is_open = select(Delivery.id).where(
         Delivery.billing_configuration_id == BillingConfiguration.id,

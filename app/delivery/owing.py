@@ -39,7 +39,8 @@ async def owed_through(
     invoices, and drafts as they stand. A contract that came or left with a period counts with the statements of its time here.
 
     True-ups are never sent to a marketplace, neither as drafts nor when they are final (semantics 7.4 and 7.5), nor is what
-    the caller collects, nor what is asked for by itself at those of `requesting` (`requests.py`). A fee, charge or purchase that is dated later is on a draft already and not owed yet (golden decision 44).
+    the caller collects, nor what is asked for by itself at those of `requesting` (`requests.py`). A fee, charge
+    or purchase that is dated later is on a draft already and not owed yet (golden decision 44).
     """
     elsewhere = await collected_elsewhere(session, customer_id)
     finalized = await session.execute(
