@@ -21,6 +21,7 @@ from app.clock import Clock
 from app.delivery.pace import share_paces
 from app.delivery.registry import Connections, connect, read_tables
 from app.errors import ErrorCode, Unavailable, settings_problem
+from app.notices import noticing as _noticing  # noqa: F401 - the session tells what it writes
 from app.settings import BadSettings, Settings
 from app.store import embedded, migrate
 from app.store.engine import Store, libpq_url

@@ -46,7 +46,6 @@ from app.invoices.service import DELIVERIES_JOB
 from app.jobs.putting_back import Jobs
 from app.jobs.service import enqueue
 from app.notices import calendar, offsets, retention
-from app.notices import noticing as _noticing  # noqa: F401 - the session tells what it writes
 from app.notices.senders import Senders
 from app.notices.sending import Place
 from app.notices.service import SEND_JOB

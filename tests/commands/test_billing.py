@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +93,18 @@ def test_a_month_from_preview_to_delivery(deployment: Deployment, seller: dict[s
     assert broken["the lines of every invoice add up to its total"] == 1
     assert broken["every invoice still has the content that was hashed"] == 1
     assert "BROKEN  the lines of every invoice" in deployment.run("check").out
+
+
+def test_outside_a_sandbox_endpoints_hear_of_it_too(deployment: Deployment, seller: dict[str, Any]) -> None:
+    """A sandbox, and the process that runs these tests, have much loaded that a command by itself has not."""
+    metrograph = Path(sys.executable).with_name("metrograph")
+    env = {"PATH": os.environ["PATH"], "DATABASE_URL": deployment.database_url}
+    ended = subprocess.run([metrograph, "invoices", "finalize", "--json"], env=env, capture_output=True, check=True)
+    finalized = json.loads(ended.stdout)["finalized"]
+    assert finalized >= 1
+    with psycopg.connect(deployment.database_url) as connection:
+        told = connection.execute("select count(*) from notices where type = 'invoice.finalized'").fetchone()
+    assert told == (finalized,)
 
 
 def test_an_instant_that_is_none_is_wrong_use(deployment: Deployment) -> None:
