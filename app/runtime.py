@@ -21,6 +21,7 @@ from app.clock import Clock
 from app.delivery.pace import share_paces
 from app.delivery.registry import Connections, connect, read_tables
 from app.errors import ErrorCode, Unavailable, settings_problem
+from app.memory import settle_memory
 from app.notices import noticing as _noticing  # noqa: F401 - the session tells what it writes
 from app.settings import BadSettings, Settings
 from app.store import embedded, migrate
@@ -64,6 +65,7 @@ async def opened(settings: Settings, *, max_connections: int = 20) -> AsyncItera
             connections = await _stand_ins(stack, settings, store, clock)
         stack.push_async_callback(connections.close)
         share_paces(store, connections)
+        settle_memory()
         yield Runtime(settings, store, clock, connections)
 
 

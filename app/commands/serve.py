@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 from contextlib import AsyncExitStack
@@ -58,9 +57,6 @@ def bound(host: str, port: int) -> socket.socket:
 
 async def serve(runtime: Runtime, listener: socket.socket, *, with_worker: bool) -> None:
     """Serve until a signal ends it: requests are finished, jobs given back, then the deployment is closed."""
-    # What was imported stays for ever; looking through it again and again is a third of the time of reading many rows.
-    gc.collect()
-    gc.freeze()
     async with AsyncExitStack() as stack:
         health = WorkerHealth() if with_worker else None
         if health is not None:
