@@ -10,7 +10,8 @@ import uuid
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
-from app.commands.shell import Exit, configure_logs, fail, note, say
+from app.commands.logs import configure_logs
+from app.commands.shell import Exit, fail, note, say
 from app.scenario.runner import Verdict, run_file
 from app.store import embedded, migrate, throwaway
 

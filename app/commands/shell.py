@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import IntEnum
 from typing import Any, NoReturn
 
-import structlog
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from app import settings as settings_module
+from app.commands.logs import configure_logs
 from app.errors import BillingError
 from app.runtime import Runtime, opened
 from app.settings import BadSettings, Settings
@@ -98,20 +98,3 @@ def progress() -> Progress:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(), TimeRemainingColumn(), console=NOTES, disable=not NOTES.is_terminal,
     )  # fmt: skip
-
-
-def configure_logs(level: str) -> None:
-    """JSON lines on stderr, one for each event."""
-    names = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(names[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from starlette.applications import Starlette
 
 from app.clock import Clock
-from app.commands.shell import configure_logs
+from app.commands.logs import configure_logs
 from app.delivery.inbound import Place, handle_all
 from app.delivery.notice_sweep import sweep_notices
 from app.delivery.registry import Connections, connect
