@@ -159,11 +159,11 @@ async def evaluate_thresholds(runtime: Runtime, contract: str | None = None) -> 
 async def run_invoices(runtime: Runtime) -> None:
     """Find the contracts with due statements, and enqueue their run and what earlier ones left."""
     now = runtime.clock.now()
-    await next_due.look_ahead(runtime.store, now=now)
     async with runtime.store.transaction() as session:
         found = await runs.ask_for_runs(session, actor=BILLING, as_of=now, now=now)
         for progress in (await runs.progress_of(session, found)).values():
             await due.enqueue_run(session, progress.run.id, contracts=progress.total - progress.done)
+    await next_due.look_ahead(runtime.store, now=now, but_of=[run.id for run in found])
 
 
 async def finalize(runtime: Runtime, run: str) -> None:

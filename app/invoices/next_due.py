@@ -7,7 +7,7 @@ So a bound may be too early and is never too late. What is due is told by `open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from uuid import UUID
@@ -18,7 +18,7 @@ from sqlmodel import col, select
 
 from app.contracts.tables import Contract
 from app.invoices.due_bounds import bounds_of
-from app.invoices.tables import DueChange, DueCustomer
+from app.invoices.tables import BillingRunContract, DueChange, DueCustomer
 from app.store.arrays import among
 from app.store.engine import Store
 from app.store.locks import try_lock_named
@@ -49,13 +49,14 @@ async def customers_to_look_at(session: AsyncSession, *, as_of: datetime) -> set
     return set(found.scalars())
 
 
-async def look_ahead(store: Store, *, now: datetime) -> int:
+async def look_ahead(store: Store, *, now: datetime, but_of: Collection[UUID] = ()) -> int:
     """Work out anew the bounds that have passed, and those of customers about whom something changed; returns how many.
 
-    Where somebody else is at it, nothing is done: notes that stay only mean that more is looked at.
+    Customers of the runs `but_of` are left for later, since what becomes final of them moves their bounds again. Where
+    somebody else is at it, nothing is done: notes that stay only mean that more is looked at.
     """
     async with store.transaction() as session:
-        customers = sorted(await customers_to_look_at(session, as_of=now))
+        customers = sorted(await customers_to_look_at(session, as_of=now) - await _customers_of(session, but_of))
     done = 0
     for start in range(0, len(customers), BATCH):
         async with store.transaction() as session:
@@ -64,6 +65,12 @@ async def look_ahead(store: Store, *, now: datetime) -> int:
                 break
             done += await _look_ahead(session, customers[start : start + BATCH], now=now)
     return done
+
+
+async def _customers_of(session: AsyncSession, run_ids: Collection[UUID]) -> set[UUID]:
+    of_runs = select(Contract.customer_id).join(BillingRunContract, col(BillingRunContract.contract_id) == Contract.id)
+    found = await session.execute(of_runs.where(among(col(BillingRunContract.run_id), run_ids)).distinct())
+    return set(found.scalars())
 
 
 async def _look_ahead(session: AsyncSession, customer_ids: Sequence[UUID], *, now: datetime) -> int:
