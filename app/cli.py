@@ -143,12 +143,22 @@ def invoices_preview(as_of: AsOf = None, as_json: AsJson = False) -> None:
 
 
 @invoices.command("finalize")
-def invoices_finalize(as_of: AsOf = None, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def invoices_finalize(
+    as_of: AsOf = None,
+    dry_run: DryRun = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=12, help="Processes for a large run; default one for each core.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Finalize every statement that is due."""
-    from app.commands import billing_run, shell
+    from app.commands import billing_dry_run, billing_run, shell
 
     instant = _instant(as_of)
-    shell.run(lambda runtime: billing_run.finalize(runtime, as_of=instant, dry_run=dry_run, as_json=as_json))
+    if dry_run:
+        shell.run(lambda runtime: billing_dry_run.show(runtime, as_of=instant, as_json=as_json))
+    else:
+        shell.run(lambda runtime: billing_run.finalize(runtime, as_of=instant, as_json=as_json, workers=workers))
 
 
 @app.command()

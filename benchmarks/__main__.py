@@ -7,22 +7,20 @@ loopback on a private PostgreSQL with its durability on, and ends by itself.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from app.memory import settle_memory
 from app.store import embedded, migrate
 from benchmarks import balances, drafts, finalizing, ingest, notices, outcomes, rating
 
 
 def main() -> None:
     """Run every benchmark; `--json` prints one document."""
-    # As `serve` does.
-    gc.collect()
-    gc.freeze()
+    settle_memory()  # As everything that opens a deployment does.
     folder = Path(tempfile.mkdtemp(prefix="metrograph-bench-"))
     folder.chmod(0o711)
     cluster = embedded.start(folder)

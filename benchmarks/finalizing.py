@@ -1,6 +1,7 @@
 """What the billing run costs beside a plain COPY of the rows that it writes, and that its cost per invoice stays flat.
 
-One process finalizes, and the finding of what is due is part of it. The COPY writes the same rows in one transaction.
+A process for each core finalizes, as the command and a deployment's workers do, and one alone beside it; the finding of
+what is due is part of it, the start of processes is not. The COPY writes the same rows in one transaction.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from uuid import UUID
 from psycopg import sql
 from sqlalchemy import text
 
+from app.commands.run_processes import RunProcesses, cores
 from app.invoices.due import due_contracts
 from app.invoices.next_due import look_ahead
 from app.invoices.run import run_due
@@ -38,30 +40,40 @@ NAMED = ("customers", "metrics", "products", "product_versions", "rate_cards", "
 async def measure(url: str, other_url: str) -> dict[str, float]:
     """The run over 1,000 contracts, the COPY of its rows, and a run over 10,000 more."""
     store, other = await Store(url).open(), await Store(other_url).open()
+    others = RunProcesses(url, at_most=cores() - 1)
+    await others.start(cores() - 1)
     try:
         card_id = await card_of(store, products=PRODUCTS)
-        small = await _run(store, await many_contracts(store, card_id, contracts=SMALL, products=PRODUCTS, name="s"))
+
+        async def run(contracts: int, name: str, others: RunProcesses | None) -> float:
+            made = await many_contracts(store, card_id, contracts=contracts, products=PRODUCTS, name=name)
+            return await _run(store, made, others)
+
+        small = await run(SMALL, "s", others)
         copied, bare = await _copied(store, other)
-        large = await _run(store, await many_contracts(store, card_id, contracts=LARGE, products=PRODUCTS, name="l"))
+        alone = await run(SMALL, "a", None)
+        large = await run(LARGE, "l", others)
         idle = await _idle(store)
         return {
             f"finalizing {SMALL:,} contracts x {PRODUCTS} lines, invoices per second": SMALL / small,
             "COPY of the same rows, invoices per second": SMALL / copied,
             "COPY / finalizing in time, goal at least 0.25": copied / small,
+            "COPY / finalizing by one process alone": copied / alone,
             "COPY into tables without keys, checks and triggers / finalizing": bare / small,
             f"one invoice of {SMALL:,} contracts, ms": small / SMALL * 1000,
             f"one invoice of {LARGE:,} contracts, ms": large / LARGE * 1000,
             f"cost per invoice, {LARGE:,} contracts / {SMALL:,}, goal about 1": (large / LARGE) / (small / SMALL),
-            f"finding that nothing is due of {SMALL + LARGE:,} contracts, ms": idle * 1000,
+            f"finding that nothing is due of {2 * SMALL + LARGE:,} contracts, ms": idle * 1000,
         }
     finally:
+        await others.aclose()
         await store.close()
         await other.close()
 
 
-async def _run(store: Store, contracts: Sequence[UUID]) -> float:
+async def _run(store: Store, contracts: Sequence[UUID], others: RunProcesses | None) -> float:
     started = time.perf_counter()
-    report = await run_due(store, actor=ACTOR, as_of=NOW, now=NOW)
+    report = await run_due(store, actor=ACTOR, as_of=NOW, now=NOW, others=others)
     seconds = time.perf_counter() - started
     assert (report.finalized, report.failed) == (len(contracts), 0), report.failures
     return seconds

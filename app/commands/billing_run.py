@@ -8,17 +8,16 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from rich.progress import Progress as Bar
 
 from app.actor import system
+from app.commands.run_processes import RunProcesses
 from app.commands.shell import NOTES, Exit, emit, fail, note, progress, say
 from app.core.money import canonical
 from app.invoices import run, runs
-from app.invoices.dry_run import rehearse
-from app.invoices.tables import BillingRun, Invoice
+from app.invoices.tables import BillingRun
 from app.runtime import Runtime
 from app.store.engine import Store
 from app.store.ids import to_text
@@ -30,17 +29,19 @@ LINE_SECONDS = 10.0
 """How often a line is written where stderr is no terminal."""
 
 
-async def finalize(runtime: Runtime, *, as_of: datetime | None, dry_run: bool, as_json: bool) -> Exit | None:
-    """Finalize everything that is due, or with `dry_run` show what that would make."""
+async def finalize(
+    runtime: Runtime, *, as_of: datetime | None, as_json: bool, workers: int | None = None
+) -> Exit | None:
+    """Finalize everything that is due; a large run is shared by so many processes, by default one for each core."""
     now = runtime.clock.now()
-    if as_of is not None and as_of > now:
-        fail(f"--as-of lies after now, {now:%Y-%m-%dT%H:%M:%SZ}; nothing is due then yet.", Exit.USAGE)
-    if dry_run:
-        return await _rehearse(runtime, as_of=as_of or now, now=now, as_json=as_json)
-    with progress() as bar:
-        watch = _Watch(runtime.store, bar)
-        report = await run.run_due(runtime.store, actor=ACTOR, as_of=as_of or now, now=now, on_start=watch.start)
-        await watch.show()
+    as_of = until(as_of, now=now)
+    async with RunProcesses.beside(runtime, workers=workers) as others:
+        with progress() as bar:
+            watch = _Watch(runtime.store, bar)
+            report = await run.run_due(
+                runtime.store, actor=ACTOR, as_of=as_of, now=now, on_start=watch.start, others=others
+            )
+            await watch.show()
     for contract_id, reason in report.failures:
         note(f"{to_text('contract', contract_id)}: {reason}")
     if as_json:
@@ -48,14 +49,21 @@ async def finalize(runtime: Runtime, *, as_of: datetime | None, dry_run: bool, a
         emit(
             {
                 "finalized": report.finalized,
-                "totals": _texts(report.totals),
+                "totals": texts(report.totals),
                 "failures": report.failed,
                 "jobs": jobs,
             }
         )
     else:
-        say(f"{report.finalized} finalized " + _listed(report.totals))
+        say(f"{report.finalized} finalized " + listed(report.totals))
     return Exit.DONE_WITH_FAILURES if report.failed else None
+
+
+def until(as_of: datetime | None, *, now: datetime) -> datetime:
+    """The instant by which something is due; one that lies ahead is refused."""
+    if as_of is not None and as_of > now:
+        fail(f"--as-of lies after now, {now:%Y-%m-%dT%H:%M:%SZ}; nothing is due then yet.", Exit.USAGE)
+    return as_of or now
 
 
 class _Watch:
@@ -94,53 +102,11 @@ class _Watch:
             self._written_at = self._looked_at
 
 
-async def _rehearse(runtime: Runtime, *, as_of: datetime, now: datetime, as_json: bool) -> Exit | None:
-    with progress() as bar:
-        task = bar.add_task("dry run", total=None, rate="")
-        found = await rehearse(
-            runtime.store, as_of=as_of, now=now,
-            on_customer=lambda done, total: bar.update(task, completed=done, total=total),
-        )  # fmt: skip
-    for contract_id, reason in found.failures:
-        note(f"{to_text('contract', contract_id)}: {reason}")
-    if as_json:
-        emit(
-            {
-                "dueContracts": [to_text("contract", item) for item in found.contracts],
-                "invoices": [_shown(invoice) for invoice in found.invoices],
-                "totals": _texts(found.totals),
-                "failures": len(found.failures),
-            }
-        )
-    else:
-        for invoice in found.invoices:
-            row = _shown(invoice)
-            end = "" if row["endingBefore"] is None else f"…{row['endingBefore'][:10]}"
-            say(
-                f"{row['invoice']}  {row['type']:9}  {row['startingAt'][:10]}{end:11}  {row['total']} {row['currency']}"
-            )
-        say(f"{len(found.invoices)} would be final " + _listed(found.totals))
-    return Exit.DONE_WITH_FAILURES if found.failures else None
-
-
-def _shown(invoice: Invoice) -> dict[str, Any]:
-    end = invoice.ending_before
-    return {
-        "invoice": to_text("invoice", invoice.id),
-        "contract": to_text("contract", invoice.contract_id),
-        "customer": to_text("customer", invoice.customer_id),
-        "type": str(invoice.type),
-        "startingAt": invoice.starting_at.isoformat(),
-        "endingBefore": None if end is None else end.isoformat(),
-        "issuedAt": invoice.issued_at.isoformat(),
-        "total": canonical(invoice.total),
-        "currency": invoice.currency,
-    }
-
-
-def _texts(totals: dict[str, Decimal]) -> dict[str, str]:
+def texts(totals: dict[str, Decimal]) -> dict[str, str]:
+    """Totals by currency, in the order of their codes."""
     return {currency: canonical(total) for currency, total in sorted(totals.items())}
 
 
-def _listed(totals: dict[str, Decimal]) -> str:
-    return ", ".join(f"{total} {currency}" for currency, total in _texts(totals).items())
+def listed(totals: dict[str, Decimal]) -> str:
+    """The same on one line."""
+    return ", ".join(f"{total} {currency}" for currency, total in texts(totals).items())

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from app.actor import Actor
 from app.invoices import next_due, runs
 from app.invoices.run_reports import RunReport, report_of
-from app.invoices.run_worker import Worker
+from app.invoices.run_worker import FEW, Worker
 from app.store.engine import Store
 
 AT_ONCE = 200
@@ -29,6 +31,28 @@ WAIT_SECONDS = 0.2
 OnStep = Callable[[], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a process does of a run: everything that nobody else is at, so many contracts in one transaction."""
+
+    run_id: UUID
+    actor: Actor
+    now: datetime
+    at_once: int = AT_ONCE
+
+
+class Others(Protocol):
+    """Processes that may work on a run beside this one."""
+
+    def worth(self, contracts: int) -> int:
+        """How many of them are worth their start for so many contracts."""
+        ...
+
+    async def work_on(self, share: Share, *, processes: int) -> None:
+        """Have so many work on a run until none finds anything to do. It never fails: what they leave is open."""
+        ...
+
+
 async def run_due(
     store: Store,
     *,
@@ -36,24 +60,45 @@ async def run_due(
     as_of: datetime,
     now: datetime,
     on_start: Callable[[list[UUID]], OnStep] | None = None,
+    others: Others | None = None,
 ) -> RunReport:
     """Finalize everything that is due by `as_of`, together with others who are at it, and report what came of it all.
 
     `on_start` is told the runs, and gives what is called after each step. A contract that fails is reported and does
     not stop the others.
     """
-    await next_due.look_ahead(store, now=as_of)
     async with store.transaction() as session:
         found = await runs.ask_for_runs(session, actor=actor, as_of=as_of, now=now)
-    ids = [run.id for run in found]
-    on_step = None if on_start is None else on_start(ids)
-    for run_id in ids:
-        workers = (work(store, run_id, actor=actor, now=now, on_step=on_step) for _ in range(SIDE_BY_SIDE))
-        for ended in await asyncio.gather(*workers, return_exceptions=True):
+        sizes = {item.run.id: item.total - item.done for item in (await runs.progress_of(session, found)).values()}
+    await next_due.look_ahead(store, now=as_of, but_of=sizes)
+    on_step = None if on_start is None else on_start(list(sizes))
+    for run_id, contracts in sizes.items():
+        processes = 0 if others is None else others.worth(contracts)
+        share = Share(run_id, actor, now, _at_once(contracts, processes=1 + processes))
+        beside = () if others is None else (others.work_on(share, processes=processes),)
+        for ended in await asyncio.gather(work_on(store, share, on_step=on_step), *beside, return_exceptions=True):
             if ended is not None:
                 raise ended
         await work(store, run_id, actor=actor, now=now, is_waiting=True, on_step=on_step)
-    return await report_of(store, ids)
+    return await report_of(store, list(sizes))
+
+
+def _at_once(contracts: int, *, processes: int) -> int:
+    """Contracts in one transaction, so that all workers of so many processes have equally many to do."""
+    workers = processes * SIDE_BY_SIDE
+    rounds = -(-contracts // (AT_ONCE * workers))
+    return max(FEW, -(-contracts // (max(rounds, 1) * workers)))
+
+
+async def work_on(store: Store, share: Share, *, on_step: OnStep | None = None) -> None:
+    """Do a process's share of a run, some workers side by side."""
+    workers = (
+        work(store, share.run_id, actor=share.actor, now=share.now, on_step=on_step, at_once=share.at_once)
+        for _ in range(SIDE_BY_SIDE)
+    )
+    for ended in await asyncio.gather(*workers, return_exceptions=True):
+        if ended is not None:
+            raise ended
 
 
 async def work(
