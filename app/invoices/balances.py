@@ -13,12 +13,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contracts.tables import Contract
 from app.core.invoice import InvoiceType
 from app.core.ledger import Movement
 from app.grants import drawable, entries, reading, sharing
 from app.invoices import draws, finding, missing, putting_together, rollovers
 from app.invoices.drafts import RatedStatement, ReadAhead, rate, read_ahead
-from app.invoices.statements import Constituent, Statement
+from app.invoices.statements import Constituent, Statement, order_of
 from app.usage.metric_hours import HoursReader, hours_of_metrics
 
 
@@ -155,7 +156,8 @@ class Books:
 
     def __init__(self, session: AsyncSession, *, now: datetime, hours: HoursReader = hours_of_metrics) -> None:
         """`now` is until when invoices are open."""
-        self._session, self._now, self._hours = session, now, hours
+        self.now = now
+        self._session, self._hours = session, hours
         self._books: dict[UUID, CustomerBook] = {}
 
     async def of(self, customer_id: UUID) -> CustomerBook:
@@ -166,8 +168,15 @@ class Books:
         """The books of these customers, and all others that were opened."""
         unknown = [customer_id for customer_id in dict.fromkeys(customer_ids) if customer_id not in self._books]
         if unknown:
-            self._books |= await open_books(self._session, unknown, now=self._now, hours=self._hours)
+            self._books |= await open_books(self._session, unknown, now=self.now, hours=self._hours)
         return self._books
+
+    async def open_of(self, contracts: Sequence[Contract]) -> list[Statement]:
+        """The open invoices of these contracts but consolidated ones, in the order in which they become final."""
+        books = await self.of_customers([contract.customer_id for contract in contracts])
+        wanted = {contract.id for contract in contracts}
+        concerned = {id(book): book for book in (books[contract.customer_id] for contract in contracts)}.values()
+        return sorted((item for book in concerned for item in book.open if item.contract.id in wanted), key=order_of)
 
     async def rate_many(self, statements: Sequence[Statement]) -> list[RatedStatement]:
         """Several open invoices, none of which is consolidated; terms and usage are read for all at once."""

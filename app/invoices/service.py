@@ -129,21 +129,28 @@ async def _finalize_due(
 async def _finalize_own(
     session: AsyncSession, contracts: Sequence[Contract], *, as_of: datetime, now: datetime
 ) -> list[Invoice]:
-    due = await _due(session, contracts, as_of=as_of)
-    made = await _finalize(session, [item for item in due if item.type is not InvoiceType.TRUEUP], now=now)
+    books = Books(session, now=now)
+    due = await _due(session, contracts, books, as_of=as_of)
+    made = await _finalize(session, [item for item in due if item.type is not InvoiceType.TRUEUP], books)
     await settle(session, *(contract.customer_id for contract in contracts), now=now)
     with_true_ups = {item.contract.id: item.contract for item in due if item.type is InvoiceType.TRUEUP}
     if not with_true_ups:
         return made
     # Of what has rolled over nothing may be missing any more.
-    again = await _due(session, list(with_true_ups.values()), as_of=as_of)
+    books = Books(session, now=now)
+    again = await _due(session, list(with_true_ups.values()), books, as_of=as_of)
     true_ups = [item for item in again if item.type is InvoiceType.TRUEUP]
     waiting = await waiting_true_ups(session, true_ups, now=as_of)
-    return made + await _finalize(session, [item for item in true_ups if item.id not in waiting], now=now)
+    return made + await _finalize(session, [item for item in true_ups if item.id not in waiting], books)
 
 
-async def _due(session: AsyncSession, contracts: Sequence[Contract], *, as_of: datetime) -> list[Statement]:
-    found = await open_statements(session, contracts, now=as_of)
+async def _due(
+    session: AsyncSession, contracts: Sequence[Contract], books: Books, *, as_of: datetime
+) -> list[Statement]:
+    if as_of == books.now:
+        found = await books.open_of(contracts)  # The same are rated next.
+    else:
+        found = await open_statements(session, contracts, now=as_of)
     due = [item for item in found if item.due_at <= as_of and item.type is not InvoiceType.USAGE_CONSOLIDATED]
     awaited = await waiting_payments(session, due)
     return [item for item in due if item.id not in awaited]
@@ -170,7 +177,11 @@ async def finalize_statement(session: AsyncSession, statement: Statement, *, now
         )
     if found.type is InvoiceType.USAGE_CONSOLIDATED:
         return await _finalize_consolidated(session, found, now=now)
-    made = [] if await waiting_true_ups(session, [found], now=now) else await _finalize(session, [found], now=now)
+    made = (
+        []
+        if await waiting_true_ups(session, [found], now=now)
+        else await _finalize(session, [found], Books(session, now=now))
+    )
     await settle(session, found.contract.customer_id, now=now)
     whole = await consolidated.finalize_ready(session, [found.contract], write_invoices, as_of=now, now=now)
     if not made:
@@ -225,17 +236,16 @@ def finalized_summary(invoice: Invoice) -> dict[str, Any]:
     return {"status": InvoiceStatus.FINALIZED, "number": invoice.number, "total": canonical(invoice.total)}
 
 
-async def _finalize(session: AsyncSession, statements: Sequence[Statement], *, now: datetime) -> list[Invoice]:
+async def _finalize(session: AsyncSession, statements: Sequence[Statement], books: Books) -> list[Invoice]:
     """Rate, and write. The caller holds the customer's lock, and none of the statements is final yet."""
     assert next_status(InvoiceStatus.DRAFT, InvoiceTrigger.FINALIZE) is InvoiceStatus.FINALIZED
     if not statements:
         return []
-    books = Books(session, now=now)
     every = await books.rate_many(statements)
     provisional = {item for book in (await books.of_customers(())).values() for item in book.provisional}
     drawn = {draw.pot.grant_id for item in every for draw in item.draws}
     assert drawn.isdisjoint(provisional), "only what is posted is drawn"
-    return await write_invoices(session, [item for item in every if not item.is_nothing], now=now)
+    return await write_invoices(session, [item for item in every if not item.is_nothing], now=books.now)
 
 
 async def write_invoices(
