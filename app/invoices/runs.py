@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -21,6 +21,7 @@ from app.actor import Actor
 from app.core.invoice import InvoiceType
 from app.invoices import due, finding
 from app.invoices.tables import BillingRun, BillingRunContract, BillingRunInvoice, Invoice
+from app.store.bulk import insert_rows
 from app.store.locks import lock_named
 
 IS_OPEN = col(BillingRunContract.done_at).is_(None)
@@ -85,17 +86,14 @@ async def _new_run(
 ) -> BillingRun:
     run = BillingRun(created_at=now, as_of=as_of, actor_kind=actor.kind, actor_name=actor.name)
     session.add(run)
-    await session.flush()
     # What is missing of a customer's commit waits for the statements of other contracts, so those come again.
     again = await finding.contracts_with_shared_commits(session, contract_ids)
     items = [*((item, False) for item in contract_ids), *((item, True) for item in again)]
-    await session.execute(
-        insert(BillingRunContract),
-        [
-            {"run_id": run.id, "position": place, "contract_id": contract_id, "is_second": is_second}
-            for place, (contract_id, is_second) in enumerate(items)
-        ],
-    )
+    rows = [
+        {"run_id": run.id, "position": place, "contract_id": contract_id, "is_second": is_second}
+        for place, (contract_id, is_second) in enumerate(items)
+    ]
+    await insert_rows(session, BillingRunContract, rows)
     return run
 
 
