@@ -1,7 +1,7 @@
 """Rows to terms: the only place where what is stored becomes what the core computes with.
 
-Owns the mapping of a contract and its rate card to `core.Terms`; products and prices come from the catalog. The form in which terms are frozen
-with an invoice is left to `frozen.py`.
+Owns the mapping of a contract to `core.Terms`; what it has of its rate card comes from `offers.py`. The form in which
+terms are frozen with an invoice is left to `frozen.py`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from app.catalog import raters, tables, units
-from app.catalog.terms import SINCE_EVER, entries_of, products_of
+from app.catalog import raters, terms
 from app.contracts.fees import Fees, fees_of
 from app.contracts.filters import filters_of
+from app.contracts.offers import Offer, offers_of
 from app.contracts.tables import Contract, OverrideRow
 from app.core.money import fiat
 from app.core.overrides import specifier_from_json
@@ -24,8 +24,6 @@ from app.core.period import Frequency, Period, StatementDay, StatementSchedule
 from app.core.terms import (
     Override,
     OverridePriority,
-    Product,
-    RateEntry,
     RateTarget,
     Specifier,
     Terms,
@@ -42,24 +40,14 @@ async def terms_of(session: AsyncSession, contract: Contract) -> Terms:
 async def terms_of_contracts(session: AsyncSession, contracts: Sequence[Contract]) -> dict[UUID, Terms]:
     """The terms of each contract, in as many statements as for one."""
     contract_ids = [contract.id for contract in contracts]
-    card_ids = {contract.rate_card_id for contract in contracts if contract.rate_card_id is not None}
-    cards = {
-        row.id: row
-        for row in await session.scalars(select(tables.RateCard).where(col(tables.RateCard.id).in_(card_ids)))
-    }
-    rates = await entries_of(session, card_ids)
     fees = await fees_of(session, contracts)
-    named = {entry.product_id for entries in rates.values() for entry in entries}
-    charged = {charge.product_id for found in fees.values() for charge in found.charges if charge.product_id}
-    products = await products_of(session, named | charged)
+    offers = await offers_of(session, contracts, fees)
     overrides = await _overrides(session, contract_ids)
     filters = await filters_of(session, contract_ids)
     return {
         contract.id: _terms(
             contract,
-            None if contract.rate_card_id is None else cards[contract.rate_card_id],
-            () if contract.rate_card_id is None else rates[contract.rate_card_id],
-            products,
+            offers[contract.id],
             fees[contract.id],
             overrides.get(contract.id, ()),
             filters[contract.id],
@@ -69,15 +57,8 @@ async def terms_of_contracts(session: AsyncSession, contracts: Sequence[Contract
 
 
 def _terms(
-    contract: Contract,
-    card: tables.RateCard | None,
-    rates: tuple[RateEntry, ...],
-    products: Sequence[Product],
-    fees: Fees,
-    overrides: tuple[Override, ...],
-    filters: tuple[UsageFilter, ...],
+    contract: Contract, offer: Offer, fees: Fees, overrides: tuple[Override, ...], filters: tuple[UsageFilter, ...]
 ) -> Terms:
-    product_ids = {rate.product_id for rate in rates} | {charge.product_id for charge in fees.charges}
     return Terms(
         contract_id=contract.id,
         customer_id=contract.customer_id,
@@ -85,13 +66,13 @@ def _terms(
         period=contract_period(contract),
         schedule=schedule_of(contract),
         grace=timedelta(hours=contract.grace_hours),
-        products=tuple(product for product in products if product.id in product_ids),
-        rates=rates,
+        products=offer.products,
+        rates=offer.rates,
         overrides=overrides,
         override_priority=OverridePriority(contract.override_priority),
-        conversions=() if card is None else units.conversions_of(card),
+        conversions=offer.conversions,
         usage_filters=filters,
-        product_order=() if card is None else tuple(UUID(product_id) for product_id in card.product_order),
+        product_order=offer.product_order,
         subscriptions=fees.subscriptions,
         scheduled_charges=fees.charges,
         consolidate=contract.consolidate_charges,
@@ -133,7 +114,7 @@ def override_of(row: OverrideRow) -> Override:
         specifiers = tuple(Specifier(tags=(tag,)) for tag in row.tags)
     return Override(
         id=row.id,
-        period=Period(row.starting_at or SINCE_EVER, row.ending_before),
+        period=Period(row.starting_at or terms.SINCE_EVER, row.ending_before),
         specifiers=specifiers or (Specifier(product_id=row.product_id),),
         change=raters.bound_change(row.change),
         entitled=row.entitled,

@@ -78,19 +78,6 @@ def split_of(version: ProductVersion) -> MetricSplit:
     return version.metric_id, group_names_of(version)
 
 
-def measured_splits(product: Product, period: Period) -> tuple[MeasuredSplit, ...]:
-    """What prices per event ask for in a period."""
-    return tuple(dict.fromkeys(split for split, _ in _measured_stretches(product, period)))
-
-
-def _measured_stretches(
-    product: Product, period: Period
-) -> Iterator[tuple[MeasuredSplit, tuple[ProductVersion, Period]]]:
-    for version, part in _stretches(product, period) if product.per_event else ():
-        for measure in measures_of(product.per_event) if is_priced_per_event(version) else ():
-            yield (*split_of(version), measure), (version, part)
-
-
 def is_priced_per_event(version: ProductVersion) -> bool:
     """Whether each event has a price of its own: what is converted or rounded is the sum of all of them."""
     return version.conversion is None and version.rounding is None
@@ -129,44 +116,95 @@ def at_the_end(hours_by_group: HoursByGroup, period: Period) -> HoursByGroup:
     return found
 
 
+class _SameKeys(NamedTuple):
+    """Stretches of a period with the same group keys; `is_plain` where one is the whole period, and measured as it is."""
+
+    stretches: tuple[tuple[ProductVersion, Period], ...]
+    splits: tuple[MetricSplit, ...]
+    is_plain: bool
+
+
+class Measuring(NamedTuple):
+    """How a product is measured in a period: the same for every contract that sells it, so asked once for all of them.
+
+    `splits` are of the versions in the period, `measured` of what prices per event ask for; `last` is the version at
+    the end, None for a product that nothing measures.
+    """
+
+    product_id: UUID
+    splits: tuple[MetricSplit, ...]
+    measured: tuple[tuple[MeasuredSplit, tuple[ProductVersion, Period]], ...]
+    by_keys: tuple[_SameKeys, ...]
+    last: ProductVersion | None
+
+    @classmethod
+    def of(cls, product: Product, period: Period) -> Measuring:
+        """That of a product in a period."""
+        stretches = _stretches(product, period)
+        together: dict[tuple[frozenset[str], frozenset[str]], list[tuple[ProductVersion, Period]]] = {}
+        for version, part in stretches:
+            keys = frozenset(version.pricing_group_key), frozenset(version.presentation_group_key)
+            together.setdefault(keys, []).append((version, part))
+        measured = [
+            ((*split_of(version), measure), (version, part))
+            for version, part in (stretches if product.per_event else ())
+            if is_priced_per_event(version)
+            for measure in measures_of(product.per_event)
+        ]
+        return cls(
+            product.id,
+            _splits(stretches),
+            tuple(measured),
+            tuple(_SameKeys(tuple(parts), _splits(parts), _is_plain(parts, period)) for parts in together.values()),
+            stretches[-1][0] if stretches else None,
+        )
+
+    @property
+    def all_splits(self) -> tuple[Split, ...]:
+        """Everything that must be read for it."""
+        return (*self.splits, *dict.fromkeys(split for split, _ in self.measured))
+
+    def usage(self, hours_by_split: Mapping[Split, HoursByGroup]) -> dict[UsageKey, list[HourQuantity]]:
+        """The usage of the product from the hours of the metrics that measure it.
+
+        Each hour is split by the group keys in force in it. Usage of other keys is other usage: it is counted and rounded
+        by itself, from 0 at the change, and keys that return go on from where they were.
+
+        *Shapes*: hours for each of `all_splits`; a name that is in both group keys has its value in both. The hours of
+        every metric start from 0 at the period's start.
+        """
+        found: dict[UsageKey, list[HourQuantity]] = {}
+        for same in self.by_keys:
+            found.update(_usage_of_keys(self.product_id, same, hours_by_split))
+        # What prices per event ask of the usage: of each version in its own hours, as every event stands for itself.
+        for split, (version, part) in self.measured:
+            for group, hours in hours_by_split[split].items():
+                inside = [item for item in hours if part.contains(item.hour)]
+                if inside:
+                    key = _key_of(self.product_id, version, group)._replace(measure=split[2])
+                    found.setdefault(key, []).extend(inside)
+        return found
+
+
 def usage_of(
     product: Product, hours_by_split: Mapping[Split, HoursByGroup], period: Period
 ) -> dict[UsageKey, list[HourQuantity]]:
-    """The usage of a product in a statement period from the hours of the metrics that measure it.
-
-    Each hour is split by the group keys in force in it. Usage of other keys is other usage: it is counted and rounded by
-    itself, from 0 at the change, and keys that return go on from where they were.
-
-    *Shapes*: hours for the split of each version in the period, and for each of `measured_splits`; a name that is in both
-    group keys has its value in both.
-    The hours of every metric start from 0 at the period's start.
-    """
-    by_keys: dict[tuple[frozenset[str], frozenset[str]], list[tuple[ProductVersion, Period]]] = {}
-    stretches = _stretches(product, period)
-    for version, part in stretches:
-        keys = frozenset(version.pricing_group_key), frozenset(version.presentation_group_key)
-        by_keys.setdefault(keys, []).append((version, part))
-    found: dict[UsageKey, list[HourQuantity]] = {}
-    for parts in by_keys.values():
-        found.update(_usage_of_keys(product.id, parts, hours_by_split, is_whole=parts == [(stretches[0][0], period)]))
-    return found | _measured_usage(product, hours_by_split, period)
+    """The usage of a product in a statement period; shapes as of `Measuring.usage`."""
+    return Measuring.of(product, period).usage(hours_by_split)
 
 
-def _measured_usage(
-    product: Product, hours_by_split: Mapping[Split, HoursByGroup], period: Period
-) -> dict[UsageKey, list[HourQuantity]]:
-    """What prices per event ask of the usage: of each version in its own hours, because every event stands for itself."""
-    found: dict[UsageKey, list[HourQuantity]] = {}
-    for split, (version, part) in _measured_stretches(product, period):
-        for group, hours in hours_by_split[split].items():
-            inside = [item for item in hours if part.contains(item.hour)]
-            if inside:
-                key = _key_of(product.id, version, group)._replace(measure=split[2])
-                found.setdefault(key, []).extend(inside)
-    return found
+def _splits(stretches: Iterable[tuple[ProductVersion, Period]]) -> tuple[MetricSplit, ...]:
+    return tuple(dict.fromkeys(split_of(version) for version, _ in stretches))
+
+
+def _is_plain(stretches: Sequence[tuple[ProductVersion, Period]], period: Period) -> bool:
+    [(first, part), *others] = stretches
+    return not others and part == period and first.conversion is None and first.rounding is None
 
 
 def _key_of(product_id: UUID, version: ProductVersion, group: Group) -> UsageKey:
+    if not group:
+        return UsageKey(product_id)
     return UsageKey(
         product_id,
         tuple(pair for pair in group if pair[0] in version.pricing_group_key),
@@ -175,22 +213,21 @@ def _key_of(product_id: UUID, version: ProductVersion, group: Group) -> UsageKey
 
 
 def _usage_of_keys(
-    product_id: UUID,
-    stretches: Sequence[tuple[ProductVersion, Period]],
-    hours_by_split: Mapping[Split, HoursByGroup],
-    *,
-    is_whole: bool,
+    product_id: UUID, same: _SameKeys, hours_by_split: Mapping[Split, HoursByGroup]
 ) -> dict[UsageKey, list[HourQuantity]]:
-    """The usage in stretches with the same group keys; `is_whole` where one of them is the whole period."""
-    first = stretches[0][0]
+    """The usage in stretches with the same group keys."""
+    first = same.stretches[0][0]
+    if same.is_plain:
+        plain: dict[UsageKey, list[HourQuantity]] = {}
+        for group, hours in hours_by_split[same.splits[0]].items():
+            plain.setdefault(_key_of(product_id, first, group), []).extend(hours)
+        return plain
     by_key: dict[UsageKey, dict[UUID, list[HourQuantity]]] = {}
-    for metric_id, names in dict.fromkeys(split_of(version) for version, _ in stretches):
+    for metric_id, names in same.splits:
         for group, hours in hours_by_split[metric_id, names].items():
             key = _key_of(product_id, first, group)
             by_key.setdefault(key, {}).setdefault(metric_id, []).extend(hours)
-    if is_whole and first.conversion is None and first.rounding is None:
-        return {key: hours for key, by_metric in by_key.items() for hours in by_metric.values()}
-    found = {key: list(_increments(stretches, by_metric)) for key, by_metric in by_key.items()}
+    found = {key: list(_increments(same.stretches, by_metric)) for key, by_metric in by_key.items()}
     return {key: hours for key, hours in found.items() if hours}
 
 

@@ -381,7 +381,7 @@ class Terms:
         for one in self.overrides:
             if isinstance(one.change, Overwrite):
                 prices += [(specifier.product_id, one.change.rate) for specifier in one.specifiers]
-        found = [(key, rate) for key, rate in dict.fromkeys(prices) if isinstance(rate, PercentagePerEvent)]
+        found = dict.fromkeys((key, rate) for key, rate in prices if isinstance(rate, PercentagePerEvent))
         if found or any(product.per_event for product in self.products):
             priced = ((one, tuple(rate for key, rate in found if key in (None, one.id))) for one in self.products)
             object.__setattr__(self, "products", tuple(replace(one, per_event=rates) for one, rates in priced))

@@ -17,7 +17,7 @@ from app.catalog.tables import MetricRow
 from app.core.filters import Filters
 from app.core.metering import HourQuantity, HoursByGroup
 from app.core.period import Period
-from app.core.quantities import Split, UsageKey, at_the_end, measured_splits, split_of, usage_of, versions_in
+from app.core.quantities import Measuring, Split, UsageKey, at_the_end
 from app.core.terms import Aggregation, Product, SqlGranularity
 from app.usage.metric_hours import HoursAsked, HoursReader, MetricReading, hours_of_metrics
 from app.usage.outcomes import BeforeReader
@@ -36,14 +36,6 @@ class UsageAsked:
     period: Period
     filters: Filters = ()
     before: BeforeReader | None = None
-
-    def splits(self) -> dict[Split, None]:
-        """What must be read of which metric, in the order of the products."""
-        found: dict[Split, None] = {}
-        for one in sorted(self.products, key=lambda item: item.id):
-            found |= dict.fromkeys(split_of(version) for version in versions_in(one, self.period))
-            found |= dict.fromkeys(measured_splits(one, self.period))
-        return found
 
 
 async def usage_of_products(
@@ -68,41 +60,68 @@ async def usage_of_many(
     session: AsyncSession, asked: Sequence[UsageAsked], *, hours: HoursReader = hours_of_metrics
 ) -> list[dict[UsageKey, list[HourQuantity]]]:
     """The answer of `usage_of_products` to each question, in as many statements as for one where buckets answer."""
-    splits = [item.splits() for item in asked]
-    readings = await _readings(session, dict.fromkeys(split for found in splits for split in found))
+    plans = _plans(asked)
+    readings = await _readings(session, dict.fromkeys(split for plan in plans for split in plan.splits))
+    for plan in plans:
+        plan.choose(readings)
     references = await references_of_customers(session, {item.customer_id for item in asked})
-    # Only sums may be read by more properties than the product uses, and so once for several products.
     questions = [
-        HoursAsked(
-            list({readings[split].split: readings[split] for split in found}.values()),
-            references[item.customer_id],
-            item.period,
-            item.filters,
-            item.before,
-        )
-        for item, found in zip(asked, splits, strict=True)
+        HoursAsked(plan.readings, references[item.customer_id], item.period, item.filters, item.before)
+        for item, plan in zip(asked, plans, strict=True)
     ]
     answers = await hours(session, questions)
-    return [_usage(item, answer, readings) for item, answer in zip(asked, answers, strict=True)]
+    return [plan.usage(answer) for plan, answer in zip(plans, answers, strict=True)]
 
 
-def _usage(
-    asked: UsageAsked, read: Mapping[Split, HoursByGroup], readings: Mapping[Split, MetricReading]
-) -> dict[UsageKey, list[HourQuantity]]:
-    usage: dict[UsageKey, list[HourQuantity]] = {}
-    for product in sorted(asked.products, key=lambda item: item.id):
-        versions = versions_in(product, asked.period)
-        hours_by_split: dict[Split, HoursByGroup] = {
-            split: read[readings[split].split] for split in measured_splits(product, asked.period)
-        }
-        for split in dict.fromkeys(split_of(version) for version in versions):
-            found = read[readings[split].split]
-            # How the quantity is spread is one choice for a whole statement: that of its last hour.
-            is_sql = readings[split].row.query is not None
-            is_whole = is_sql and versions[-1].sql_granularity is SqlGranularity.SERVICE_PERIOD
-            hours_by_split[split] = at_the_end(found, asked.period) if is_whole else found
-        usage.update(usage_of(product, hours_by_split, asked.period))
-    return usage
+class _Plan:
+    """What is read for some products over a period, and what becomes of it; one for all contracts that sell the same."""
+
+    def __init__(self, products: Sequence[Product], period: Period) -> None:
+        self._period = period
+        self._measured = [Measuring.of(one, period) for one in sorted(products, key=lambda item: item.id)]
+        self._sources: list[tuple[Measuring, list[tuple[Split, Split, bool]]]] = []
+        self.splits = tuple(dict.fromkeys(split for one in self._measured for split in one.all_splits))
+        self.readings: Sequence[MetricReading] = ()
+
+    def choose(self, readings: Mapping[Split, MetricReading]) -> None:
+        """Take the reading that answers for each split from those of all plans."""
+        if self.readings:
+            return
+        # Only sums may be read by more properties than the product uses, and so once for several products.
+        self.readings = list({readings[split].split: readings[split] for split in self.splits}.values())
+        self._sources = [
+            (one, [(split, readings[split].split, _is_at_the_end(one, readings[split])) for split in one.all_splits])
+            for one in self._measured
+        ]
+
+    def usage(self, read: Mapping[Split, HoursByGroup]) -> dict[UsageKey, list[HourQuantity]]:
+        """The usage of all products, by product id."""
+        usage: dict[UsageKey, list[HourQuantity]] = {}
+        for measuring, sources in self._sources:
+            hours = {
+                split: at_the_end(read[source], self._period) if is_at_the_end else read[source]
+                for split, source, is_at_the_end in sources
+            }
+            usage.update(measuring.usage(hours))
+        return usage
+
+
+def _is_at_the_end(measuring: Measuring, reading: MetricReading) -> bool:
+    """Whether all of it falls into the last hour: how it is spread is one choice for a statement, that of its last hour."""
+    if reading.row.query is None or reading.measure is not None:
+        return False
+    return measuring.last is not None and measuring.last.sql_granularity is SqlGranularity.SERVICE_PERIOD
+
+
+def _plans(asked: Sequence[UsageAsked]) -> list[_Plan]:
+    """The plan of each question; those that ask for the same products over the same period share theirs."""
+    # The questions hold their products as long as this takes, so that nothing else has the id of them.
+    found: dict[tuple[int, Period], _Plan] = {}
+    for item in asked:
+        key = (id(item.products), item.period)
+        if key not in found:
+            found[key] = _Plan(item.products, item.period)
+    return [found[id(item.products), item.period] for item in asked]
 
 
 async def _readings(session: AsyncSession, splits: Iterable[Split]) -> dict[Split, MetricReading]:

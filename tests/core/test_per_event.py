@@ -27,16 +27,14 @@ from app.core.overrides import overridden_rate
 from app.core.per_event import EventPart, Measure, PercentagePerEvent
 from app.core.period import Period
 from app.core.quantities import (
+    Measuring,
     Split,
     Usage,
     UsageKey,
-    measured_splits,
     parts_by_key,
-    split_of,
     usage_from_json,
     usage_of,
     usage_to_json,
-    versions_in,
 )
 from app.core.rates import Percentage, rate_from_json, rate_to_json, slices
 from app.core.rating import rate_statement
@@ -82,10 +80,9 @@ def usage(agreed: Terms, *events: Event, metric: Metric = VOLUME) -> Usage:
     """What the events are to the shield, as a store would read it."""
     [shield] = [product for product in agreed.products if product.id == A]
     hours: dict[Split, HoursByGroup] = {}
-    for version in versions_in(shield, JANUARY):
-        hours[split_of(version)] = fold(metric, events, by=split_of(version)[1])
-    for split in measured_splits(shield, JANUARY):
-        hours[split] = fold_measure(metric, events, split[2], by=split[1])
+    for split in Measuring.of(shield, JANUARY).all_splits:
+        by, measures = split[1], split[2:]
+        hours[split] = fold_measure(metric, events, *measures, by=by) if measures else fold(metric, events, by=by)
     return usage_of(shield, hours, JANUARY)
 
 
