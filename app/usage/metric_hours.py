@@ -24,20 +24,27 @@ from app.usage.query_reading import hours_of_query
 from app.usage.service import EVENTS
 
 
-class MetricReading(NamedTuple):
+class MetricReading:
     """One reading of a metric, and the properties by which its hours are split at least.
 
-    With a `measure` it is what a price per event asks for, split by no more than those properties.
+    With a `measure` it is what a price per event asks for, split by no more than those properties. `split` is its name
+    among other readings. It is asked for each contract, so what is read of the row is read once.
     """
 
-    row: MetricRow
-    by: tuple[str, ...] = ()
-    measure: Measure | None = None
+    __slots__ = ("_is_in_buckets", "_offered", "by", "measure", "row", "split")
 
-    @property
-    def split(self) -> Split:
-        """Its name among other readings."""
-        return (self.row.id, self.by) if self.measure is None else (self.row.id, self.by, self.measure)
+    def __init__(self, row: MetricRow, by: tuple[str, ...] = (), measure: Measure | None = None) -> None:
+        """`row` is not changed as long as this is used."""
+        self.row, self.by, self.measure = row, by, measure
+        self.split: Split = (row.id, by) if measure is None else (row.id, by, measure)
+        is_sum = measure is None and row.query is None and Aggregation(row.aggregation).is_additive
+        # Buckets that are not ready lack the events that came before the metric.
+        self._is_in_buckets = is_sum and row.buckets_ready
+        self._offered = frozenset(group_names(metric_of(row))) if self._is_in_buckets else frozenset[str]()
+
+    def has_buckets(self, filters: Filters) -> bool:
+        """Whether the buckets answer, of usage that the filters let through."""
+        return self._is_in_buckets and (not filters or self._offered >= {item.key for item in filters})
 
 
 class HoursAsked(NamedTuple):
@@ -59,25 +66,36 @@ async def hours_of_metrics(session: AsyncSession, asked: Sequence[HoursAsked]) -
     All buckets come in one statement. They are split by all properties that their metric offers, events by the properties
     of the reading. A metric that came to the card after a filter need not offer its property; then events are folded too.
     """
-    from_buckets = [[one for one in item.readings if _has_buckets(one, item.filters)] for item in asked]
+    from_buckets = [[one for one in item.readings if one.has_buckets(item.filters)] for item in asked]
     wanted = {
-        place: BucketsAsked([one.row.id for one in splits], asked[place].references, asked[place].period)
+        place: BucketsAsked([one.split[0] for one in splits], asked[place].references, asked[place].period)
         for place, splits in enumerate(from_buckets)
         if splits
     }
     buckets = dict(zip(wanted, await EVENTS.hours(session, list(wanted.values())) if wanted else (), strict=True))
+    groups = _Groups()
     found: list[dict[Split, HoursByGroup]] = []
     for place, item in enumerate(asked):
-        hours = await _measured(session, item)
+        hours: dict[Split, HoursByGroup] = {}
         for reading in from_buckets[place]:
-            groups = buckets[place].get(reading.row.id, {})
-            by_group = {group_from_text(text): quantities for text, quantities in groups.items()}
+            by_text = buckets[place].get(reading.split[0])
+            by_group = {} if by_text is None else {groups[text]: quantities for text, quantities in by_text.items()}
             hours[reading.split] = taken(item.filters, by_group)
-        for reading in item.readings:
-            if reading.split not in hours:
-                hours[reading.split] = await _folded(session, reading, item)
+        if len(hours) < len(item.readings):
+            hours |= await _measured(session, item)
+            for reading in item.readings:
+                if reading.split not in hours:
+                    hours[reading.split] = await _folded(session, reading, item)
         found.append(hours)
     return found
+
+
+class _Groups(dict[str, Group]):
+    """The groups of one answer by their texts, of which there are few: they come again with each metric and customer."""
+
+    def __missing__(self, text: str) -> Group:
+        self[text] = group = group_from_text(text)
+        return group
 
 
 async def _measured(session: AsyncSession, asked: HoursAsked) -> dict[Split, HoursByGroup]:
@@ -99,19 +117,6 @@ async def _measured(session: AsyncSession, asked: HoursAsked) -> dict[Split, Hou
             of_part = found.get(reading.measure, {}) if reading.measure is not None else {}
             hours[reading.split] = {group: cumulative(metric.aggregation, by) for group, by in of_part.items()}
     return hours
-
-
-def _has_buckets(reading: MetricReading, filters: Filters) -> bool:
-    """Whether the buckets answer. Those that are not ready lack the events that came before the metric."""
-    row = reading.row
-    if (
-        reading.measure is not None
-        or row.query is not None
-        or not Aggregation(row.aggregation).is_additive
-        or not row.buckets_ready
-    ):
-        return False
-    return not filters or set(group_names(metric_of(row))) >= {item.key for item in filters}
 
 
 async def _folded(session: AsyncSession, reading: MetricReading, asked: HoursAsked) -> HoursByGroup:
