@@ -76,14 +76,20 @@ class PriceList(NamedTuple):
         position = without_rate = ZERO
         with exact():
             for place, (phase, quantity) in enumerate(zip(stretches, quantities, strict=True)):
+                if not quantity and not measured:
+                    continue  # Nothing costs nothing, at every kind of price.
                 entry = pricing.entry_at(self.book, product_id=product.id, pricing=key.pricing, at=phase.starting_at)
                 if entry is None:
                     without_rate += quantity
                 else:
-                    then = product.at(phase.starting_at)
-                    found = overrides.overrides_at(self.terms.overrides, product=then, key=key, at=phase.starting_at)
-                    chosen = overrides.price_override(found, self.terms.override_priority)
-                    if overrides.entitlement(found, listed=entry.entitled):
+                    then, chosen, is_billed = product.at(phase.starting_at), None, entry.entitled
+                    if self.terms.overrides:
+                        found = overrides.overrides_at(
+                            self.terms.overrides, product=then, key=key, at=phase.starting_at
+                        )
+                        chosen = overrides.price_override(found, self.terms.override_priority)
+                        is_billed = overrides.entitlement(found, listed=entry.entitled)
+                    if is_billed:
                         if self._fits(product, key, phase, entry, chosen):
                             counted = unit or entry.unit or self.terms.unit.code
                             here = {measure: sums[place] for measure, sums in measured.items()}
@@ -110,7 +116,7 @@ class PriceList(NamedTuple):
 
         A price per event needs the events' own money, and has no quantity that tiers could share out.
         """
-        rate = overrides.rate_after(entry.rate, chosen)
+        rate = entry.rate if chosen is None else overrides.rate_after(entry.rate, chosen)
         if isinstance(rate, PercentagePerEvent):
             is_tiered = chosen is not None and isinstance(chosen.change, TieredMultiplier)
             if product.money is None or is_tiered or not all(map(is_priced_per_event, versions_in(product, phase))):
@@ -131,7 +137,7 @@ def _slices(
 ) -> tuple[Slice, ...]:
     """A quantity at the list price, or at what the chosen override makes of it."""
     change = None if chosen is None else chosen.change
-    rate = overrides.rate_after(entry.rate, chosen)
+    rate = entry.rate if chosen is None else overrides.rate_after(entry.rate, chosen)
     if isinstance(rate, PercentagePerEvent):
         return slices_per_event(rate, measured, factor=change.factor if isinstance(change, Multiplier) else ONE)
     parts = overrides.overridden_slices(entry.rate, change, before=before, quantity=quantity)

@@ -87,7 +87,7 @@ def _hourly_charges(other: OtherStatement, period: Period) -> Iterator[Charge]:
     """The charges of the hours that lie in the period; tiers count from the start of the other statement."""
     prices = PriceList.of(other.terms)
     products = {product.id: product for product in other.terms.products}
-    for key, parts in parts_by_key(other.usage).items():
+    for key, parts in parts_by_key(other.usage):
         used = sorted({item.hour for hours in (parts.hours, *parts.measured.values()) for item in hours})
         if not used:
             continue

@@ -204,9 +204,11 @@ def line_order(payable: Payable) -> tuple[object, ...]:
             groups = (item.key.pricing, item.key.presentation)
             values = tuple((value is not None, value or "") for group in groups for _, value in group)
             inside = (item.priced.level or 0, item.priced.before, item.priced.part or "")
-            return (0, instant, -item.priced.unit_price, item.product.name, str(item.product.id), values, *inside)
+            # As numbers, ids sort as their texts do.
+            return (0, instant, -item.priced.unit_price, item.product.name, item.product.id.int, values, *inside)
         case Conversion():
-            return (0, instant, -item.priced.unit_price, item.converted_unit, "", (), 0, ZERO, "")
+            return (0, instant, -item.priced.unit_price, item.converted_unit, -1, (), 0, ZERO, "")
         case Line():  # pragma: no branch - the type checker proves that no case is missing
+            assert item.product_id is not None, "a fee is for a product"
             price = item.unit_price or ZERO
-            return (1, instant, -price, item.product_name or "", str(item.product_id), (), 0, ZERO, "")
+            return (1, instant, -price, item.product_name or "", item.product_id.int, (), 0, ZERO, "")

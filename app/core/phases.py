@@ -36,6 +36,10 @@ def sums_by_phase(hours: Sequence[HourQuantity], stretches: Sequence[Period]) ->
     end = stretches[-1].ending_before
     assert end is not None, "a statement has an end"
     quantities = [ZERO] * len(stretches)
+    if len(stretches) == 1:
+        assert all(starts[0] <= item.hour < end for item in hours), "the hours of a statement lie inside it"
+        with exact():
+            return [sum((item.quantity for item in hours), ZERO)]
     with exact():
         for item in hours:
             assert starts[0] <= item.hour < end, "the hours of a statement lie inside it"

@@ -58,14 +58,16 @@ class UsageParts(NamedTuple):
     measured: Mapping[Measure, Sequence[HourQuantity]]
 
 
-def parts_by_key(usage: Usage) -> dict[UsageKey, UsageParts]:
+def parts_by_key(usage: Usage) -> Iterable[tuple[UsageKey, UsageParts]]:
     """The usage of each key with what is measured of it, in the order of first sight; no key has a measure."""
+    if all(key.measure is None for key in usage):
+        return [(key, UsageParts(hours, {})) for key, hours in usage.items()]
     found: dict[UsageKey, dict[Measure, Sequence[HourQuantity]]] = {}
     for key, hours in usage.items():
         measured = found.setdefault(key.of_usage, {})
         if key.measure is not None:
             measured[key.measure] = hours
-    return {key: UsageParts(usage.get(key, ()), measured) for key, measured in found.items()}
+    return [(key, UsageParts(usage.get(key, ()), measured)) for key, measured in found.items()]
 
 
 def group_names_of(keys: Product | ProductVersion) -> tuple[str, ...]:

@@ -84,13 +84,12 @@ class Statement:
         is not entitled or has no rate (golden decision 11). A product that is not entitled gives no charge.
         """
         charges: list[Charge] = []
-        for key, parts in parts_by_key(self._usage).items():
-            assert key.product_id in self._products, "usage belongs to a product of the terms"
+        for key, parts in parts_by_key(self._usage):
+            product = self._products.get(key.product_id)
+            assert product is not None, "usage belongs to a product of the terms"
             quantities = sums_by_phase(parts.hours, self._stretches)
             measured = {one: sums_by_phase(hours, self._stretches) for one, hours in parts.measured.items()}
-            found, without = self._prices.charges(
-                self._products[key.product_id], key, quantities, self._stretches, measured=measured
-            )
+            found, without = self._prices.charges(product, key, quantities, self._stretches, measured=measured)
             charges.extend(found)
             if without:
                 self.unrated.append((key, without))
@@ -104,23 +103,27 @@ class Statement:
         payables.sort(key=line_order)
         settle(payables)
         composites = [Payable.of(charge) for charge in self._composites(unit, payables)]
+        if not composites:
+            return payables
         composites.sort(key=line_order)
         settle(composites)
         return payables + composites
 
     def _composites(self, unit: str, payables: Iterable[Payable]) -> list[Charge]:
         """Percentages of what was charged in a unit, at the prices at which it was charged."""
+        composites = [product for product in self._terms.products if product.type is ProductType.COMPOSITE]
+        if not composites:
+            return []
         spend = self._spend(payables)
         charges: list[Charge] = []
-        for product in self._terms.products:
-            if product.type is ProductType.COMPOSITE:
-                base = base_by_phase(product, self._terms.products, spend, self._stretches)
-                base = with_elsewhere(self._elsewhere.get(product.id), base, self._stretches, unit=unit)
-                # Spend without a rate for it is no usage without a rate.
-                found, _ = self._prices.charges(product, UsageKey(product.id), base, self._stretches, unit=unit)
-                charges.extend(found)
-                if unit == self._terms.unit.code:
-                    charges.extend(self._minimum(product, found, spend))
+        for product in composites:
+            base = base_by_phase(product, self._terms.products, spend, self._stretches)
+            base = with_elsewhere(self._elsewhere.get(product.id), base, self._stretches, unit=unit)
+            # Spend without a rate for it is no usage without a rate.
+            found, _ = self._prices.charges(product, UsageKey(product.id), base, self._stretches, unit=unit)
+            charges.extend(found)
+            if unit == self._terms.unit.code:
+                charges.extend(self._minimum(product, found, spend))
         return charges
 
     def _spend(self, payables: Iterable[Payable]) -> dict[UUID, list[Decimal]]:

@@ -41,6 +41,8 @@ def last_hour(period: Period) -> datetime:
 def key_order(key: UsageKey, order: DisplayOrder) -> tuple[object, ...]:
     """Where usage is shown: by product, then by its group values."""
     # None sorts before every text, and is not the same as an empty one.
+    if not key.pricing and not key.presentation:
+        return (*order[key.product_id], [], [])
     groups = (key.pricing, key.presentation)
     values = [[(name, value is not None, value or "") for name, value in group] for group in groups]
     return (*order[key.product_id], *values)
@@ -57,9 +59,12 @@ def lines_of(terms: Terms, payables: Iterable[Payable], *, at: datetime) -> list
     with exact():
         for _, group in groupby(placed, key=lambda item: item[0][:-1]):
             together = [payable for _, payable in group]
-            lines.extend(_covered_lines(together, terms.unit.code))
+            if any(payable.covers for payable in together):
+                lines.extend(_covered_lines(together, terms.unit.code))
             for payable in together:
-                lines.extend(_open_line(payable, terms.unit.code))
+                line = _open_line(payable, terms.unit.code)
+                if line is not None:
+                    lines.append(line)
     return lines
 
 
@@ -110,16 +115,14 @@ def _add(lines: dict[Line, Line], line: Line) -> None:
     lines[nothing] = line
 
 
-def _open_line(payable: Payable, currency: str) -> Iterator[Line]:
-    """What no balance pays; of a fee always the whole, because its quantity is never split."""
+def _open_line(payable: Payable, currency: str) -> Line | None:
+    """What no balance pays, if anything; of a fee always the whole, because its quantity is never split."""
     if isinstance(payable.item, Line):
-        yield payable.item
-        return
+        return payable.item
     rest = payable.priced
     if payable.covers:
         rest = replace(rest, quantity=payable.quantity_left, amount=payable.amount_left)
-    if rest.quantity:
-        yield _line(payable, rest, currency)
+    return _line(payable, rest, currency) if rest.quantity else None
 
 
 def _line(payable: Payable, part: Slice, currency: str, cover: Cover | None = None) -> Line:

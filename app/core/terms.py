@@ -197,6 +197,8 @@ class Product:
 
     def at(self, instant: datetime) -> Product:
         """The product with the name, tags, composite and group keys that it has at an instant."""
+        if not self.versions and not self.namings:
+            return self
         then = self
         version = next((one for one in reversed(self.versions) if one.starting_at <= instant), None)
         if version is not None:

@@ -313,7 +313,7 @@ def test_what_is_frozen_says_what_each_event_cost() -> None:
     again = usage_from_json(form)
     assert again == {key: list(hours) for key, hours in found.items()}
     assert rate_statement(AGREED, JANUARY, again) == rate_statement(AGREED, JANUARY, found)
-    [parts] = parts_by_key(again).values()
+    [(_, parts)] = parts_by_key(again)
     assert {measure.part for measure in parts.measured} == set(EventPart)
     assert [UsageKey(A, measure=Measure(FEE, EventPart.MINIMUM)).of_usage, UsageKey(A).of_usage] == [UsageKey(A)] * 2
 
