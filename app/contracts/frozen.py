@@ -6,7 +6,7 @@ and is read as the terms that it stood for then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -45,10 +45,9 @@ from app.core.terms import (
 )
 
 
-def terms_to_json(terms: Terms) -> dict[str, Any]:
-    """The terms as plain JSON: what an invoice keeps of the prices that made it. Keys and lists in a fixed order.
-
-    *Shapes*: a product or rate has only the keys that say something; earlier releases wrote null and empty ones too.
+def own_terms_to_json(terms: Terms) -> dict[str, Any]:
+    """The terms as plain JSON, without `products` and `rates`: those are of every contract on a rate card, and have a form
+    of their own. Keys and lists in a fixed order.
     """
     return {
         "contract": str(terms.contract_id),
@@ -63,8 +62,6 @@ def terms_to_json(terms: Terms) -> dict[str, Any]:
             "generate_from": _instant(terms.schedule.generate_from),
         },
         "grace_hours": terms.grace // timedelta(hours=1),
-        "products": [_product_to_json(product) for product in terms.products],
-        "rates": [_entry_to_json(entry) for entry in sorted(terms.rates, key=lambda entry: (entry.added, entry.id))],
         "product_order": [str(product_id) for product_id in terms.product_order],
         "overrides": [_override_to_json(item) for item in terms.overrides],
         "override_priority": terms.override_priority,
@@ -113,7 +110,10 @@ def _without_empty(form: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in form.items() if value is not None and value != [] and value != {}}
 
 
-def _product_to_json(product: Product) -> dict[str, Any]:
+def product_to_json(product: Product) -> dict[str, Any]:
+    """One of the `products` of terms. A product or rate has only the keys that say something; earlier releases wrote null
+    and empty ones too.
+    """
     form = {
         "id": str(product.id),
         "name": product.name,
@@ -202,6 +202,11 @@ def _conversion(item: Mapping[str, Any] | None) -> Conversion | None:
 
 def _rounding(item: Mapping[str, Any] | None) -> Rounding | None:
     return None if item is None else rounding_from_json(item)
+
+
+def rates_to_json(rates: Iterable[RateEntry]) -> list[dict[str, Any]]:
+    """The `rates` of terms, in the order of their addition."""
+    return [_entry_to_json(entry) for entry in sorted(rates, key=lambda entry: (entry.added, entry.id))]
 
 
 def _entry_to_json(entry: RateEntry) -> dict[str, Any]:

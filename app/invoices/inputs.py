@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from app.contracts.frozen import terms_to_json
+from app.contracts.frozen import own_terms_to_json, product_to_json, rates_to_json
 from app.core.money import canonical
 from app.core.pots import pots_to_json
 from app.core.quantities import usage_to_json
@@ -27,27 +27,36 @@ RELEASE = version("metrograph")
 """Read once: the installed package's own description is parsed for it."""
 
 
+class SharedTexts:
+    """The texts of values that invoices made together share, such as the prices of a rate card: each is written once."""
+
+    def __init__(self) -> None:
+        # Found by identity, since comparing values costs as much as writing them. Each is held beside its text, so no
+        # other can take its place in memory.
+        self._found: dict[int, tuple[object, str]] = {}
+
+    def of(self, value: object, to_json: Callable[..., object]) -> str:
+        """The text of the JSON form of a value, always by the same function."""
+        found = self._found.get(id(value))
+        if found is None:
+            found = self._found[id(value)] = (value, _text(to_json(value)))
+        return found[1]
+
+
 def inputs_columns(
-    rated: RatedStatement, *, fields: Fields, ingest_batch: int, is_imported: bool = False
+    rated: RatedStatement, *, fields: Fields, ingest_batch: int, shared: SharedTexts, is_imported: bool = False
 ) -> dict[str, object]:
     """Everything that it was computed from, custom fields as they are shown with it, and the digest of all, by column.
 
     `is_imported` marks usage that was given, not read. Of a consolidated invoice that is its constituents alone.
     """
-    terms = {CONSTITUENTS: constituents_to_json(rated)} if rated.parts else terms_to_json(rated.terms)
-    parts = [
-        {
-            **terms,
-            **({} if rated.parts else {ITEMS: items_to_json(rated.items)}),
-            FIELDS: fields,
-            **({IMPORTED: True} if is_imported else {}),
-        },
-        usage_to_json(rated.usage),
-        pots_to_json(rated.pots),
-        RELEASE,
-    ]
     # What is hashed is what is stored, so it is written once.
-    texts = [_text(part) for part in parts]
+    texts = [
+        _terms_text(rated, fields, shared, is_imported=is_imported),
+        _text(usage_to_json(rated.usage)),
+        _text(pots_to_json(rated.pots)),
+        _text(RELEASE),
+    ]
     return {
         "invoice_id": rated.statement.id,
         "terms": JsonText(texts[0]),
@@ -55,9 +64,22 @@ def inputs_columns(
         "unrated": [unrated_to_json(item) for item in rated.unrated],
         "pots": JsonText(texts[2]),
         "ingest_batch": ingest_batch,
-        "release": parts[3],
+        "release": RELEASE,
         "digest": _digest(texts),
     }
+
+
+def _terms_text(rated: RatedStatement, fields: Fields, shared: SharedTexts, *, is_imported: bool) -> str:
+    """As `_text` would write the terms with what stands beside them."""
+    beside = {FIELDS: fields, **({IMPORTED: True} if is_imported else {})}
+    if rated.parts:
+        return _text({CONSTITUENTS: constituents_to_json(rated), **beside})
+    own = {**own_terms_to_json(rated.terms), ITEMS: items_to_json(rated.items), **beside}
+    texts = {name: _text(value) for name, value in own.items()}
+    # One tuple of rates for all contracts on a card, and one of products for each contract.
+    texts["products"] = f"[{','.join(shared.of(product, product_to_json) for product in rated.terms.products)}]"
+    texts["rates"] = shared.of(rated.terms.rates, rates_to_json)
+    return "{" + ",".join(f'"{name}":{texts[name]}' for name in sorted(texts)) + "}"
 
 
 def digest_of(inputs: InvoiceInputs) -> str:

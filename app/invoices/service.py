@@ -32,7 +32,7 @@ from app.invoices import consolidated, finding, putting_together
 from app.invoices.balances import Books
 from app.invoices.drafts import RatedStatement
 from app.invoices.frozen_fields import fields_of_statements
-from app.invoices.inputs import inputs_columns
+from app.invoices.inputs import SharedTexts, inputs_columns
 from app.invoices.lifetime import count_invoices
 from app.invoices.open import open_statements
 from app.invoices.outcomes import keep_outcomes
@@ -262,8 +262,9 @@ async def write_invoices(
         await keep_outcomes(session, rated)
     watermark = await EVENTS.watermark(session)
     fields = await fields_of_statements(session, rated)
+    shared = SharedTexts()
     inputs = [
-        inputs_columns(item, fields=own, ingest_batch=watermark, is_imported=is_imported)
+        inputs_columns(item, fields=own, ingest_batch=watermark, shared=shared, is_imported=is_imported)
         for item, own in zip(rated, fields, strict=True)
     ]
     lines = [

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from app.contracts.frozen import terms_from_json, terms_to_json
+from app.contracts.frozen import own_terms_to_json, product_to_json, rates_to_json, terms_from_json
 from app.core.conversions import Conversion, ConversionOperation, Rounding, RoundingMethod
 from app.core.elsewhere import Elsewhere, SpentHour
 from app.core.fees import (
@@ -50,6 +51,13 @@ from app.core.terms import (
     UsageFilter,
 )
 from tests.core.agreements import AGREED, CALLS, FREE_THEN_PAID, A, by_region, day, entry
+
+
+def terms_to_json(terms: Terms) -> dict[str, Any]:
+    """The terms as an invoice keeps them, whole."""
+    products = [product_to_json(product) for product in terms.products]
+    return {**own_terms_to_json(terms), "products": products, "rates": rates_to_json(terms.rates)}
+
 
 BY_REGION = replace(CALLS, pricing_group_key=("region",), presentation_group_key=("team",), tags=("core", "paid"))
 

@@ -275,3 +275,13 @@ def test_the_stored_form_of_usage() -> None:
     form = usage_to_json(usage)
     assert usage_from_json(json.loads(json.dumps(form))) == usage
     assert form == usage_to_json(dict(reversed(usage.items())))
+
+
+@pytest.mark.parametrize("regions", [("eu",), ("us", "eu")])
+def test_stored_usage_is_in_the_order_of_its_texts(regions: tuple[str, ...]) -> None:
+    usage = {
+        UsageKey(UUID(int=number), (("region", region),)): used(d2="1") for number in (9, 1, 5) for region in regions
+    }
+    form = usage_to_json(usage)
+    assert form == sorted(form, key=json.dumps)
+    assert len(form) == 3 * len(regions)
