@@ -36,28 +36,29 @@ def invoice_row(rated: RatedStatement, final: FinalInvoice, *, route: UUID | Non
         ordinal=statement.ordinal,
     )
     terms_days = contract.net_payment_terms_days
-    return Invoice(
-        id=statement.id,
-        created_at=now,
-        number=0,
-        customer_id=contract.customer_id,
-        contract_id=contract.id,
-        billing_configuration_id=route,
-        type=statement.type,
-        regeneration=statement.regeneration,
-        ordinal=statement.ordinal,
-        starting_at=statement.period.starting_at,
-        ending_before=statement.period.ending_before,
-        issued_at=statement.due_at,
-        due_at=statement.due_at,
-        payment_due_at=None if terms_days is None else statement.due_at + timedelta(days=terms_days),
-        currency=final.unit.code,
-        subtotal=final.subtotal,
-        total=final.total,
-        content_hash=fingerprint(header, final),
-        purchase_of=statement.purchase_of,
-        payer_contract_id=contract.parent_id if contract.payer == Payer.PARENT else None,
-    )
+    columns = {
+        "id": statement.id,
+        "created_at": now,
+        "number": 0,
+        "customer_id": contract.customer_id,
+        "contract_id": contract.id,
+        "billing_configuration_id": route,
+        "type": statement.type,
+        "regeneration": statement.regeneration,
+        "ordinal": statement.ordinal,
+        "starting_at": statement.period.starting_at,
+        "ending_before": statement.period.ending_before,
+        "issued_at": statement.due_at,
+        "due_at": statement.due_at,
+        "payment_due_at": None if terms_days is None else statement.due_at + timedelta(days=terms_days),
+        "currency": final.unit.code,
+        "subtotal": final.subtotal,
+        "total": final.total,
+        "content_hash": fingerprint(header, final),
+        "purchase_of": statement.purchase_of,
+        "payer_contract_id": contract.parent_id if contract.payer == Payer.PARENT else None,
+    }
+    return Invoice.of_columns(columns)
 
 
 def transfer_rows(rated: RatedStatement, *, now: datetime) -> list[TransferRow]:

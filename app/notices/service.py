@@ -22,7 +22,7 @@ from app.notices.beside import add_custom_fields
 from app.notices.kinds import is_selected
 from app.notices.tables import Notice, NoticeDelivery, WebhookEndpoint
 from app.store.engine import before_commit
-from app.store.ids import to_text
+from app.store.ids import new_id, to_text
 
 SEND_JOB = "notices.send"
 _KEY = "metrograph.notices"
@@ -57,10 +57,11 @@ def emit(
     key = (event_type, subject_id, once, to)
     if key in said and said[key][0] in session:
         return said[key][0]
-    notice = Notice(
-        created_at=now, type=event_type, occurred_at=occurred_at, subject_id=subject_id, customer_id=customer_id,
-        contract_id=contract_id, data=dict(data), once=once,
-    )  # fmt: skip
+    columns = {
+        "id": new_id(), "created_at": now, "type": event_type, "occurred_at": occurred_at, "subject_id": subject_id,
+        "customer_id": customer_id, "contract_id": contract_id, "data": dict(data), "once": once,
+    }  # fmt: skip
+    notice = Notice.of_columns(columns)
     session.add(notice)
     said[key] = notice, to
     before_commit(session, _KEY, _fan_out)
