@@ -204,6 +204,7 @@ def canonical_content(header: InvoiceHeader, invoice: FinalInvoice) -> bytes:
 
     Computing an invoice again from its recorded inputs must give the same bytes.
     """
+    instants: dict[datetime | None, str | None] = {}
     content: dict[str, object] = {
         "id": str(header.invoice_id),
         "customer": str(header.customer_id),
@@ -216,10 +217,13 @@ def canonical_content(header: InvoiceHeader, invoice: FinalInvoice) -> bytes:
         "unit": invoice.unit.code,
         "subtotal": canonical(invoice.subtotal),
         "total": canonical(invoice.total),
-        "lines": [_line_content(line) for line in invoice.lines],
+        "lines": [_line_content(line, instants) for line in invoice.lines],
         **({"ordinal": header.ordinal} if header.ordinal else {}),
     }
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _text(content).encode()
+
+
+_text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def fingerprint(header: InvoiceHeader, invoice: FinalInvoice) -> str:
@@ -241,26 +245,33 @@ def _rounding_line(difference: Decimal, unit: Unit) -> Line:
     )
 
 
-def _line_content(line: Line) -> dict[str, object]:
+def _line_content(line: Line, instants: dict[datetime | None, str | None]) -> dict[str, object]:
+    """`instants` are texts by instant, which the lines of an invoice share: most have its dates.
+
+    The names are in their order already, so that sorting them costs little.
+    """
+    for instant in (line.starting_at, line.ending_before):
+        if instant not in instants:
+            instants[instant] = _optional_instant(instant)
     tier = None
     if line.tier is not None:
         start, size = canonical(line.tier.starting_at), _optional_decimal(line.tier.size)
         tier = {"level": line.tier.level, "starting_at": start, "size": size}
     return {
-        "type": line.type,
+        "amount": canonical(line.amount),
+        "ending_before": instants[line.ending_before],
+        "in_total": line.in_total,
+        "presentation": dict(line.presentation),
+        "pricing": dict(line.pricing),
         "product": None if line.product_id is None else str(line.product_id),
         "product_name": line.product_name,
-        "unit": line.unit,
         "quantity": _optional_decimal(line.quantity),
-        "unit_price": _optional_decimal(line.unit_price),
-        "amount": canonical(line.amount),
-        "starting_at": _optional_instant(line.starting_at),
-        "ending_before": _optional_instant(line.ending_before),
-        "pricing": dict(line.pricing),
-        "presentation": dict(line.presentation),
-        "tier": tier,
         "rate": None if line.rate_id is None else str(line.rate_id),
-        "in_total": line.in_total,
+        "starting_at": instants[line.starting_at],
+        "tier": tier,
+        "type": line.type,
+        "unit": line.unit,
+        "unit_price": _optional_decimal(line.unit_price),
         **{name: value for name, value in _later_content(line).items() if value is not None},
     }
 

@@ -118,7 +118,7 @@ def bounded(value: Decimal) -> Decimal:
 def canonical(value: Decimal) -> str:
     """The one text of a number: no exponent, no trailing zeros, no minus on zero."""
     assert value.is_finite(), "only finite numbers have a text"
-    if value == 0:
+    if not value:
         return "0"
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -273,7 +273,9 @@ def _sum_before(hours: Mapping[datetime, Decimal], instant: datetime) -> Decimal
 
 def usage_to_json(usage: Usage) -> list[dict[str, object]]:
     """The stored form of hourly usage, in an order of its own; hours ascend."""
-    entries = [_entry_to_json(key, hours) for key, hours in usage.items()]
+    # Hours that products have in common are written once.
+    texts = {hour: hour.isoformat() for hour in {item.hour for hours in usage.values() for item in hours}}
+    entries = [_entry_to_json(key, hours, texts) for key, hours in usage.items()]
     # In the order of their texts, which all begin with the product: what follows it tells only entries of one apart.
     is_told_apart = len({key.product_id for key in usage}) == len(entries)
     return sorted(entries, key=itemgetter("product") if is_told_apart else json.dumps)
@@ -300,14 +302,14 @@ def key_from_json(form: Mapping[str, Any]) -> UsageKey:
     return UsageKey(UUID(form["product"]), pricing, presentation, measure)
 
 
-def _entry_to_json(key: UsageKey, hours: Sequence[HourQuantity]) -> dict[str, object]:
+def _entry_to_json(key: UsageKey, hours: Sequence[HourQuantity], texts: Mapping[datetime, str]) -> dict[str, object]:
     ascending = sorted(hours, key=lambda item: item.hour)
     return {
         "product": str(key.product_id),
         "pricing": dict(key.pricing),
         "presentation": dict(key.presentation),
         **({} if key.measure is None else {"measure": _measure_to_json(key.measure)}),
-        "hours": [[item.hour.isoformat(), canonical(item.quantity)] for item in ascending],
+        "hours": [[texts[item.hour], canonical(item.quantity)] for item in ascending],
     }
 
 
