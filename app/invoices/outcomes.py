@@ -31,11 +31,13 @@ async def keep_outcomes(session: AsyncSession, rated: Sequence[drafts.RatedState
     next try takes in; nothing is stored then.
     """
     statements = [item for item in rated if item.statement.type is InvoiceType.USAGE]
+    # Contracts of one card have the same products; the statements hold them, so that nothing else has their id.
+    sold = {(id(item.terms.products), item.statement.period): item.terms.products for item in statements}
     wanted = {
         version.metric_id
-        for item in statements
-        for product in item.terms.products
-        for version in versions_in(product, item.statement.period)
+        for (_, period), products in sold.items()
+        for product in products
+        for version in versions_in(product, period)
     }
     if not wanted:
         return
