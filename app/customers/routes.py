@@ -21,6 +21,7 @@ from app.core.period import Period
 from app.core.routing import Choice, choice_at, choices_from, segments
 from app.customers.tables import BillingConfiguration
 from app.errors import ErrorCode, InvalidState, NotFound
+from app.store.arrays import among
 from app.store.ids import to_text
 
 
@@ -64,7 +65,7 @@ async def choices_of(session: AsyncSession, contracts: Collection[Contract]) -> 
     found = {row.id: [Choice(row.starting_at.astimezone(UTC), row.billing_configuration_id)] for row in contracts}
     rows = await session.execute(
         select(BillingConfigurationUpdateRow)
-        .where(col(BillingConfigurationUpdateRow.contract_id).in_(found))
+        .where(among(col(BillingConfigurationUpdateRow.contract_id), found))
         .order_by(col(BillingConfigurationUpdateRow.starting_at))
     )
     for row in rows.scalars():
@@ -81,7 +82,7 @@ async def paying_configurations(
     by those of the parent.
     """
     parent_ids = {contract.parent_id for contract, _ in asked if contract.payer == Payer.PARENT}
-    rows = await session.scalars(select(Contract).where(col(Contract.id).in_(parent_ids)))
+    rows = await session.scalars(select(Contract).where(among(col(Contract.id), parent_ids)))
     parents: dict[UUID | None, Contract] = {row.id: row for row in rows}
     payers = [parents[contract.parent_id] if contract.payer == Payer.PARENT else contract for contract, _ in asked]
     choices = await choices_of(session, payers)
@@ -105,12 +106,12 @@ async def _resolved(
     named = {choice.configuration_id for _, choice in chosen}
     customers = {contract.customer_id for contract, choice in chosen if choice.configuration_id is None}
     is_default = and_(
-        col(BillingConfiguration.customer_id).in_(customers),
+        among(col(BillingConfiguration.customer_id), customers),
         col(BillingConfiguration.is_default),
         col(BillingConfiguration.archived_at).is_(None),
     )
     rows = await session.scalars(
-        select(BillingConfiguration).where(or_(col(BillingConfiguration.id).in_(named - {None}), is_default))
+        select(BillingConfiguration).where(or_(among(col(BillingConfiguration.id), named - {None}), is_default))
     )
     found = rows.all()
     by_id = {row.id: row for row in found}
