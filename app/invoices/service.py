@@ -279,13 +279,14 @@ async def write_invoices(
     invoices = [
         invoice_row(item, final, route=route, now=now) for item, final, route in zip(rated, finals, routes, strict=True)
     ]
-    # Numbers come last: their counter stays locked to the end of the transaction, for everybody.
+    await insert_rows(session, InvoiceLine, lines)
+    await insert_rows(session, InvoiceInputs, inputs)
+    # Numbers come late: their counter stays locked to the end of the transaction, for everybody.
     first = await _take_numbers(session, len(rated))
     for place, invoice in enumerate(invoices):
         invoice.number = first + place
     session.add_all(invoices)
-    await insert_rows(session, InvoiceLine, lines)
-    await insert_rows(session, InvoiceInputs, inputs)
+    await session.flush()  # What is added next refers to them.
     session.add_all(row for item in rated for row in putting_together.constituent_rows(item))
     session.add_all(row for item in rated for row in transfer_rows(item, now=now))
     await count_invoices(session, invoices)

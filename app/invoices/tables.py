@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Identity, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, select
 
@@ -54,11 +54,16 @@ class Invoice(Row, table=True):
     payer_contract_id: UUID | None = Field(default=None, foreign_key="contracts.id", index=True)
 
 
+def _comes_later() -> ForeignKey:
+    """A reference to an invoice that is written after what it is made of, in the same transaction."""
+    return ForeignKey("invoices.id", deferrable=True, initially="DEFERRED")
+
+
 class InvoiceLine(SQLModel, table=True):
     """One line of a finalized invoice, in the order of `position`. Lines with `in_total` add up to the total."""
 
     __tablename__ = "invoice_lines"
-    invoice_id: UUID = Field(foreign_key="invoices.id", primary_key=True)
+    invoice_id: UUID = Field(primary_key=True, sa_column_args=[_comes_later()])
     position: int = Field(primary_key=True)
     type: str = Field(max_length=32)
     product_id: UUID | None = Field(default=None, foreign_key="products.id")
@@ -95,7 +100,7 @@ class InvoiceInputs(SQLModel, table=True):
     """
 
     __tablename__ = "invoice_inputs"
-    invoice_id: UUID = Field(foreign_key="invoices.id", primary_key=True)
+    invoice_id: UUID = Field(primary_key=True, sa_column_args=[_comes_later()])
     terms: dict[str, Any] = Field(sa_type=JSONB)
     usage: list[dict[str, Any]] = Field(sa_type=JSONB)
     unrated: list[dict[str, Any]] = Field(sa_type=JSONB)
