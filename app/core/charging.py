@@ -7,7 +7,6 @@ be usage or, for a composite product, other charges; the position runs on throug
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -23,8 +22,7 @@ from app.core.rates import Percentage, Slice, TieredPercentage, is_graduated, sl
 from app.core.terms import Multiplier, Override, Product, RateEntry, Terms, TieredMultiplier
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """Usage of one key in one phase at one price: what balances are drawn down by. `unit` is that of its amount."""
 
     product: Product

@@ -71,7 +71,7 @@ def _per_event(terms: Terms, charge: Charge, grant: Grant, *, quantity: Decimal)
 
 
 def _at(unit_price: Decimal, charge: Charge, quantity: Decimal) -> Slice:
-    return replace(charge.priced, quantity=quantity, unit_price=unit_price, amount=quantity * unit_price)
+    return charge.priced._replace(quantity=quantity, unit_price=unit_price, amount=quantity * unit_price)
 
 
 def _reaching(overrides: Iterable[Override], charge: Charge, grant: Grant, target: RateTarget) -> list[Override]:

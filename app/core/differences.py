@@ -7,7 +7,7 @@ went and a line that came. Quantities and amounts are summed over intervals.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from app.core.lines import Line
@@ -41,7 +41,7 @@ def _summed(lines: Iterable[Line]) -> dict[Line, tuple[Decimal, Decimal]]:
     sums: dict[Line, tuple[Decimal, Decimal]] = {}
     with exact():
         for line in lines:
-            key = replace(line, quantity=None, amount=ZERO, starting_at=None, ending_before=None, rate_id=None)
+            key = line._replace(quantity=None, amount=ZERO, starting_at=None, ending_before=None, rate_id=None)
             quantity, amount = sums.get(key, (ZERO, ZERO))
             sums[key] = (quantity + (line.quantity or ZERO), amount + line.amount)
     return sums

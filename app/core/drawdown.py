@@ -7,7 +7,7 @@ costs when a balance pays it is left to `commit_prices`; what is covered becomes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -166,7 +166,7 @@ class Purse:
             price = drawn_price(self._terms, payable.item, grant, start=start, quantity=quantity)
             yield from ((part, price.override_id) for part in price.slices)
         else:
-            yield replace(payable.priced, quantity=quantity, amount=quantity * payable.priced.unit_price), None
+            yield payable.priced._replace(quantity=quantity, amount=quantity * payable.priced.unit_price), None
 
 
 def _fits(pot: Pot, payable: Payable) -> bool:
@@ -180,7 +180,7 @@ def _fits(pot: Pot, payable: Payable) -> bool:
 def _paid_by(amount: Decimal, part: Slice, payable: Payable) -> Slice:
     """The first units of a slice, as many as the amount pays (at 12 places, never more than there are)."""
     exactly = amount if isinstance(payable.item, Line) else divide(amount, part.unit_price)
-    return replace(part, quantity=min(exactly, part.quantity), amount=amount)
+    return part._replace(quantity=min(exactly, part.quantity), amount=amount)
 
 
 def _joined(stretches: Iterable[tuple[Decimal, Decimal]]) -> Iterator[tuple[Decimal, Decimal]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -189,7 +189,7 @@ def put_together(parts: Sequence[tuple[UUID, FinalInvoice]]) -> FinalInvoice:
     assert parts, "an invoice is made of something"
     [unit] = {part.unit for _, part in parts}
     lines = tuple(
-        replace(line, origin=LineOrigin(identifier, position))
+        line._replace(origin=LineOrigin(identifier, position))
         for identifier, part in parts
         for position, line in enumerate(part.lines)
     )

@@ -7,10 +7,11 @@ and charges of a contract; totals are left to `invoice`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from app.core.money import ZERO, exact
@@ -50,9 +51,8 @@ class LineOrigin:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of an invoice, exact.
+class Line(NamedTuple):
+    """One line of an invoice, exact. Lines are many and wide, and a tuple is made in a third of the time of a dataclass.
 
     `unit` is the code of the unit of `amount`; `rate_id` names the rate entry that gave the list price, `override_id`
     the override that changed it. A line that a balance pays names it by `grant_id` and `segment`; the `applied` line
@@ -107,11 +107,10 @@ def merged(lines: Iterable[Line]) -> tuple[Line, ...]:
             if line.type not in _MERGED and line.applied_to not in _MERGED:
                 found[place] = line
                 continue
-            nothing = replace(line, quantity=None, amount=ZERO, starting_at=None, ending_before=None)
+            nothing = line._replace(quantity=None, amount=ZERO, starting_at=None, ending_before=None)
             first = found.get(nothing)
             if first is not None:
-                line = replace(
-                    first,
+                line = first._replace(
                     quantity=None if line.quantity is None else (first.quantity or ZERO) + line.quantity,
                     amount=first.amount + line.amount,
                     ending_before=line.ending_before,

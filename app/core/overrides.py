@@ -135,7 +135,7 @@ def overridden_slices(
             bands = _combined(rate, change)
             table = Tiered(tuple(Tier(band.size, band.price) for band in bands))
             return tuple(
-                replace(part, level=band.level, tier_starting_at=band.tier_starting_at, tier_size=band.tier_size)
+                part._replace(level=band.level, tier_starting_at=band.tier_starting_at, tier_size=band.tier_size)
                 for part in slices(table, before=before, quantity=quantity)
                 for band in (bands[(part.level or 1) - 1],)
             )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import cast
+from typing import NamedTuple, cast
 
 from app.core.custom import Custom
 from app.core.money import ZERO, canonical, exact, parse_decimal
@@ -104,8 +104,7 @@ class Package:
 Rate = Flat | Tiered | Percentage | TieredPercentage | Volume | Package | Custom | PercentagePerEvent
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """The part of a quantity that has one price. `level` counts tiers from 1; a flat price has none.
 
     `tier_starting_at` is the quantity at which the tier begins, `tier_size` its width (None: without end); `before` is

@@ -98,4 +98,4 @@ def _shared(cover: Cover, quantities: Sequence[Decimal]) -> Iterator[Cover]:
         last = max((place for place, share in enumerate(shares) if share), default=len(shares) - 1)
         amounts[last] += cover.priced.amount - sum(amounts, ZERO)
         for share, amount in zip(shares, amounts, strict=True):
-            yield replace(cover, priced=replace(cover.priced, quantity=share, amount=amount))
+            yield replace(cover, priced=cover.priced._replace(quantity=share, amount=amount))

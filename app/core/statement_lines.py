@@ -7,7 +7,6 @@ order is that of display; in which order balances pay is settled before.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -107,11 +106,11 @@ def _covered_lines(payables: Sequence[Payable], currency: str) -> Iterator[Line]
 
 def _add(lines: dict[Line, Line], line: Line) -> None:
     """Add a line to one that says the same, if there is one."""
-    nothing = replace(line, quantity=None, amount=ZERO)
+    nothing = line._replace(quantity=None, amount=ZERO)
     first = lines.get(nothing)
     if first is not None:
         quantity = None if line.quantity is None else (first.quantity or ZERO) + line.quantity
-        line = replace(first, quantity=quantity, amount=first.amount + line.amount)
+        line = first._replace(quantity=quantity, amount=first.amount + line.amount)
     lines[nothing] = line
 
 
@@ -121,7 +120,7 @@ def _open_line(payable: Payable, currency: str) -> Line | None:
         return payable.item
     rest = payable.priced
     if payable.covers:
-        rest = replace(rest, quantity=payable.quantity_left, amount=payable.amount_left)
+        rest = rest._replace(quantity=payable.quantity_left, amount=payable.amount_left)
     return _line(payable, rest, currency) if rest.quantity else None
 
 
@@ -157,8 +156,7 @@ def _line(payable: Payable, part: Slice, currency: str, cover: Cover | None = No
 def _applied_line(payable: Payable, cover: Cover, currency: str) -> Line:
     item = payable.item
     line = item if isinstance(item, Line) else _line(payable, cover.priced, currency)
-    return replace(
-        line,
+    return line._replace(
         type=LineType.APPLIED,
         applied_to=line.type,
         quantity=None,

@@ -6,7 +6,6 @@ Owns the way back from rows to core values. Recomputing from the frozen inputs i
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import UTC
 from decimal import Decimal
 from uuid import UUID
@@ -95,7 +94,7 @@ async def lines_of_invoices(session: AsyncSession, invoice_ids: Collection[UUID]
         found[part.consolidated_id] = [
             *found[part.consolidated_id],
             *(
-                replace(line, origin=LineOrigin(part.invoice_id, position))
+                line._replace(origin=LineOrigin(part.invoice_id, position))
                 for position, line in enumerate(own.get(part.invoice_id, ()))
             ),
         ]

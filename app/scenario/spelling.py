@@ -6,7 +6,6 @@ Owns the form of an answer's parts. Which invoices there are is left to `observi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -77,7 +76,7 @@ def spell_window(world: World, window: Window) -> Json:
         "starting_at": spell_instant(window.period.starting_at),
         "ending_before": None if window.period.ending_before is None else spell_instant(window.period.ending_before),
         "total": canonical(window.total),
-        "lines": lines_of(world, [replace(line, starting_at=None, ending_before=None) for line in window.lines]),
+        "lines": lines_of(world, [line._replace(starting_at=None, ending_before=None) for line in window.lines]),
     }
 
 

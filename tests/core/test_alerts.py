@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -130,7 +129,7 @@ def test_names_of_events() -> None:
 
 
 def line(type: LineType, amount: str, unit: str = "USD", **fields: object) -> Line:
-    return replace(Line(type, None, None, unit, D(1), D(amount), D(amount), None, None), **fields)  # type: ignore[arg-type]
+    return Line(type, None, None, unit, D(1), D(amount), D(amount), None, None, **fields)  # type: ignore[arg-type]
 
 
 def test_spend_is_usage_before_balances_in_one_unit() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -158,7 +157,7 @@ def test_fees_and_charges_lie_in_the_window_of_their_date_or_in_the_last_one() -
     [(WindowSize.DAY, "01-10", "01-11"), (WindowSize.HOUR, "01-10T13:00:00", "01-10T14:00:00")],
 )
 def test_a_scheduled_invoice_has_one_window(size: WindowSize, start: str, end: str) -> None:
-    lines = [fixed("5", "01-10T13:20:00"), replace(fixed("7", "01-10T13:20:00"), in_total=False)]
+    lines = [fixed("5", "01-10T13:20:00"), fixed("7", "01-10T13:20:00")._replace(in_total=False)]
     window = scheduled_window(day("01-10T13:20:00"), lines, size=size)
     assert (window.period, window.lines, window.total) == (Period(day(start), day(end)), tuple(lines), D(5))
 
@@ -188,7 +187,7 @@ def test_windows_without_anything_are_there_when_they_are_asked_for(size: Window
 
 
 def test_lines_of_no_quantity_can_be_left_out() -> None:
-    nothing = replace(fixed("0", "01-10"), quantity=D(0))
+    nothing = fixed("0", "01-10")._replace(quantity=D(0))
     window = scheduled_window(day("01-10"), [fixed("5", "01-10"), nothing], size=WindowSize.DAY)
     assert without_zeros(window).lines == (fixed("5", "01-10"),)
     assert without_zeros(without_zeros(window)).total == window.total == D(5)

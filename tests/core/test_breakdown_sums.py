@@ -100,7 +100,7 @@ def sums(lines: Iterable[Line]) -> dict[Line, tuple[Decimal, Decimal]]:
     """Amount and quantity of all that is the same but for its time."""
     found: dict[Line, tuple[Decimal, Decimal]] = {}
     for line in lines:
-        kind = replace(line, quantity=None, amount=D(0), starting_at=None, ending_before=None)
+        kind = line._replace(quantity=None, amount=D(0), starting_at=None, ending_before=None)
         amount, quantity = found.get(kind, (D(0), D(0)))
         found[kind] = (amount + line.amount, quantity + (line.quantity or D(0)))
     return {kind: both for kind, both in found.items() if any(both)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -48,4 +47,4 @@ def test_more_less_gone_and_new() -> None:
 
 def test_another_price_is_another_line() -> None:
     before = line("2", "2")
-    assert shown([before], [replace(before, unit_price=D(3), amount=D(6))]) == [(1, "2", "0", "2", "0"), (1, "0", "2", "0", "6")]  # fmt: skip
+    assert shown([before], [before._replace(unit_price=D(3), amount=D(6))]) == [(1, "2", "0", "2", "0"), (1, "0", "2", "0", "6")]  # fmt: skip

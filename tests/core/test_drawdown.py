@@ -549,7 +549,7 @@ def test_windows_add_up_whatever_balances_paid(
         sums: dict[object, Decimal] = {}
         for sign, lines in ((1, [line for window in windows for line in window.lines]), (-1, rating.lines)):
             for line in lines:
-                kind = replace(line, quantity=None, amount=D(0), starting_at=None, ending_before=None)
+                kind = line._replace(quantity=None, amount=D(0), starting_at=None, ending_before=None)
                 sums[kind] = sums.get(kind, D(0)) + sign * (getattr(line, attribute) or D(0))
         assert {kind: value for kind, value in sums.items() if value} == {}
 

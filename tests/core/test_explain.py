@@ -106,7 +106,7 @@ def test_every_tier_is_a_line_of_its_own() -> None:
 def test_overrides_in_words(what: PriceChange | None, expected: str) -> None:
     agreed = replace(terms(entry(1, flat("2"))), overrides=(replace(change(2, HALF), change=what),))
     [line] = lines_of(agreed, d2="8")
-    text = in_words(explain(replace(line, override_id=agreed.overrides[0].id), agreed))
+    text = in_words(explain(line._replace(override_id=agreed.overrides[0].id), agreed))
     assert expected in text
 
 
@@ -221,7 +221,7 @@ def test_a_share_of_many_products_names_ten() -> None:
     text = in_words(Explanation(line, base=many))
     assert "“p09” and 2 more from" in text
     assert in_words(Explanation(line)).startswith("all is a share of 5 USD charged from 1 January")
-    missing = replace(line, type=LineType.MINIMUM)
+    missing = line._replace(type=LineType.MINIMUM)
     assert in_words(Explanation(missing)) == "all costs a minimum in a statement; 0.5 USD were missing."
 
 
@@ -233,8 +233,7 @@ def test_fees_instalments_purchases_and_true_ups_in_words() -> None:
     rates = (entry(1, flat("10"), product_id=B),)
     seats = Subscription(A, B, Frequency.MONTHLY, Collection.ADVANCE, JANUARY, D(1))
     agreed = replace(terms(*rates), subscriptions=(seats,))
-    line = replace(
-        fee("5"),
+    line = fee("5")._replace(
         type=LineType.SUBSCRIPTION,
         quantity=D(1),
         unit_price=D(5),
@@ -246,7 +245,7 @@ def test_fees_instalments_purchases_and_true_ups_in_words() -> None:
         f"The fee of a subscription for data, {MONTH}, dated 1 January 2025. It is for a part of its billing period "
         "(monthly), so the price is a part of the list's. The list price is 10 USD each. 1 × 5 = 5 USD."
     )
-    whole = replace(line, unit_price=D(10), amount=D(10))
+    whole = line._replace(unit_price=D(10), amount=D(10))
     assert "part" not in in_words(explain(whole, agreed))
     instalment = Line(
         LineType.SCHEDULED, None, None, "USD", D(1), D(9), D(9), None, None, charge_id=A, charged_at=day("01-15")
@@ -254,7 +253,7 @@ def test_fees_instalments_purchases_and_true_ups_in_words() -> None:
     assert in_words(explain(instalment, agreed)) == (
         "An instalment of a scheduled charge, dated 15 January 2025. 1 × 9 = 9 USD."
     )
-    bought = replace(instalment, type=LineType.COMMIT_PURCHASE, charge_id=None, grant_id=grant(1).id)
+    bought = instalment._replace(type=LineType.COMMIT_PURCHASE, charge_id=None, grant_id=grant(1).id)
     assert in_words(explain(bought, agreed, pots(grant(1, PREPAID)))) == (
         "What is paid for the prepaid commit (from 1 January 2025 to 30 December 2025), dated 15 January 2025. 1 × 9 = 9 USD."
     )
@@ -273,19 +272,19 @@ def test_rounding_in_words() -> None:
     assert in_words(explain(rounding, agreed)) == (
         "The exact sum of the lines is rounded half up; that makes 0.005 USD."
     )
-    assert in_words(explain(replace(rounding, amount=D("-0.003")), agreed)).endswith("that makes -0.003 USD.")
+    assert in_words(explain(rounding._replace(amount=D("-0.003")), agreed)).endswith("that makes -0.003 USD.")
 
 
 def test_an_open_interval_and_a_nameless_product() -> None:
     line = Line(LineType.USAGE, None, None, "USD", D(2), D(1), D(2), day("01-05"), None, tier=LineTier(1, D(0), None))
     assert in_words(Explanation(line)) == "2 × a product, used from 5 January 2025. 2 × 1 = 2 USD."
-    assert in_words(Explanation(replace(line, unit_price=None))) == "2 × a product, used from 5 January 2025."
+    assert in_words(Explanation(line._replace(unit_price=None))) == "2 × a product, used from 5 January 2025."
 
 
 @given(usages, available)
 def test_every_line_says_its_amount(usage: dict[UsageKey, list[HourQuantity]], left: list[Decimal]) -> None:
     given_pots = some_pots(left)
-    fees = [replace(fee("5"), type=LineType.SUBSCRIPTION, subscription_id=A, charged_at=day("01-01"))]
+    fees = [fee("5")._replace(type=LineType.SUBSCRIPTION, subscription_id=A, charged_at=day("01-01"))]
     for line in rate_statement(EVERYTHING, JANUARY, usage, pots=given_pots, fees=fees).lines:
         found = explain(line, EVERYTHING, given_pots)
         text = in_words(found, metric="m", balance="b")

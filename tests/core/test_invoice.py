@@ -169,7 +169,7 @@ def header() -> InvoiceHeader:
 
 
 def final() -> FinalInvoice:
-    return finalize(assemble([line("1.005"), replace(line("2"), tier=None)], USD))
+    return finalize(assemble([line("1.005"), line("2")._replace(tier=None)], USD))
 
 
 def test_the_content_is_one_text() -> None:
@@ -193,7 +193,7 @@ def test_the_content_is_one_text() -> None:
 def test_equal_numbers_have_equal_fingerprints_and_any_change_shows() -> None:
     original = fingerprint(header(), final())
     assert len(original) == 64
-    written = finalize(assemble([line("1.0050"), replace(line("2.0"), tier=None)], USD))
+    written = finalize(assemble([line("1.0050"), line("2.0")._replace(tier=None)], USD))
     assert fingerprint(header(), written) == original
     changed = [
         fingerprint(replace(header(), regeneration=1), final()),
@@ -233,8 +233,8 @@ def test_scheduled_invoices_of_one_date_have_ids_of_their_own() -> None:
 
 
 def test_the_content_names_what_a_line_bills() -> None:
-    billed = replace(line("2"), type=LineType.SCHEDULED, charge_id=UUID(int=4), charged_at=START, ordinal=1)
-    paid = replace(line("3"), type=LineType.SUBSCRIPTION, subscription_id=UUID(int=5))
+    billed = line("2")._replace(type=LineType.SCHEDULED, charge_id=UUID(int=4), charged_at=START, ordinal=1)
+    paid = line("3")._replace(type=LineType.SUBSCRIPTION, subscription_id=UUID(int=5))
     scheduled = replace(header(), invoice_type=InvoiceType.SCHEDULED, period=Period(START), ordinal=2)
     read = json.loads(canonical_content(scheduled, finalize(assemble([billed, paid], USD))))
     assert (read["type"], read["ending_before"], read["ordinal"]) == ("SCHEDULED", None, 2)

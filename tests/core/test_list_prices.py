@@ -72,10 +72,10 @@ def test_lines_without_a_price_have_none_on_the_list() -> None:
     [line] = rate_statement(terms(entry(1, flat("1"))), JANUARY, {UsageKey(A): used(d2="8")}).lines
     assert list_unit_price(line, agreed) == D("0.1")
     for other in (
-        replace(line, rate_id=None),
-        replace(line, unit_price=None),
-        replace(line, type=LineType.MINIMUM),
-        replace(line, rate_id=UUID(int=99)),
+        line._replace(rate_id=None),
+        line._replace(unit_price=None),
+        line._replace(type=LineType.MINIMUM),
+        line._replace(rate_id=UUID(int=99)),
     ):
         assert list_unit_price(other, agreed) is None
 
@@ -83,7 +83,7 @@ def test_lines_without_a_price_have_none_on_the_list() -> None:
 def test_what_a_balance_paid_may_have_had_the_commit_rate() -> None:
     with_commit_rate = replace(entry(1, BANDS), commit_rate=flat("6"))
     [line, *_] = rate_statement(terms(entry(1, BANDS)), JANUARY, {UsageKey(A): used(d2="8")}).lines
-    paid = replace(line, grant_id=UUID(int=7), segment=0)
+    paid = line._replace(grant_id=UUID(int=7), segment=0)
     assert list_unit_price(paid, terms(with_commit_rate)) is None
     assert list_unit_price(line, terms(with_commit_rate)) == D(10)
     assert list_unit_price(paid, terms(entry(1, BANDS))) == D(10)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -22,7 +21,7 @@ def line(type: LineType, amount: str, unit: str = "USD", *, in_total: bool = Tru
 
 
 def paid(amount: str, *, of: LineType = LineType.USAGE, in_total: bool = True) -> Line:
-    return replace(line(LineType.APPLIED, amount, in_total=in_total), applied_to=of)
+    return line(LineType.APPLIED, amount, in_total=in_total)._replace(applied_to=of)
 
 
 @pytest.mark.parametrize(
