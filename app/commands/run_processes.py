@@ -25,7 +25,7 @@ log = structlog.get_logger("metrograph.invoices")
 CONTRACTS_EACH = 500
 """Contracts for which another process is worth its start: in the second that it takes, this one does some hundreds."""
 MOST_BY_ITSELF = 8
-"""Processes for a run where nobody says how many; each holds up to 400 locks of the database."""
+"""Processes for a run where nobody says how many; each holds up to 200 locks of the database, and a connection."""
 END_SECONDS = 10.0
 """How long a process may take to end before it is killed."""
 

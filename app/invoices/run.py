@@ -25,7 +25,11 @@ AT_ONCE = 200
 Each holds a lock of the database, of which a server as it comes has some 6,400 for everybody.
 """
 SIDE_BY_SIDE = 2
-"""Workers of a run in one process: one computes while the other waits for the database."""
+"""Workers of a run in a process alone: one computes while the other waits for the database.
+
+Where processes share a run, each has one: one that computes would keep the other from going on with the counter of numbers
+locked, for which all processes wait.
+"""
 WAIT_SECONDS = 0.2
 """How long is waited for contracts that other workers are at, before looking again."""
 OnStep = Callable[[], Awaitable[None]]
@@ -33,12 +37,16 @@ OnStep = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a process does of a run: everything that nobody else is at, so many contracts in one transaction."""
+    """What a process does of a run: everything that nobody else is at, so many contracts in one transaction.
+
+    `workers` of it work side by side.
+    """
 
     run_id: UUID
     actor: Actor
     now: datetime
     at_once: int = AT_ONCE
+    workers: int = 1
 
 
 class Others(Protocol):
@@ -74,7 +82,8 @@ async def run_due(
     on_step = None if on_start is None else on_start(list(sizes))
     for run_id, contracts in sizes.items():
         processes = 0 if others is None else others.worth(contracts)
-        share = Share(run_id, actor, now, _at_once(contracts, processes=1 + processes))
+        workers = 1 if processes else SIDE_BY_SIDE
+        share = Share(run_id, actor, now, _at_once(contracts, workers=(1 + processes) * workers), workers)
         beside = () if others is None else (others.work_on(share, processes=processes),)
         for ended in await asyncio.gather(work_on(store, share, on_step=on_step), *beside, return_exceptions=True):
             if ended is not None:
@@ -83,18 +92,17 @@ async def run_due(
     return await report_of(store, list(sizes))
 
 
-def _at_once(contracts: int, *, processes: int) -> int:
-    """Contracts in one transaction, so that all workers of so many processes have equally many to do."""
-    workers = processes * SIDE_BY_SIDE
+def _at_once(contracts: int, *, workers: int) -> int:
+    """Contracts in one transaction, so that so many workers have equally many to do."""
     rounds = -(-contracts // (AT_ONCE * workers))
     return max(FEW, -(-contracts // (max(rounds, 1) * workers)))
 
 
 async def work_on(store: Store, share: Share, *, on_step: OnStep | None = None) -> None:
-    """Do a process's share of a run, some workers side by side."""
+    """Do a process's share of a run."""
     workers = (
         work(store, share.run_id, actor=share.actor, now=share.now, on_step=on_step, at_once=share.at_once)
-        for _ in range(SIDE_BY_SIDE)
+        for _ in range(share.workers)
     )
     for ended in await asyncio.gather(*workers, return_exceptions=True):
         if ended is not None:

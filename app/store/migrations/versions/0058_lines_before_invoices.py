@@ -17,9 +17,7 @@ depends_on = None
 
 def upgrade() -> None:
     for table in ("invoice_lines", "invoice_inputs"):
-        op.execute(
-            f"alter table {table} alter constraint fk_{table}_invoice_id_invoices deferrable initially deferred"
-        )
+        op.execute(f"alter table {table} alter constraint fk_{table}_invoice_id_invoices deferrable initially deferred")
 
 
 def downgrade() -> None:
